@@ -19,11 +19,12 @@ POSTGRES_SCHEMES = ("postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 ASSIGNMENT = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)")
 # The libpq keywords that make sense in an address; others are spelling mistakes that would only fail at connecting.
-POSTGRES_OPTIONS = frozenset(
-    "application_name channel_binding client_encoding connect_timeout gssencmode keepalives keepalives_count "
-    "keepalives_idle keepalives_interval options passfile require_auth service sslcert sslcrl sslkey sslmode "
-    "sslnegotiation sslpassword sslrootcert target_session_attrs tcp_user_timeout".split()  # noqa: SIM905 -- reads better than 22 quoted lines
-)
+POSTGRES_OPTIONS = {
+    *("application_name", "channel_binding", "client_encoding", "connect_timeout", "gssencmode", "keepalives"),
+    *("keepalives_count", "keepalives_idle", "keepalives_interval", "options", "passfile", "require_auth", "service"),
+    *("sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert"),
+    *("target_session_attrs", "tcp_user_timeout"),
+}
 
 
 class EnvironmentProblem(Exception):
