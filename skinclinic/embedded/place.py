@@ -9,6 +9,7 @@ import os
 import pwd
 import secrets
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -70,6 +71,17 @@ def make_folder(folder: Path, user: ServiceUser | None, mode: int = OWNER_ONLY) 
         hand_over(folder, user)
     folder.chmod(mode)
     return folder
+
+
+def make_private_folder(folder: Path, user: ServiceUser | None) -> Path:
+    """The same, where everybody may write: one that a stranger made first is refused."""
+    try:
+        folder.mkdir(mode=OWNER_ONLY)
+    except FileExistsError:
+        found, owners = folder.lstat(), {os.geteuid()} | ({user.uid} if user else set())
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+            raise EmbeddedProblem(f"{folder} belongs to somebody else; remove it and start again.") from None
+    return make_folder(folder, user)
 
 
 def hand_over(path: Path, user: ServiceUser) -> None:

@@ -1,5 +1,6 @@
 """A Postgres of our own on one machine: a Unix socket, generated passwords, one folder."""
 
+import hashlib
 import signal
 import subprocess
 import tempfile
@@ -107,6 +108,7 @@ class EmbeddedPostgres:
         """Start, and return once it answers; makes the cluster, the owner role and the database when missing."""
         if self.running:
             return
+        self.kill()  # what is left of one that ended by itself
         try:
             self._start()
         except OSError as error:
@@ -121,7 +123,6 @@ class EmbeddedPostgres:
         if self._process is not None:
             processes.end(self._process, (signal.SIGINT, SECONDS_TO_STOP), (signal.SIGQUIT, 5))
             self._process = None
-        self._forget_sockets()
         self._lock.release()
 
     def kill(self) -> None:
@@ -281,16 +282,12 @@ class EmbeddedPostgres:
             raise OtherVersion(self.data, made_by[0].strip(), ours)
 
     def _make_socket_folder(self) -> Path:
-        self._forget_sockets()
+        """The same one at every start, so that addresses handed out stay true over a restart."""
         beside = self.folder / "run"
         if len(str(beside)) <= LONGEST_SOCKET_FOLDER:
             return place.make_folder(beside, self._user)
-        return place.make_folder(Path(tempfile.mkdtemp(prefix="skinclinic-", dir="/tmp")), self._user)  # noqa: S108
-
-    def _forget_sockets(self) -> None:
-        if self._sockets is not None and self._sockets.parent != self.folder:
-            subprocess.run(["rm", "-rf", str(self._sockets)], check=False)
-        self._sockets = None
+        name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        return place.make_private_folder(Path("/tmp") / f"skinclinic-{name}", self._user)
 
     def _url(self, role: str, database: str) -> str:
         if self._sockets is None:

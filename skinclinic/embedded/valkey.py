@@ -81,6 +81,7 @@ class EmbeddedValkey:
         """Start, and return once it answers."""
         if self.running:
             return
+        self.kill()  # what is left of one that ended by itself
         try:
             self._start()
         except OSError as error:

@@ -1,0 +1,64 @@
+"""`bin/up` once the packages are there: `python -m skinclinic.embedded`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from skinclinic.embedded.problems import from_os_error
+from skinclinic.embedded.up import PROBLEMS, ROOT, Wishes, manage_running, up
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bin/up",
+        description="Start the whole clinic on this machine: Postgres, Valkey, web, worker and beat. The first start "
+        "makes a demo clinic and prints its sign-ins; later ones find the data as they were. "
+        "With DATABASE_URL and REDIS_URL set, those servers are used instead of ours.",
+        epilog="bin/up manage COMMAND … runs one of Django's commands on the clinic that runs here.",
+    )
+    parser.add_argument("--empty", action="store_true", help="begin with no clinic: a page makes the first one")
+    parser.add_argument("--demo", action="store_true", help="make the demo clinic also in a database of your own")
+    parser.add_argument("--photos", type=folder, metavar="DIR", help="photographs for the demo, instead of drawn ones")
+    parser.add_argument("--port", type=port, metavar="N", help="the portal's port (else 8000 or the next free one)")
+    return parser
+
+
+def folder(text: str) -> Path:
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path}")
+    return path
+
+
+def port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65_536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def main(arguments: list[str]) -> int:
+    os.umask(0o022)
+    try:
+        if arguments[:1] == ["manage"]:
+            manage_running(arguments[1:])
+        asked = parser().parse_args(arguments)
+        if asked.empty and (asked.demo or asked.photos):
+            parser().error("--empty goes with neither --demo nor --photos")
+        up(Wishes(asked.empty, asked.demo, asked.photos, asked.port), Console(highlight=False))
+    except PROBLEMS as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(from_os_error(error, ROOT), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped before everything ran; bin/up starts again where it was.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,251 @@
+"""Make `.venv` and put the pinned packages into it: `python install.py serve` or `python install.py all`.
+
+Runs before anything is installed, by whatever Python there is, so it uses the standard library only and imports
+nothing of ours. Does nothing when what it would install is there already.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OLDEST, NEWEST = (3, 11), (3, 13)
+LISTS = {"serve": "requirements-serve.txt", "all": "requirements.txt"}
+INSTALLER_LIST = "requirements-installer.txt"
+STAMP = "skinclinic-installed"
+LOG = ROOT / ".local" / "logs" / "install.log"
+# What the installers say, and what to tell the person instead; the first that is found counts.
+REASONS = (
+    (r"No space left on device|Disk quota exceeded|os error 28", "The disk is full; free some space and start again."),
+    (
+        (
+            r"No matching distribution|no wheels? with a matching|doesn't have a source distribution or wheel"
+            r"|has no usable wheels|no wheels are (?:usable|available)"
+        ),
+        (
+            "A pinned package has no build for this machine and Python (Linux on x86-64 with Python 3.11 to 3.13 has all); "
+            "use such a machine, or the container image with DATABASE_URL and REDIS_URL set."
+        ),
+    ),
+    (
+        (
+            r"Failed to fetch|Connection ?[Ee]rror|dns error|timed? ?out|Temporary failure in name resolution"
+            r"|Could not fetch URL|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|Network is unreachable"
+        ),
+        "The package registry could not be reached; check the network (and its proxy settings) and start again.",
+    ),
+    (r"Permission denied|EACCES", "This user may not write here; give it the right to, or clone somewhere else."),
+)
+
+
+class InstallProblem(Exception):
+    """The message is a sentence that says what stands in the way and what to do."""
+
+
+class Step:
+    """One line on the screen for one slow step: what it is, a second counter while it runs, how long it took."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.started, self.drawn = title, time.monotonic(), -1
+        self.draws = sys.stdout.isatty()
+
+    def tick(self, detail: str = "") -> None:
+        seconds = int(time.monotonic() - self.started)
+        if self.draws and seconds != self.drawn:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\033[K{f'  {self.title} … {seconds} s  {detail}':.{width}}", end="", flush=True)
+        elif not self.draws and seconds and seconds % 15 == 0 and seconds != self.drawn:
+            print(f"  {self.title} … {seconds} s", flush=True)
+        self.drawn = seconds
+
+    def done(self) -> None:
+        start = "\r\033[K" if self.draws else ""
+        print(f"{start}  {self.title} ({time.monotonic() - self.started:.1f} s)", flush=True)
+
+    def failed(self) -> None:
+        print(f"{chr(13) + chr(27) + '[K' if self.draws else ''}  {self.title}: failed", flush=True)
+
+
+def run_step(
+    title: str,
+    command: Sequence[str | Path],
+    *,
+    log: Path = LOG,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+) -> str:
+    """Run the command as one step and return what it printed; its errors go to `log`.
+
+    Raises InstallProblem with a sentence when it fails.
+    """
+    step = Step(title)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as errors, tempfile.TemporaryFile("w+") as output:
+        start = log.stat().st_size
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            cwd=folder,
+            env=dict(environment) if environment is not None else None,
+        )
+        try:
+            while process.poll() is None:
+                step.tick(last_line(log, start))
+                time.sleep(0.1)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        output.seek(0)
+        printed = output.read()
+    if process.returncode != 0:
+        step.failed()
+        raise InstallProblem(reason(printed + said_since(log, start), log))
+    step.done()
+    return printed
+
+
+def said_since(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def last_line(log: Path, start: int) -> str:
+    lines = [line for line in re.split(r"[\r\n]+", said_since(log, start)) if line.strip()]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", lines[-1]).strip() if lines else ""
+
+
+def reason(said: str, log: Path) -> str:
+    for pattern, sentence in REASONS:
+        if re.search(pattern, said):
+            return f"{sentence} The details are in {log}."
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return f"It said: {lines[-1] if lines else 'nothing'} (more in {log})."
+
+
+def main() -> int:
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    try:
+        refuse_other_python()
+        install(wanted)
+    except InstallProblem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(reason(str(error), LOG), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped; start again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def refuse_other_python() -> None:
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = ".".join(map(str, sys.version_info[:2]))
+        raise InstallProblem(f"This needs Python 3.11, 3.12 or 3.13, and this is {found}; install one of those.")
+
+
+def install(wanted: str) -> None:
+    """`serve` is part of `all` in the same versions, so an up-to-date `all` will do for it."""
+    environment = ROOT / ".venv"
+    if any(up_to_date(environment, choice) for choice in {wanted, "all"}):
+        return
+    uv = usable_uv()
+    if not works(environment):
+        make_environment(environment, uv)
+    installer = installer_command(environment, uv)
+    count = sum(1 for line in (ROOT / LISTS[wanted]).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line))
+    title = f"Installing {count} Python packages"
+    run_step(title, [*installer, "--require-hashes", "--only-binary", ":all:", "-r", ROOT / LISTS[wanted]])
+    (environment / STAMP).write_text(stamp(environment, wanted))
+
+
+def stamp(environment: Path, wanted: str) -> str:
+    digest = hashlib.sha256((ROOT / LISTS[wanted]).read_bytes()).hexdigest()
+    return f"{wanted} {digest} {python_version(environment)}\n"
+
+
+def up_to_date(environment: Path, wanted: str) -> bool:
+    path = environment / STAMP
+    return path.exists() and works(environment) and path.read_text() == stamp(environment, wanted)
+
+
+def works(environment: Path) -> bool:
+    """Has it a Python of ours that runs? One whose interpreter was removed has not."""
+    version = python_version(environment)
+    return version is not None and OLDEST <= version <= NEWEST
+
+
+def python_version(environment: Path) -> tuple[int, int] | None:
+    try:
+        done = subprocess.run(
+            [environment / "bin" / "python", "-c", "import sys; print(*sys.version_info[:2])"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    major, minor = done.stdout.split()
+    return int(major), int(minor)
+
+
+def usable_uv() -> str | None:
+    """uv on the PATH, if it runs: a shim of a version manager may stand for nothing."""
+    uv = shutil.which("uv")
+    if uv is None:
+        return None
+    ran = subprocess.run([uv, "--version"], check=False, capture_output=True)
+    return uv if ran.returncode == 0 else None
+
+
+def make_environment(environment: Path, uv: str | None) -> None:
+    if uv:
+        run_step("Making .venv", [uv, "venv", "--clear", "--python", sys.executable, environment])
+        return
+    has_pip = subprocess.run([sys.executable, "-c", "import ensurepip"], check=False, capture_output=True)
+    if has_pip.returncode == 0:
+        run_step("Making .venv", [sys.executable, "-m", "venv", "--clear", environment])
+        return
+    # Debian splits ensurepip off; a pip outside of the environment can still fill it.
+    outside = subprocess.run([sys.executable, "-m", "pip", "--version"], check=False, capture_output=True)
+    if outside.returncode != 0:
+        raise InstallProblem(
+            "This Python can make no environment of its own; install uv, or Debian's package python3-venv, and start "
+            "again."
+        )
+    run_step("Making .venv", [sys.executable, "-m", "venv", "--clear", "--without-pip", environment])
+
+
+def installer_command(environment: Path, uv: str | None) -> list[str | Path]:
+    """uv where it can be had, several times faster than pip; byte-compiling now spares it at every first start."""
+    python = environment / "bin" / "python"
+    has_pip = subprocess.run([python, "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0
+    pip = [python, "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", python]
+    if uv is None and (environment / "bin" / "uv").exists():
+        uv = str(environment / "bin" / "uv")
+    if uv is None:
+        try:
+            run_step("Fetching uv", [*pip, "install", "--require-hashes", "-r", ROOT / INSTALLER_LIST])
+            uv = str(environment / "bin" / "uv")
+        except InstallProblem:
+            print("  There is no uv to be had; going on with pip, which takes longer.", flush=True)
+    if uv is None:
+        return [*pip, "install", "--no-input"]
+    return [uv, "pip", "install", "--python", python, "--compile-bytecode", "--color", "never"]
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""`bin/up`: the whole clinic on this machine, from servers to sign-ins."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from skinclinic import env
+from skinclinic.embedded import place, ports, processes, screen
+from skinclinic.embedded.install import InstallProblem, Step, run_step
+from skinclinic.embedded.keeping import kept_secret, write_private
+from skinclinic.embedded.packages import install_packages
+from skinclinic.embedded.postgres import EmbeddedPostgres
+from skinclinic.embedded.problems import DiskFull, EmbeddedProblem
+from skinclinic.embedded.supervisor import Program, Supervisor, python_module
+from skinclinic.embedded.valkey import EmbeddedValkey
+
+ROOT = env.ROOT
+LOCAL = ROOT / ".local"
+USUAL_PORT = 8000
+LEAST_FREE_DISK = 300 * 2**20
+SECONDS_FOR_WEB = 60.0
+STATIC_STAMP = "skinclinic-collected"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked for on the command line."""
+
+    empty: bool = False
+    demo: bool = False
+    photos: Path | None = None
+    port: int | None = None
+
+
+def up(wishes: Wishes, console: Console) -> None:
+    """Start everything, show the screen, and stay until asked to end.
+
+    Raises EmbeddedProblem, InstallProblem or EnvironmentProblem, with a sentence, when something stands in the way.
+    """
+    refuse_full_disk()
+    place.servers_folder(LOCAL)
+    lock = place.FolderLock("The clinic", LOCAL)
+    lock.acquire()
+    try:
+        begun = what_begins(wishes)
+        with chosen_port(wishes.port, console) as listener, Supervisor(console.print) as supervisor:
+            run(supervisor, listener, begun, wishes, console)
+    finally:
+        (LOCAL / "running.json").unlink(missing_ok=True)
+        lock.release()
+
+
+def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wishes, console: Console) -> None:
+    environment = base_environment(listener.getsockname()[1], demo=begun == "demo")
+    parts = start_servers(supervisor, environment)
+    prepare(environment)
+    sign_ins = seed(environment, wishes) if begun == "demo" else []
+    write_private(LOCAL / "state.json", json.dumps({"begun": begun}))
+    start_programs(supervisor, environment, listener)
+    write_private(LOCAL / "running.json", json.dumps({"pid": os.getpid(), "environment": environment}))
+    screen.show(
+        screen.Running(
+            url=environment["SITE_URL"],
+            parts=parts,
+            logs=LOCAL / "logs",
+            mail=Path(environment.get("MAIL_FOLDER", LOCAL / "mail")),
+            demo=begun == "demo",
+            empty=begun == "empty",
+            sign_ins=sign_ins,
+        ),
+        console,
+    )
+    supervisor.watch()
+    console.print("Ending: the web first, then the worker when it has finished what it is reading, then the servers.")
+    supervisor.end()
+    console.print("Everything has ended; the data stay. bin/up starts it again.")
+
+
+def refuse_full_disk() -> None:
+    if shutil.disk_usage(ROOT).free < LEAST_FREE_DISK:
+        raise DiskFull(ROOT)
+
+
+def what_begins(wishes: Wishes) -> str:
+    """ "demo", "empty" or "theirs" (servers of their own, which are never filled with a demo unasked).
+
+    What began as one stays that: a demo is never put into a clinic, nor a clinic into a demo.
+    """
+    path = LOCAL / "state.json"
+    before = json.loads(path.read_text())["begun"] if path.exists() else None
+    if before == "demo" and wishes.empty:
+        raise EmbeddedProblem(
+            f"There is a demo clinic here already; to begin an empty one, remove {LOCAL} with everything in it first."
+        )
+    if before in {"empty", "theirs"} and (wishes.demo or wishes.photos):
+        raise EmbeddedProblem(
+            "This clinic did not begin as a demo, and a demo is never put into it; use another clone."
+        )
+    if before:
+        return cast("str", before)
+    if wishes.empty:
+        return "empty"
+    return "theirs" if env.text("DATABASE_URL") and not (wishes.demo or wishes.photos) else "demo"
+
+
+@contextmanager
+def chosen_port(wanted: int | None, console: Console) -> Iterator[socket.socket]:
+    """The socket is held from now on, so that nobody takes the port during the slow steps."""
+    asked_for = wanted or env.integer("PORT", 0, maximum=65_535)
+    listener = ports.exactly(asked_for) if asked_for else ports.first_free(USUAL_PORT)
+    with listener:
+        port = listener.getsockname()[1]
+        if not asked_for and port != USUAL_PORT:
+            console.print(f"  Port {USUAL_PORT} is taken, so the portal is on port {port}.")
+        listener.set_inheritable(True)
+        yield listener
+
+
+def base_environment(port: int, *, demo: bool) -> dict[str, str]:
+    """What web, worker and beat are started with; whatever is set already stays as it is."""
+    env.load_dotenv_once()
+    address = f"http://{ports.LOOPBACK}:{port}"
+    environment = {
+        "SITE_URL": address,
+        "ALLOWED_HOSTS": f"{ports.LOOPBACK},localhost",
+        "MAIL_FOLDER": str(LOCAL / "mail"),
+        **os.environ,
+        "PORT": str(port),
+        "DEMO": "1" if demo else "0",
+        "DJANGO_SETTINGS_MODULE": "skinclinic.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if not env.text("SECRET_KEY"):
+        environment["SECRET_KEY"] = kept_secret(LOCAL, "SECRET_KEY") + kept_secret(LOCAL, "SECRET_KEY_2")
+    return environment
+
+
+def start_servers(supervisor: Supervisor, environment: dict[str, str]) -> list[tuple[str, str]]:
+    """Ours, unless DATABASE_URL or REDIS_URL name others; their addresses go into `environment`."""
+    folder, parts = place.servers_folder(LOCAL), []
+    if env.text("DATABASE_URL"):
+        parts.append(("database", f"as DATABASE_URL says, at {where(env.secret('DATABASE_URL'))}"))
+    else:
+        postgres = EmbeddedPostgres(folder / "postgres", log=LOCAL / "logs" / "postgres.log")
+        postgres.signal_if_orphaned = signal.SIGINT
+        first = not postgres.data.exists()
+        with announced("Making the database" if first else "Starting Postgres"):
+            supervisor.start("Postgres", postgres)
+        environment["DATABASE_URL"] = postgres.app_url()
+        environment["DATABASE_OWNER_URL"] = postgres.owner_url()
+        parts.append(("database", f"Postgres, its data in {postgres.data}"))
+    if env.text("REDIS_URL"):
+        parts.append(("queue", f"as REDIS_URL says, at {where(env.secret('REDIS_URL'))}"))
+        return parts
+    valkey = EmbeddedValkey(folder / "valkey", log=LOCAL / "logs" / "valkey.log")
+    valkey.signal_if_orphaned = signal.SIGTERM
+    with announced("Starting Valkey"):
+        supervisor.start("Valkey", valkey)
+    environment["REDIS_URL"] = valkey.url
+    parts.append(("queue", f"Valkey on port {valkey.port} of this machine, its data in {valkey.data}"))
+    return parts
+
+
+def where(address: str) -> str:
+    """Host and path of an address, without its password."""
+    return address.rpartition("@")[2].rpartition("//")[2].partition("?")[0]
+
+
+@contextmanager
+def announced(title: str) -> Iterator[None]:
+    step = Step(title)
+    try:
+        yield
+    except BaseException:
+        step.failed()
+        raise
+    step.done()
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    """Files for the pages, then roles and tables; each does nothing when nothing has changed."""
+    log = LOCAL / "logs" / "prepare.log"
+    install_packages(ROOT, log=log)
+    collected, digest = ROOT / "staticfiles" / STATIC_STAMP, static_digest()
+    if not collected.exists() or collected.read_text() != digest:
+        manage("Collecting the pages' files", ["collectstatic", "--noinput", "--clear", "-v0"], environment, log)
+        collected.write_text(digest)
+    if "DATABASE_OWNER_URL" in environment:
+        manage("Preparing the tables", ["prepare_database", "-v0"], environment, log)
+    else:
+        manage("Looking at the tables", ["migrate", "--check"], environment, log)
+
+
+def static_digest() -> str:
+    """Names, sizes and times of everything that `collectstatic` reads from the checkout, and the pinned packages."""
+    digest = hashlib.sha256()
+    folders = [ROOT / "static", *ROOT.glob("*/static"), *ROOT.glob("*/*/static")]
+    files = [ROOT / "package-lock.json", ROOT / "requirements-serve.txt", ROOT / "skinclinic" / "settings.py"]
+    for folder in folders:
+        if folder.is_dir() and "node_modules" not in folder.parts and ".venv" not in folder.parts:
+            files += sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        found = path.stat()
+        digest.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def manage(title: str, arguments: list[str], environment: Mapping[str, str], log: Path) -> str:
+    """One of Django's commands as a step on the screen; what it prints is returned."""
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    return run_step(title, command, log=log, environment={**environment, "PROCESS_NAME": "bin/up"})
+
+
+def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]:
+    """The demo clinic's sign-ins. They are kept, readable by this user only, to be shown at every start."""
+    path = LOCAL / "sign-ins.json"
+    if path.exists():
+        return cast("list[dict[str, Any]]", json.loads(path.read_text()))
+    arguments = ["seed_demo", "--json", *(["--photos", str(wishes.photos)] if wishes.photos else [])]
+    said = json.loads(manage("Making the demo clinic", arguments, environment, LOCAL / "logs" / "seed.log"))
+    sign_ins: list[dict[str, Any]] = said["sign_ins"] if isinstance(said, dict) else said
+    write_private(path, json.dumps(sign_ins, indent=1))
+    return sign_ins
+
+
+def start_programs(supervisor: Supervisor, environment: Mapping[str, str], listener: socket.socket) -> None:
+    """Worker, beat, web: the web is last to start and first to end. None of them gets the owner's address."""
+    serving = {name: value for name, value in environment.items() if name != "DATABASE_OWNER_URL"}
+    celery = python_module("celery", "-A", "skinclinic")
+    worker = [*celery, "worker", "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+    schedule = ["--schedule", str(LOCAL / "beat-schedule"), "--pidfile="]
+    gunicorn = python_module("gunicorn", "skinclinic.wsgi:application", "--workers", "1", "--threads", "8")
+    web = [*gunicorn, "--bind", f"fd://{listener.fileno()}", "--no-control-socket", "--log-level", "warning"]
+    for name, command, patience in (
+        ("worker", worker, 30.0),
+        ("beat", [*celery, "beat", "--loglevel", "WARNING", *schedule], 5.0),
+        ("web", web, 20.0),
+    ):
+        descriptors = [listener.fileno()] if name == "web" else []
+        program = Program(
+            name,
+            command,
+            local=LOCAL,
+            folder=ROOT,
+            environment=serving,
+            patience=patience,
+            pass_fds=descriptors,
+        )
+        supervisor.start(name, program)
+    with announced("Starting web, worker and beat"):
+        address = f"http://{ports.LOOPBACK}:{environment['PORT']}/healthz"
+        if not supervisor.wait_until(lambda: answers(address), SECONDS_FOR_WEB):
+            log = LOCAL / "logs" / "web.log"
+            said = (processes.last_lines(log, 1) or ["nothing"])[0]
+            raise EmbeddedProblem(f"The portal did not answer within {SECONDS_FOR_WEB:.0f} s ({said}); see {log}.")
+
+
+def answers(address: str) -> bool:
+    # No proxy of the environment's has a say on this machine's own address.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(address, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def manage_running(arguments: list[str]) -> None:
+    """`bin/up manage …`: one of Django's commands on the clinic that runs here; does not return."""
+    path = LOCAL / "running.json"
+    if not path.exists():
+        raise EmbeddedProblem("The clinic is not running in this folder; start it with bin/up, then ask again.")
+    environment = json.loads(path.read_text())["environment"]
+    os.chdir(ROOT)
+    os.execve(sys.executable, [sys.executable, "manage.py", *arguments], environment)
+
+
+PROBLEMS = (EmbeddedProblem, InstallProblem, env.EnvironmentProblem)
