@@ -1,0 +1,194 @@
+"""The cast of every test, and the two kinds of database a test can have.
+
+`db` is a transaction that is rolled back. `real_db` is a database of the test's own, cloned from the migrated
+template: commits are real, and other processes see them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from io import BytesIO
+from uuid import uuid4
+
+import numpy as np
+import psycopg2
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test import Client
+from psycopg2 import sql
+
+from ml.drawing import draw_photograph
+from patients.models import Lesion, Patient, Visit
+from patients.services import add_lesion, note_consent, open_visit, register_patient
+from screening.images import clean_photograph
+from screening.models import Screening
+from screening.services.photographs import add_photograph
+from skinclinic.accounts.models import Clinic, Membership, User
+from skinclinic.audit.acting import Actor, acting, system
+from skinclinic.testing import SHARED, TEMPLATE, servers
+
+PASSWORD = "correct-horse-battery-staple"
+IDENTITY = {"family_name": "Winterbottom", "given_name": "Erna", "birth_date": "1961-04-30", "phone": "+43 660 5551234"}
+
+
+def owner_connection(database: str) -> psycopg2.extensions.connection:
+    connected = psycopg2.connect(servers.postgres.owner_url(database))
+    connected.autocommit = True
+    return connected
+
+
+def clone_template(name: str) -> None:
+    with owner_connection("postgres").cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, TEMPLATE))))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker) -> None:
+    with owner_connection("postgres").cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {TEMPLATE}")
+    with django_db_blocker.unblock():
+        call_command("prepare_database", verbosity=0)
+        connections["owner"].close()
+    clone_template(SHARED)
+
+
+@pytest.fixture
+def real_db(django_db_setup, django_db_blocker) -> Iterator[str]:
+    """The name of a database of this test's own; `connection` leads to it."""
+    name = f"clinic_{uuid4().hex[:12]}"
+    clone_template(name)
+    connection.close()
+    connection.settings_dict["NAME"] = name
+    with django_db_blocker.unblock():
+        yield name
+        connection.close()
+    connection.settings_dict["NAME"] = SHARED
+    with owner_connection("postgres").cursor() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True)
+class Person:
+    user: User
+    actor: Actor
+
+    @property
+    def client(self) -> Client:
+        """A browser in which this person is signed in, in her clinic."""
+        client = Client()
+        client.force_login(self.user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    def acting(self) -> AbstractContextManager[Actor]:
+        return acting(self.actor)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Clinic North: alice the clinician, rita and rolf the reviewers, ada the manager, otto the auditor. South: bob."""
+
+    north: Clinic
+    south: Clinic
+    alice: Person
+    rita: Person
+    rolf: Person
+    ada: Person
+    otto: Person
+    bob: Person
+
+    def in_north(self) -> AbstractContextManager[Actor]:
+        return acting(system(clinic_id=self.north.pk))
+
+
+def make_person(name: str, clinic: Clinic, *roles: str) -> Person:
+    user = User.objects.create(email=f"{name.split()[0].lower()}@example.org", full_name=name)
+    with acting(system(clinic_id=clinic.pk)):
+        membership = Membership.objects.create(user=user, clinic=clinic, roles=list(roles))
+    return Person(user, membership.actor())
+
+
+def make_cast() -> Cast:
+    north, south = Clinic.objects.create(name="North"), Clinic.objects.create(name="South")
+    return Cast(
+        north=north,
+        south=south,
+        alice=make_person("Alice Alder", north, "clinician"),
+        rita=make_person("Rita Rowan", north, "reviewer"),
+        rolf=make_person("Rolf Rush", north, "reviewer"),
+        ada=make_person("Ada Ash", north, "manager"),
+        otto=make_person("Otto Oak", north, "auditor"),
+        bob=make_person("Bob Beech", south, "clinician", "reviewer", "manager"),
+    )
+
+
+@pytest.fixture
+def cast(db) -> Cast:
+    return make_cast()
+
+
+@pytest.fixture
+def real_cast(real_db) -> Cast:
+    return make_cast()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One patient with a visit and a lesion."""
+
+    patient: Patient
+    visit: Visit
+    lesion: Lesion
+
+
+def make_chart(person: Person, *, consent: str = "given", **identity) -> Chart:
+    with person.acting() as actor:
+        patient = register_patient(actor=actor, identity=IDENTITY | identity, sex="female", skin_type=2)
+        note_consent(actor=actor, patient=patient, kind="ai_reading", decision=consent, decided_on="2026-11-22")
+        visit = open_visit(actor=actor, patient=patient, question="Changing for three months?", history=["changing"])
+        lesion = add_lesion(patient=patient, site="back", laterality="left", view="back", x=0.4, y=0.3)
+    return Chart(patient, visit, lesion)
+
+
+@pytest.fixture
+def chart(cast: Cast) -> Chart:
+    return make_chart(cast.alice)
+
+
+@pytest.fixture(scope="session")
+def photograph_bytes() -> bytes:
+    """A drawn photograph, as a camera would send it."""
+    buffer = BytesIO()
+    draw_photograph(7).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def random_photograph() -> Callable[[], bytes]:
+    """A new photograph at each call; its pixels are noise."""
+    draws = np.random.default_rng()
+
+    def draw() -> bytes:
+        from PIL import Image
+
+        buffer = BytesIO()
+        Image.fromarray(draws.integers(0, 255, (240, 320, 3), dtype=np.uint8)).save(buffer, "JPEG")
+        return buffer.getvalue()
+
+    return draw
+
+
+def make_screening(person: Person, chart: Chart, photograph: bytes) -> Screening:
+    with person.acting() as actor:
+        return add_photograph(
+            actor=actor,
+            visit=chart.visit,
+            lesion=chart.lesion,
+            clean=clean_photograph(BytesIO(photograph)),
+            original_name="lesion.jpg",
+        )
+
+
+@pytest.fixture
+def screening(cast: Cast, chart: Chart, photograph_bytes: bytes) -> Screening:
+    return make_screening(cast.alice, chart, photograph_bytes)

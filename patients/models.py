@@ -1,0 +1,201 @@
+"""Who and where: patients, their consents, visits and lesions."""
+
+import uuid
+from datetime import date
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from patients.codes import (
+    BodySite,
+    ConsentDecision,
+    ConsentKind,
+    HistoryItem,
+    IdentifierType,
+    Laterality,
+    MapView,
+    Sex,
+    SkinType,
+    Urgency,
+)
+from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet
+from skinclinic.accounts.models import Clinic, User
+
+
+class ClinicRecord(models.Model):
+    """A row of one clinic, under a key that says nothing."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ClinicQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+class Patient(ClinicRecord):
+    """A person under the clinic's care, without anything that names her: that stands in `PatientIdentity`."""
+
+    sex = models.CharField(max_length=8, choices=Sex.choices, default=Sex.UNKNOWN)
+    skin_type = models.PositiveSmallIntegerField(
+        "Fitzpatrick skin type", choices=SkinType.choices, null=True, blank=True
+    )
+    merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from")
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = PatientQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(merged_into=F("id")), name="patient_not_merged_into_itself"),
+            models.CheckConstraint(
+                condition=Q(skin_type__isnull=True) | Q(skin_type__in=SkinType.values), name="patient_skin_type_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["clinic", "-created_at"], name="patient_by_clinic")]
+
+    def __str__(self) -> str:
+        return f"patient {self.pk}"
+
+
+class PatientIdentity(models.Model):
+    """All that names a patient. The ledger tells that it changed, never what stood here."""
+
+    patient = models.OneToOneField(Patient, on_delete=models.PROTECT, primary_key=True, related_name="identity")
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
+    family_name = models.CharField(max_length=100)
+    given_name = models.CharField(max_length=100)
+    birth_date = models.DateField()
+    phone = models.CharField(max_length=40, blank=True)
+    email = models.EmailField("e-mail address", blank=True)
+    address = models.TextField(blank=True, max_length=500)
+
+    objects = ClinicQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "patient identities"
+        indexes = [
+            models.Index(fields=["clinic", "family_name", "given_name"], name="identity_by_name"),
+            models.Index(fields=["clinic", "birth_date"], name="identity_by_birth_date"),
+        ]
+
+    def __str__(self) -> str:
+        return f"identity of {self.patient_id}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.family_name}, {self.given_name}"
+
+    def age_on(self, day: date) -> int:
+        """Whole years."""
+        before_birthday = (day.month, day.day) < (self.birth_date.month, self.birth_date.day)
+        return day.year - self.birth_date.year - before_birthday
+
+
+class PatientIdentifier(ClinicRecord):
+    """A number that some system knows the patient by: the clinic's record number, a national number, another system's."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="identifiers")
+    system = models.CharField(max_length=200, help_text="Who gives the number, such as urn:clinic:record.")
+    value = models.CharField(max_length=100)
+    type = models.CharField(max_length=16, choices=IdentifierType.choices, default=IdentifierType.RECORD)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["clinic", "system", "value"], name="identifier_once_in_the_clinic"),
+            models.CheckConstraint(condition=~Q(value="") & ~Q(system=""), name="identifier_is_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"identifier of {self.patient_id}"
+
+
+class Consent(ClinicRecord):
+    """What a patient decided about one use of her photographs, until she decides otherwise."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="consents")
+    kind = models.CharField(max_length=16, choices=ConsentKind.choices)
+    decision = models.CharField(max_length=8, choices=ConsentDecision.choices)
+    decided_on = models.DateField()
+    noted_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ConsentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["patient", "kind"], condition=Q(ended_at__isnull=True), name="consent_one_in_force_of_a_kind"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.decision}"
+
+
+class Visit(ClinicRecord):
+    """One occasion on which lesions were looked at; it is reviewed and signed as a whole."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="visits")
+    clinician = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    question = models.TextField(max_length=1000, blank=True)
+    history = ArrayField(models.CharField(max_length=16, choices=HistoryItem.choices), default=list, blank=True)
+    diameter_mm = models.PositiveSmallIntegerField(
+        "diameter in mm", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(300)]
+    )
+    urgency = models.CharField(max_length=8, choices=Urgency.choices, default=Urgency.ROUTINE)
+    due_at = models.DateTimeField()
+    taken_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    taken_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(history__contained_by=HistoryItem.values), name="visit_history_known"),
+            models.CheckConstraint(
+                condition=Q(taken_by__isnull=True, taken_until__isnull=True)
+                | Q(taken_by__isnull=False, taken_until__isnull=False),
+                name="visit_taken_by_someone_until_some_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["clinic", "-created_at"], name="visit_by_clinic"),
+            models.Index(fields=["patient", "-created_at"], name="visit_by_patient"),
+        ]
+
+    def __str__(self) -> str:
+        return f"visit {self.pk}"
+
+    @property
+    def is_taken(self) -> bool:
+        return self.taken_until is not None and self.taken_until > timezone.now()
+
+
+class Lesion(ClinicRecord):
+    """One spot on one patient's skin, followed over the years."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="lesions")
+    site = models.CharField(max_length=16, choices=BodySite.choices)
+    laterality = models.CharField(max_length=8, choices=Laterality.choices)
+    view = models.CharField(max_length=8, choices=MapView.choices)
+    x = models.FloatField(help_text="From the left edge of the body map, 0 to 1.")
+    y = models.FloatField(help_text="From the top edge of the body map, 0 to 1.")
+    number = models.PositiveSmallIntegerField(editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["patient", "number"], name="lesion_number_once_per_patient"),
+            models.CheckConstraint(condition=Q(x__gte=0, x__lte=1, y__gte=0, y__lte=1), name="lesion_on_the_body_map"),
+        ]
+
+    def __str__(self) -> str:
+        return f"lesion {self.pk}"
+
+    @property
+    def label(self) -> str:
+        side = f", {self.get_laterality_display().lower()}" if self.laterality != Laterality.MIDLINE else ""
+        return f"{self.number}: {self.get_site_display()}{side}"

@@ -1,0 +1,83 @@
+"""What an actor may see of the record. `visible_to` is the truth; every list, page and object check comes from it."""
+
+from datetime import date
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+
+from skinclinic.audit.acting import Actor
+
+if TYPE_CHECKING:
+    from patients.models import Patient
+
+
+class ClinicQuerySet(models.QuerySet):
+    def visible_to(self, actor: Actor) -> Self:
+        """The rows of the actor's clinic; the operator and the anonymous have no clinic and see none."""
+        if actor.clinic_id is None:
+            return self.none()
+        return self.filter(clinic_id=actor.clinic_id)
+
+
+class PatientQuerySet(ClinicQuerySet):
+    def current(self) -> Self:
+        """Without those that were merged into another."""
+        return self.filter(merged_into__isnull=True)
+
+    def with_identity(self) -> Self:
+        return self.select_related("identity").prefetch_related("identifiers")
+
+    def by_name(self) -> Self:
+        return self.order_by("identity__family_name", "identity__given_name", "id")
+
+    def matching(self, words: str) -> Self:
+        """Every word occurs in a name or is the beginning of a number (or a birth date written 1970-12-31)."""
+        found = self
+        for word in words.split()[:6]:
+            found = found.filter(
+                Q(identity__family_name__icontains=word)
+                | Q(identity__given_name__icontains=word)
+                | Q(
+                    pk__in=self.model.identifiers.rel.related_model.objects.filter(value__istartswith=word).values(
+                        "patient"
+                    )
+                )
+                | Q(identity__birth_date=as_date(word))
+            )
+        return found
+
+    def likely_duplicates(self, *, family_name: str, given_name: str, birth_date: date) -> "list[Patient]":
+        """Patients with the same birth date and a similar name, or the same name and another birth date."""
+        same_day = self.filter(identity__birth_date=birth_date)
+        same_name = self.filter(identity__family_name__iexact=family_name, identity__given_name__iexact=given_name)
+        wanted = f"{family_name} {given_name}"
+        return [
+            patient
+            for patient in (same_day | same_name).with_identity()[:200]
+            if patient.identity.birth_date != birth_date or is_similar(wanted, patient.identity)
+        ]
+
+
+class ConsentQuerySet(ClinicQuerySet):
+    def in_force(self) -> Self:
+        return self.filter(ended_at__isnull=True)
+
+    def allows(self, patient_id: UUID, kind: str) -> bool:
+        return self.in_force().filter(patient_id=patient_id, kind=kind, decision="given").exists()
+
+
+def as_date(word: str) -> date | None:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        return None
+
+
+def is_similar(wanted: str, identity) -> bool:
+    """Measured on swapped names and single slips: those score above 0.75, siblings with other first names below."""
+    straight = f"{identity.family_name} {identity.given_name}".casefold()
+    swapped = f"{identity.given_name} {identity.family_name}".casefold()
+    return max(SequenceMatcher(None, wanted.casefold(), name).ratio() for name in (straight, swapped)) >= 0.75

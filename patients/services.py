@@ -1,0 +1,178 @@
+"""What can be done to a patient's record. Each function is one transaction and returns what it made."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
+from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
+from skinclinic.audit.acting import Actor
+from skinclinic.errors import ClinicError, StaleForm
+from skinclinic.events.models import EventType
+from skinclinic.events.publish import publish
+
+RECORD_NUMBER = "urn:skinclinic:record-number"
+DUE_WITHIN = {Urgency.URGENT: timedelta(days=1), Urgency.SOON: timedelta(days=3), Urgency.ROUTINE: timedelta(days=7)}
+IDENTITY_FIELDS = ("family_name", "given_name", "birth_date", "phone", "email", "address")
+
+
+class IdentifierTaken(ClinicError):
+    """Another patient of the clinic has this number."""
+
+    def __init__(self, patient: Patient):
+        super().__init__("Another patient of this clinic has this number. Open her chart, or correct the number.")
+        self.patient = patient
+
+
+class CannotMerge(ClinicError):
+    """These two records cannot be made one, or not be parted again."""
+
+
+def register_patient(
+    *, actor: Actor, identity: Mapping[str, Any], sex: str, skin_type: int | None = None, record_number: str = ""
+) -> Patient:
+    with transaction.atomic():
+        patient = Patient.objects.create(clinic_id=actor.clinic_id, sex=sex, skin_type=skin_type)
+        PatientIdentity.objects.create(patient=patient, clinic_id=actor.clinic_id, **identity)
+        if record_number:
+            add_identifier(patient=patient, system=RECORD_NUMBER, value=record_number)
+        return patient
+
+
+def add_identifier(
+    *, patient: Patient, system: str, value: str, type: str = IdentifierType.RECORD
+) -> PatientIdentifier:
+    holder = PatientIdentifier.objects.filter(clinic_id=patient.clinic_id, system=system, value=value).first()
+    if holder is not None:
+        raise IdentifierTaken(holder.patient)
+    return PatientIdentifier.objects.create(
+        clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=type
+    )
+
+
+def correct_patient(
+    *, patient: Patient, version: int, identity: Mapping[str, Any], sex: str, skin_type: int | None
+) -> None:
+    """Write the corrected details, unless somebody else did since `version` was shown."""
+    with transaction.atomic():
+        moved = Patient.objects.filter(pk=patient.pk, version=version).update(
+            sex=sex, skin_type=skin_type, version=F("version") + 1
+        )
+        if moved != 1:
+            raise StaleForm(
+                "Somebody changed these details while you wrote. Load the page again and repeat your change."
+            )
+        PatientIdentity.objects.filter(pk=patient.pk).update(**{name: identity[name] for name in IDENTITY_FIELDS})
+
+
+def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, decided_on: date) -> Consent:
+    """Note what the patient decided; what was in force before ends now and stays on record."""
+    with transaction.atomic():
+        Patient.objects.select_for_update().get(pk=patient.pk)
+        Consent.objects.in_force().filter(patient=patient, kind=kind).update(ended_at=timezone.now())
+        return Consent.objects.create(
+            clinic_id=patient.clinic_id,
+            patient=patient,
+            kind=kind,
+            decision=decision,
+            decided_on=decided_on,
+            noted_by_id=actor.user_id,
+        )
+
+
+def withdraw_consent(*, patient: Patient, kind: str) -> int:
+    """End what is in force; with nothing in force nothing is allowed."""
+    return Consent.objects.in_force().filter(patient=patient, kind=kind).update(ended_at=timezone.now())
+
+
+def consents_of(patient: Patient) -> dict[str, Consent | None]:
+    """What is in force, for each kind there is."""
+    in_force = {
+        consent.kind: consent
+        for consent in Consent.objects.in_force().filter(patient=patient).select_related("noted_by")
+    }
+    return {kind: in_force.get(kind) for kind in ConsentKind.values}
+
+
+def allows_reading(patient_id: UUID) -> bool:
+    return Consent.objects.allows(patient_id, ConsentKind.AI_READING)
+
+
+def refuses_photographs(patient_id: UUID) -> bool:
+    return (
+        Consent.objects.in_force()
+        .filter(patient_id=patient_id, kind=ConsentKind.PHOTOGRAPH, decision=ConsentDecision.REFUSED)
+        .exists()
+    )
+
+
+def open_visit(
+    *,
+    actor: Actor,
+    patient: Patient,
+    question: str = "",
+    history: list[str] | None = None,
+    diameter_mm: int | None = None,
+    urgency: str = Urgency.ROUTINE,
+) -> Visit:
+    return Visit.objects.create(
+        clinic_id=patient.clinic_id,
+        patient=patient,
+        clinician_id=actor.user_id,
+        question=question,
+        history=history or [],
+        diameter_mm=diameter_mm,
+        urgency=urgency,
+        due_at=timezone.now() + DUE_WITHIN[Urgency(urgency)],
+    )
+
+
+def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: float, y: float) -> Lesion:
+    with transaction.atomic():
+        # The row lock keeps two lesions that are added at once from taking the same number.
+        Patient.objects.select_for_update().get(pk=patient.pk)
+        last = Lesion.objects.filter(patient=patient).aggregate(last=Max("number"))["last"] or 0
+        return Lesion.objects.create(
+            clinic_id=patient.clinic_id,
+            patient=patient,
+            site=site,
+            laterality=laterality,
+            view=view,
+            x=x,
+            y=y,
+            number=last + 1,
+        )
+
+
+def merge_patients(*, duplicate: Patient, into: Patient) -> None:
+    """Say that `duplicate` is the same person as `into`. Both keep their rows and ids, so that it can be undone."""
+    with transaction.atomic():
+        both = Patient.objects.select_for_update().order_by("pk").filter(pk__in=[duplicate.pk, into.pk])
+        rows = {row.pk: row for row in both}
+        if len(rows) != 2 or rows[duplicate.pk].merged_into_id or rows[into.pk].merged_into_id:
+            raise CannotMerge("One of these records is merged already, or they are the same. Open the remaining one.")
+        if Patient.objects.filter(merged_into=duplicate).exists():
+            raise CannotMerge("Another record was merged into this one. Part those two first, or merge the other way.")
+        Patient.objects.filter(pk=duplicate.pk).update(merged_into=into.pk, version=F("version") + 1)
+        publish(EventType.PATIENT_MERGED, clinic_id=into.clinic_id, patient=duplicate.pk, into=into.pk)
+
+
+def unmerge_patient(*, duplicate: Patient) -> None:
+    with transaction.atomic():
+        into = Patient.objects.filter(pk=duplicate.pk).values_list("merged_into", flat=True).get()
+        moved = Patient.objects.filter(pk=duplicate.pk, merged_into__isnull=False).update(
+            merged_into=None, version=F("version") + 1
+        )
+        if moved != 1 or into is None:
+            raise CannotMerge("This record is not merged into another.")
+        publish(EventType.PATIENT_UNMERGED, clinic_id=duplicate.clinic_id, patient=duplicate.pk, into=into)
+
+
+def ids_of_person(patient: Patient) -> list[UUID]:
+    """The patient's own id and those of the records merged into it: her chart shows what hangs on any of them."""
+    return [patient.pk, *Patient.objects.filter(merged_into=patient.pk).values_list("pk", flat=True)]

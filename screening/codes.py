@@ -1,0 +1,95 @@
+"""Coded lists of readings and reviews."""
+
+from django.db import models
+
+
+class Band(models.TextChoices):
+    LOW = "low", "Low"
+    INTERMEDIATE = "intermediate", "Intermediate"
+    HIGH = "high", "High"
+
+
+class FailureCode(models.TextChoices):
+    """Why a reading failed, in words for the clinic; the technical detail goes to the log, under the screening's id."""
+
+    WORKER_LOST = "worker_lost", "The reading was cut off three times. A manager should look at the worker."
+    TOO_SLOW = "too_slow", "The reading took too long and was stopped."
+    MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."
+    BYTES_MISSING = "bytes_missing", "The stored photograph could not be fetched."
+
+
+class Diagnosis(models.TextChoices):
+    """What a doctor may call a lesion: wider than the model's seven classes."""
+
+    NEVUS = "nevus", "Melanocytic nevus"
+    ATYPICAL_NEVUS = "atypical_nevus", "Atypical nevus"
+    MELANOMA = "melanoma", "Melanoma"
+    MELANOMA_IN_SITU = "melanoma_in_situ", "Melanoma in situ"
+    BASAL_CELL_CARCINOMA = "bcc", "Basal cell carcinoma"
+    SQUAMOUS_CELL_CARCINOMA = "scc", "Squamous cell carcinoma"
+    ACTINIC_KERATOSIS = "actinic_keratosis", "Actinic keratosis"
+    BOWEN = "bowen", "Bowen's disease (carcinoma in situ)"
+    SEBORRHEIC_KERATOSIS = "seborrheic_keratosis", "Seborrheic keratosis"
+    LENTIGO = "lentigo", "Lentigo"
+    DERMATOFIBROMA = "dermatofibroma", "Dermatofibroma"
+    VASCULAR = "vascular", "Vascular lesion"
+    INFLAMMATORY = "inflammatory", "Inflammatory"
+    MERKEL = "merkel", "Merkel cell carcinoma"
+    OTHER = "other", "Other, in words"
+
+
+MALIGNANT_DIAGNOSES = frozenset(
+    {
+        Diagnosis.MELANOMA,
+        Diagnosis.MELANOMA_IN_SITU,
+        Diagnosis.BASAL_CELL_CARCINOMA,
+        Diagnosis.SQUAMOUS_CELL_CARCINOMA,
+        Diagnosis.ACTINIC_KERATOSIS,
+        Diagnosis.BOWEN,
+        Diagnosis.MERKEL,
+    }
+)
+
+
+class Recommendation(models.TextChoices):
+    REASSURE = "reassure", "Reassure"
+    FOLLOW_UP = "follow_up", "Follow up"
+    BIOPSY = "biopsy", "Biopsy"
+    EXCISE = "excise", "Excise"
+    REFER = "refer", "Refer"
+    RETAKE = "retake", "Photograph again"
+
+
+class ReviewKind(models.TextChoices):
+    OPINION = "opinion", "Opinion"
+    AMENDMENT = "amendment", "Amendment"
+
+
+class DifferenceReason(models.TextChoices):
+    """Why a reviewer differs from the reading."""
+
+    CLINICAL_PICTURE = "clinical_picture", "The clinical picture says otherwise"
+    HISTORY = "history", "The history says otherwise"
+    KNOWN_LESION = "known_lesion", "The lesion is known and unchanged"
+    ARTEFACT = "artefact", "Hair, marker, ruler or light misled the reading"
+    OUTSIDE_MODEL = "outside_model", "Not one of the model's diagnoses"
+    OTHER = "other", "Other, in words"
+
+
+class WithdrawalReason(models.TextChoices):
+    WRONG_PATIENT = "wrong_patient", "Wrong patient"
+    WRONG_LESION = "wrong_lesion", "Wrong lesion"
+    OTHER = "other", "Other"
+
+
+class FollowUpStatus(models.TextChoices):
+    OPEN = "open", "Open"
+    DONE = "done", "Done"
+    DECLINED = "declined", "Declined by the patient"
+    LOST = "lost", "Lost to follow-up"
+
+
+class RetryReason(models.TextChoices):
+    WORKER_MENDED = "worker_mended", "The worker was mended"
+    MODEL_CHANGED = "model_changed", "The model was put right"
+    ANOTHER_TRY = "another_try", "Another try"

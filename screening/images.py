@@ -1,0 +1,204 @@
+"""From the bytes that somebody uploaded to a clean photograph: upright 8-bit sRGB pixels and nothing else.
+
+Whatever else the file held (place, names, comments, appended bytes) is gone, since the photograph is rebuilt from its
+pixels. Refusals are made from the header where they can be, before anything is decoded.
+"""
+
+import hashlib
+import re
+import threading
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from skinclinic.errors import ClinicError
+
+MAX_BYTES = 25 * 1024 * 1024
+MAX_JPEG_PIXELS = 60_000_000
+MAX_OTHER_PIXELS = 24_000_000
+DECODED_PIXELS = 16_000_000
+MIN_SIDE = 64
+STORED_SIDE = 4096
+THUMBNAIL_SIDE = 320
+FORMATS = ("JPEG", "PNG", "WEBP")
+SRGB = ImageCms.createProfile("sRGB")
+# A 60-megapixel decode takes hundreds of MB: one at a time in a web process.
+one_decode = threading.Lock()
+
+
+class PhotographRefused(ClinicError):
+    """These bytes are not taken as a photograph. `code` names the reason for programs."""
+
+    def __init__(self, code: str, sentence: str):
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class CleanPhotograph:
+    """JPEG bytes of the photograph and of its thumbnail, and what the file said of its making."""
+
+    photograph: bytes
+    thumbnail: bytes
+    width: int
+    height: int
+    sha256: str
+    upload_sha256: str
+    captured_at: datetime | None
+    camera: str
+
+
+def clean_photograph(upload: BinaryIO, *, zone: tzinfo = timezone.utc) -> CleanPhotograph:
+    """Read, check and rebuild one photograph; `zone` is where the camera's clock is taken to be.
+
+    Raises PhotographRefused for anything that is not one readable JPEG, PNG or WebP photograph within the limits.
+    """
+    data = upload.read(MAX_BYTES + 1)
+    if not data:
+        raise PhotographRefused("empty", "The file is empty. Choose it again.")
+    if len(data) > MAX_BYTES:
+        raise PhotographRefused("too_large", "The file is larger than 25 MB. Send the photograph in a smaller size.")
+    with one_decode:
+        opened = open_photograph(data)
+        captured_at, camera = read_making(opened, zone)
+        image = decode(opened)
+        photograph = as_jpeg(image, quality=95)
+        width, height = image.size
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+        thumbnail = as_jpeg(image, quality=85)
+    return CleanPhotograph(
+        photograph=photograph,
+        thumbnail=thumbnail,
+        width=width,
+        height=height,
+        sha256=hashlib.sha256(photograph).hexdigest(),
+        upload_sha256=hashlib.sha256(data).hexdigest(),
+        captured_at=captured_at,
+        camera=camera,
+    )
+
+
+def open_photograph(data: bytes) -> Image.Image:
+    """The image with only its header read, once its kind and size are known to be within the limits."""
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise PhotographRefused(
+            "not_a_photograph", "This is no JPEG, PNG or WebP photograph. Export it as JPEG and send that."
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise too_many_pixels() from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise damaged() from error
+    width, height = image.size
+    if width * height > (MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_OTHER_PIXELS):
+        raise too_many_pixels()
+    if min(width, height) < MIN_SIDE:
+        raise PhotographRefused("too_small", f"The photograph is under {MIN_SIDE} pixels on a side. Send the original.")
+    # A phone's JPEG may carry a second picture (MPO), of which the first is the photograph.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise PhotographRefused("animated", "This is a moving picture. Send a single photograph.")
+    return image
+
+
+def too_many_pixels() -> PhotographRefused:
+    return PhotographRefused(
+        "too_many_pixels",
+        "The photograph has more than 60 megapixels (24 for PNG and WebP). Send it in a smaller size.",
+    )
+
+
+def damaged() -> PhotographRefused:
+    return PhotographRefused("damaged", "The file is damaged or cut off. Copy it from the camera again and send that.")
+
+
+def decode(image: Image.Image) -> Image.Image:
+    """Upright RGB pixels in sRGB, at most STORED_SIDE on the long side."""
+    width, height = image.size
+    if width * height > DECODED_PIXELS:
+        image.draft(None, (width // 2, height // 2))
+    try:
+        image.load()
+        profile = image.info.get("icc_profile")
+        image = ImageOps.exif_transpose(image)
+        image = into_srgb(flatten(image), profile)
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+        raise damaged() from error
+    image.thumbnail((STORED_SIDE, STORED_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Eight bits a channel and nothing to see through: what was transparent becomes white."""
+    if image.mode.startswith("I"):
+        sixteen_bits = np.asarray(image).astype(np.int32)
+        return Image.fromarray((sixteen_bits >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB")
+    if image.mode in ("P", "1"):
+        return image.convert("RGB")
+    return image
+
+
+def into_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            # A broken profile, or one for another kind of pixels: the plain reading of the numbers is the better guess.
+            pass
+    return image.convert("RGB")
+
+
+def as_jpeg(image: Image.Image, *, quality: int) -> bytes:
+    image.info = {}  # a comment or profile left here would be written into the file
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def read_making(image: Image.Image, zone: tzinfo) -> tuple[datetime | None, str]:
+    """When and with what the photograph was taken, as far as the file says so in a readable way."""
+    try:
+        exif = image.getexif()
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, AttributeError, EOFError):
+        return None, ""
+    taken = str(details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime) or "")
+    offset = str(details.get(ExifTags.Base.OffsetTimeOriginal) or "")
+    maker, model = (one_line(str(exif.get(tag) or "")) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+    camera = model if model.startswith(maker) else f"{maker} {model}"
+    return parse_taken(taken, offset, zone), camera.strip()[:100]
+
+
+def parse_taken(taken: str, offset: str, zone: tzinfo) -> datetime | None:
+    """EXIF writes 2026:11:22 14:05:00, and the offset from UTC, if at all, as +01:00."""
+    try:
+        moment = datetime.strptime(taken.strip("\x00 "), "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+    if match := re.fullmatch(r"([+-])(\d\d):(\d\d)", offset):
+        shift = timedelta(hours=int(match[2]), minutes=int(match[3]))
+        zone = timezone(shift if match[1] == "+" else -shift)
+    return moment.replace(tzinfo=zone) if 1990 <= moment.year <= 2100 else None
+
+
+def one_line(text: str, limit: int = 100) -> str:
+    """Printable characters of one line; controls, line ends and marks that turn the writing direction are gone."""
+    kept = (char for char in text if unicodedata.category(char)[0] != "C" and char not in "\u2028\u2029")
+    return " ".join("".join(kept).split())[:limit]
+
+
+def file_name(name: str) -> str:
+    """The last part of a file's name, for showing only: nothing is ever stored or opened under it."""
+    return one_line(re.split(r"[/\\]", name)[-1])

@@ -1,0 +1,343 @@
+"""Photographs, their readings and their reviews."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+from patients.models import ClinicRecord, Lesion, Patient, Visit
+from screening.codes import (
+    Band,
+    DifferenceReason,
+    Diagnosis,
+    FailureCode,
+    FollowUpStatus,
+    Recommendation,
+    ReviewKind,
+    WithdrawalReason,
+)
+from screening.querysets import FollowUpQuerySet, ScreeningQuerySet
+from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
+from skinclinic.accounts.models import User
+
+
+def photograph_path(image: "LesionImage", filename: str) -> str:
+    return f"{image.clinic_id}/{image.pk}/photograph.jpg"
+
+
+def thumbnail_path(image: "LesionImage", filename: str) -> str:
+    return f"{image.clinic_id}/{image.pk}/thumbnail.jpg"
+
+
+class PatientRecord(ClinicRecord):
+    """A row about one patient. Patient and clinic stand in each row, and the database refuses a row that mixes them."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+class LesionImage(PatientRecord):
+    """A clean photograph of a lesion: upright 8-bit sRGB, rebuilt from its pixels. It owns its bytes."""
+
+    lesion = models.ForeignKey(Lesion, on_delete=models.PROTECT, related_name="images")
+    photograph = models.FileField(upload_to=photograph_path, max_length=200)
+    thumbnail = models.FileField(upload_to=thumbnail_path, max_length=200)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size = models.PositiveIntegerField(help_text="Bytes of the stored photograph.")
+    sha256 = models.CharField(max_length=64, help_text="Of the stored photograph.")
+    upload_sha256 = models.CharField(max_length=64, help_text="Of the file as it came, for noticing duplicates.")
+    original_name = models.CharField(max_length=100, blank=True)
+    captured_at = models.DateTimeField(null=True, help_text="As the camera says; the clinician confirms it.")
+    camera = models.CharField(max_length=100, blank=True)
+    uploaded_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["clinic", "upload_sha256"], name="image_by_upload"),
+            models.Index(fields=["lesion", "-created_at"], name="image_by_lesion"),
+        ]
+
+    def __str__(self) -> str:
+        return f"photograph {self.pk}"
+
+
+class ModelVersion(models.Model):
+    """A trained model as its manifest describes it. The same for every clinic of the installation."""
+
+    version = models.CharField(max_length=40, primary_key=True)
+    weights_sha256 = models.CharField(max_length=64)
+    preprocessing = models.CharField(max_length=20)
+    manifest = models.JSONField()
+    registered_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["weights_sha256", "version"], name="model_version_names_its_weights")
+        ]
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class Screening(PatientRecord):
+    """One photograph of one lesion, to be read by the model and reviewed by a doctor.
+
+    The two statuses move apart from each other, and only by the services. While `reading_status` is queued, the row
+    itself is the message to the workers: the broker's copy may be lost.
+    """
+
+    visit = models.ForeignKey(Visit, on_delete=models.PROTECT, related_name="screenings")
+    image = models.OneToOneField(LesionImage, on_delete=models.PROTECT, related_name="screening")
+    reading_status = models.CharField(max_length=12, choices=ReadingStatus.choices, default=ReadingStatus.QUEUED)
+    review_status = models.CharField(max_length=12, choices=ReviewStatus.choices, default=ReviewStatus.OPEN)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lost_attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    times_sent = models.PositiveSmallIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    failure_code = models.CharField(max_length=20, choices=FailureCode.choices, blank=True)
+    prediction = models.OneToOneField(
+        "Prediction", on_delete=models.PROTECT, null=True, related_name="decides", help_text="The deciding reading."
+    )
+    signed_review = models.OneToOneField("Review", on_delete=models.PROTECT, null=True, related_name="signed_for")
+    signature = models.ForeignKey("Signature", on_delete=models.PROTECT, null=True, related_name="screenings")
+    withdrawn_at = models.DateTimeField(null=True)
+    withdrawn_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    withdrawn_reason = models.CharField(max_length=16, choices=WithdrawalReason.choices, blank=True)
+    withdrawn_words = models.TextField(max_length=500, blank=True)
+    moved_to = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="moved_from")
+
+    objects = ScreeningQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(reading_status__in=ReadingStatus.values), name="reading_status_known"),
+            models.CheckConstraint(condition=Q(review_status__in=ReviewStatus.values), name="review_status_known"),
+            models.CheckConstraint(
+                condition=Q(reading_status="failed", failure_code__gt="")
+                | ~Q(reading_status="failed") & Q(failure_code=""),
+                name="failed_says_why",
+            ),
+            models.CheckConstraint(
+                condition=Q(reading_status__in=["predicted", "unscorable"], prediction__isnull=False)
+                | ~Q(reading_status__in=["predicted", "unscorable"]) & Q(prediction__isnull=True),
+                name="read_has_its_prediction",
+            ),
+            models.CheckConstraint(
+                condition=Q(reading_status="running", lease_until__isnull=False)
+                | ~Q(reading_status="running") & Q(lease_until__isnull=True),
+                name="running_has_a_lease",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    review_status__in=sorted(REVIEW_IS_SIGNED), signed_review__isnull=False, signature__isnull=False
+                )
+                | Q(review_status__in=sorted(REVIEW_IS_OPEN), signed_review__isnull=True, signature__isnull=True),
+                name="signed_has_its_review",
+            ),
+            models.CheckConstraint(
+                condition=Q(withdrawn_at__isnull=True, withdrawn_reason="", moved_to__isnull=True)
+                | Q(withdrawn_at__isnull=False, withdrawn_reason__gt=""),
+                name="withdrawn_says_why",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["clinic", "created_at"],
+                condition=Q(reading_status__in=["queued", "running"]),
+                name="screening_open_readings",
+            ),
+            models.Index(
+                fields=["clinic", "visit"],
+                condition=Q(review_status__in=sorted(REVIEW_IS_OPEN), withdrawn_at__isnull=True),
+                name="screening_open_reviews",
+            ),
+            models.Index(fields=["clinic", "-created_at", "-id"], name="screening_by_clinic"),
+        ]
+
+    def __str__(self) -> str:
+        return f"screening {self.pk}"
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return self.withdrawn_at is not None
+
+    @property
+    def is_signed(self) -> bool:
+        return self.review_status in REVIEW_IS_SIGNED
+
+
+class Prediction(PatientRecord):
+    """What one model version read in one photograph. Never changed after it was written."""
+
+    screening = models.ForeignKey(Screening, on_delete=models.PROTECT, related_name="predictions")
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="predictions")
+    attempt = models.PositiveSmallIntegerField()
+    malignancy = models.FloatField(help_text="Calibrated score for malignant or pre-malignant, 0 to 1.")
+    band = models.CharField(max_length=12, choices=Band.choices, blank=True, help_text="Empty when unscorable.")
+    refer = models.BooleanField()
+    probabilities = models.JSONField()
+    # 7x7 cells of 7 diagnoses as little-endian float32: 1,372 bytes, row by row.
+    activation_map = models.BinaryField()
+    unscorable_reasons = models.JSONField(default=list)
+    cautions = models.JSONField(default=list)
+    quality = models.JSONField(default=dict)
+    milliseconds = models.FloatField()
+    weights_sha256 = models.CharField(max_length=64)
+    preprocessing = models.CharField(max_length=20)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["screening", "model_version"], name="prediction_once_per_version"),
+            models.CheckConstraint(
+                condition=Q(malignancy__gte=0, malignancy__lte=1), name="prediction_score_is_a_share"
+            ),
+            models.CheckConstraint(
+                condition=Q(band="") & ~Q(unscorable_reasons=[]) | Q(band__in=Band.values, unscorable_reasons=[]),
+                name="prediction_band_or_reasons",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"prediction {self.pk}"
+
+
+class Review(PatientRecord):
+    """What one doctor said of one screening at one time. Never changed; a later one supersedes it."""
+
+    screening = models.ForeignKey(Screening, on_delete=models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=12, choices=ReviewKind.choices, default=ReviewKind.OPINION)
+    suspicious = models.BooleanField()
+    diagnosis = models.CharField(max_length=24, choices=Diagnosis.choices)
+    recommendation = models.CharField(max_length=12, choices=Recommendation.choices)
+    follow_up_months = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(60)]
+    )
+    difference_reason = models.CharField(max_length=20, choices=DifferenceReason.choices, blank=True)
+    words = models.TextField(max_length=2000, blank=True)
+    reading_shown = models.ForeignKey(
+        Prediction, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty when none was shown."
+    )
+    supersedes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="superseded_by")
+    submission = models.UUIDField(help_text="The form's own number: sent twice, it is saved once.")
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["reviewer", "submission"], name="review_once_per_submission"),
+            models.CheckConstraint(
+                condition=Q(recommendation="follow_up", follow_up_months__isnull=False)
+                | ~Q(recommendation="follow_up") & Q(follow_up_months__isnull=True),
+                name="review_follow_up_has_months",
+            ),
+            models.CheckConstraint(
+                condition=~Q(diagnosis="other") & ~Q(difference_reason="other") | ~Q(words=""),
+                name="review_other_has_words",
+            ),
+        ]
+        indexes = [models.Index(fields=["screening", "created_at"], name="review_by_screening")]
+
+    def __str__(self) -> str:
+        return f"review {self.pk}"
+
+    @property
+    def differs(self) -> bool:
+        """Whether the suspicion is another than the reading's; with no reading shown there is nothing to differ from."""
+        return self.reading_shown is not None and self.reading_shown.refer != self.suspicious
+
+
+class Signature(PatientRecord):
+    """A reviewer put her name under a visit, or under what she amended in it."""
+
+    visit = models.ForeignKey(Visit, on_delete=models.PROTECT, related_name="signatures")
+    reviewer = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    amends = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="amended_by")
+    acknowledged_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    acknowledged_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(acknowledged_by__isnull=True, acknowledged_at__isnull=True)
+                | Q(acknowledged_by__isnull=False, acknowledged_at__isnull=False),
+                name="signature_acknowledged_by_someone",
+            ),
+            models.CheckConstraint(
+                condition=Q(amends__isnull=True) | ~Q(amends=F("id")), name="signature_amends_another"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"signature {self.pk}"
+
+
+class FollowUp(PatientRecord):
+    """What a signed review asks for, who sees to it, and until when."""
+
+    lesion = models.ForeignKey(Lesion, on_delete=models.PROTECT, related_name="follow_ups")
+    review = models.OneToOneField(Review, on_delete=models.PROTECT, related_name="follow_up")
+    what = models.CharField(max_length=12, choices=Recommendation.choices)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    due_on = models.DateField()
+    status = models.CharField(max_length=8, choices=FollowUpStatus.choices, default=FollowUpStatus.OPEN)
+    closed_at = models.DateTimeField(null=True)
+
+    objects = FollowUpQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="open", closed_at__isnull=True) | ~Q(status="open") & Q(closed_at__isnull=False),
+                name="follow_up_closed_at_some_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"follow-up {self.pk}"
+
+
+class Outcome(PatientRecord):
+    """What pathology found in a lesion."""
+
+    lesion = models.ForeignKey(Lesion, on_delete=models.PROTECT, related_name="outcomes")
+    diagnosis = models.CharField(max_length=24, choices=Diagnosis.choices)
+    reported_on = models.DateField()
+    words = models.TextField(max_length=2000, blank=True)
+    entered_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["lesion", "-reported_on"], name="outcome_by_lesion")]
+
+    def __str__(self) -> str:
+        return f"outcome {self.pk}"
+
+
+class StoredFile(models.Model):
+    """A file of the private storage in Postgres; its bytes are the chunks, in order."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    clinic_id = models.UUIDField()
+    size = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StoredChunk(models.Model):
+    file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="chunks")
+    clinic_id = models.UUIDField()
+    position = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["file", "position"], name="chunk_once_per_position")]
+
+    def __str__(self) -> str:
+        return f"{self.file_id} {self.position}"

@@ -1,0 +1,76 @@
+"""Named filters of screenings. `visible_to` is the truth about who sees what."""
+
+from datetime import datetime
+from typing import Self
+
+from django.db.models import Case, Count, DateTimeField, F, IntegerField, Min, Q, Value, When
+from django.utils import timezone
+
+from patients.querysets import ClinicQuerySet
+from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus
+
+
+class ScreeningQuerySet(ClinicQuerySet):
+    def in_use(self) -> Self:
+        """Without the withdrawn ones, which are kept but on no list."""
+        return self.filter(withdrawn_at__isnull=True)
+
+    def to_be_reviewed(self) -> Self:
+        return self.in_use().filter(review_status__in=sorted(REVIEW_IS_OPEN))
+
+    def with_open_reading(self) -> Self:
+        return self.filter(reading_status__in=sorted(READING_IS_OPEN))
+
+    def queued(self) -> Self:
+        return self.filter(reading_status=ReadingStatus.QUEUED)
+
+    def with_expired_lease(self, now: datetime) -> Self:
+        return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=now)
+
+    def with_everything(self) -> Self:
+        """What a result page or a list shows, without a query per row."""
+        return self.select_related(
+            "image__lesion", "prediction__model_version", "signed_review__reviewer", "visit", "patient__identity"
+        ).prefetch_related("reviews__reviewer")
+
+
+class FollowUpQuerySet(ClinicQuerySet):
+    def open(self) -> Self:
+        return self.filter(status="open")
+
+    def overdue(self) -> Self:
+        return self.open().filter(due_on__lt=timezone.localdate())
+
+
+OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
+
+
+def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> ClinicQuerySet:
+    """The worklist: every visit with something unsigned in it, the most pressing first, the oldest of equals first.
+
+    Overdue, then urgent, then with a high band or a photograph the model could not read, then intermediate, then low.
+    """
+    now = now or timezone.now()
+    waiting = Q(screenings__withdrawn_at__isnull=True, screenings__review_status__in=sorted(REVIEW_IS_OPEN))
+    unread = Q(screenings__reading_status__in=["failed", "unscorable", "not_wanted"])
+    rank = Case(
+        When(due_at__lt=now, then=Value(OVERDUE)),
+        When(urgency="urgent", then=Value(URGENT)),
+        default=Min(
+            Case(
+                When(unread | Q(screenings__prediction__band="high"), then=Value(ALARMING)),
+                When(screenings__prediction__band="low", then=Value(LOW)),
+                default=Value(INTERMEDIATE),
+            )
+        ),
+        output_field=IntegerField(),
+    )
+    return (
+        visits.filter(waiting)
+        .annotate(
+            rank=rank,
+            open_count=Count("screenings__id", distinct=True),
+            waiting_since=Min(F("screenings__created_at"), output_field=DateTimeField()),
+        )
+        .order_by("rank", "waiting_since", "id")
+    )

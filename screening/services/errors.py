@@ -1,0 +1,29 @@
+from skinclinic.errors import ClinicError, StaleForm
+
+
+class StaleTransition(StaleForm):
+    """The screening has moved on since the caller looked at it."""
+
+    def __init__(self, sentence: str = "This was changed by somebody else just now. Load the page again and look."):
+        super().__init__(sentence)
+
+
+class PhotographsRefusedByPatient(ClinicError):
+    def __init__(self) -> None:
+        super().__init__("The patient refuses photographs in the record. Note her new decision first, if she has one.")
+
+
+class WrongPatient(ClinicError):
+    """Visit and lesion belong to different patients."""
+
+
+class OpinionMissing(ClinicError):
+    """A visit is signed as a whole, and something in it has no opinion of the signer's yet."""
+
+
+class ReasonMissing(ClinicError):
+    """The opinion differs from the reading that was shown, and does not say why."""
+
+
+class NotYours(ClinicError):
+    """Somebody else's act: a visit that another reviewer has taken, an opinion that another one gave."""

@@ -1,0 +1,236 @@
+"""The life of a reading: claimed, finished or failed by a worker, brought back by the sweeper, retried by a person."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ml.contract import ModelError, Reading
+from screening.codes import FailureCode
+from screening.models import ModelVersion, Prediction, Screening
+from screening.reader import Reader, the_reader
+from screening.services.errors import StaleTransition
+from screening.services.queue import send, send_on_commit, waiting_in_broker
+from screening.status import ReadingStatus, reading_sources
+from skinclinic.audit.acting import Actor, acting, system
+from skinclinic.events.models import EventType
+from skinclinic.events.publish import publish
+
+logger = logging.getLogger(__name__)
+MAX_LOST_ATTEMPTS = 3
+SWEEP_LIMIT = 500
+LONGEST_RESEND = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One worker's hold on one screening; `attempt` makes a late worker lose. `photograph` is JPEG bytes, or None
+    when they cannot be fetched."""
+
+    screening_id: UUID
+    clinic_id: UUID
+    patient_id: UUID
+    attempt: int
+    photograph: bytes | None
+
+
+def read_photograph(screening_id: UUID, clinic_id: UUID) -> None:
+    """What a worker does with one message: claim, predict outside any transaction, finish or fail."""
+    with acting(system(clinic_id=clinic_id)):
+        claim = claim_reading(screening_id)
+    if claim is None:
+        return
+    outcome = predict(claim, the_reader())
+    with acting(system(clinic_id=clinic_id)):
+        try:
+            if isinstance(outcome, Reading):
+                finish_reading(claim=claim, reading=outcome, version=the_reader().version)
+            else:
+                fail_reading(claim=claim, code=outcome)
+        except StaleTransition:
+            logger.warning("Screening %s was taken from attempt %s, which came too late.", screening_id, claim.attempt)
+            transaction.set_rollback(True)
+
+
+def predict(claim: Claim, reader: Reader) -> Reading | FailureCode:
+    if claim.photograph is None:
+        return FailureCode.BYTES_MISSING
+    try:
+        return reader.predictor.read(claim.photograph)
+    except SoftTimeLimitExceeded:
+        return FailureCode.TOO_SLOW
+    except ModelError as error:
+        logger.error("Screening %s could not be read: %s", claim.screening_id, error)
+        return FailureCode.MODEL_ERROR
+    except Exception:
+        # Whatever a photograph does to the model is told to the clinic as a failed reading; the trace names no patient.
+        logger.exception("Screening %s could not be read.", claim.screening_id)
+        return FailureCode.MODEL_ERROR
+
+
+def claim_reading(screening_id: UUID) -> Claim | None:
+    """Take a queued screening for this worker, or None when another has it or nobody wants it any more."""
+    claimed = (
+        Screening.objects.in_use()
+        .filter(pk=screening_id, reading_status__in=reading_sources(ReadingStatus.RUNNING))
+        .update(
+            reading_status=ReadingStatus.RUNNING,
+            attempt=F("attempt") + 1,
+            lease_until=Now() + timedelta(seconds=settings.READING_LEASE),
+        )
+    )
+    if claimed != 1:
+        return None
+    screening = Screening.objects.select_related("image").get(pk=screening_id)
+    try:
+        photograph = screening.image.photograph.read()
+    except OSError:
+        photograph = None
+    return Claim(screening.pk, screening.clinic_id, screening.patient_id, screening.attempt, photograph)
+
+
+def finish_reading(*, claim: Claim, reading: Reading, version: ModelVersion) -> Prediction:
+    """Attach what the model said; raises StaleTransition when the claim was lost meanwhile."""
+    with transaction.atomic():
+        prediction = Prediction.objects.create(
+            clinic_id=claim.clinic_id,
+            patient_id=claim.patient_id,
+            screening_id=claim.screening_id,
+            model_version=version,
+            attempt=claim.attempt,
+            malignancy=reading.malignancy,
+            band=reading.band or "",
+            refer=reading.refer,
+            probabilities=reading.probabilities,
+            activation_map=reading.activation_map.astype("<f4").tobytes(),
+            unscorable_reasons=list(reading.unscorable_reasons),
+            cautions=list(reading.cautions),
+            quality=reading.quality,
+            milliseconds=reading.milliseconds,
+            weights_sha256=version.weights_sha256,
+            preprocessing=version.preprocessing,
+        )
+        target = ReadingStatus.PREDICTED if reading.scorable else ReadingStatus.UNSCORABLE
+        move_claimed(claim, target, prediction=prediction)
+        event = EventType.SCREENING_PREDICTED if reading.scorable else EventType.SCREENING_UNSCORABLE
+        publish(event, clinic_id=claim.clinic_id, screening=claim.screening_id)
+        return prediction
+
+
+def fail_reading(*, claim: Claim, code: str) -> None:
+    with transaction.atomic():
+        move_claimed(claim, ReadingStatus.FAILED, failure_code=code)
+        publish(EventType.SCREENING_FAILED, clinic_id=claim.clinic_id, screening=claim.screening_id)
+
+
+def move_claimed(claim: Claim, target: ReadingStatus, **columns) -> None:
+    moved = Screening.objects.filter(
+        pk=claim.screening_id,
+        reading_status__in=reading_sources(target) & {ReadingStatus.RUNNING},
+        attempt=claim.attempt,
+    ).update(reading_status=target, lease_until=None, finished_at=Now(), **columns)
+    if moved != 1:
+        raise StaleTransition
+
+
+def retry_reading(*, actor: Actor, screening: Screening) -> None:
+    """Queue a failed reading once more; its lost attempts are forgiven."""
+    with transaction.atomic():
+        moved = (
+            Screening.objects.in_use()
+            .filter(pk=screening.pk, reading_status=ReadingStatus.FAILED)
+            .update(
+                reading_status=ReadingStatus.QUEUED,
+                failure_code="",
+                lost_attempts=0,
+                finished_at=None,
+                sent_at=timezone.now(),
+                times_sent=1,
+            )
+        )
+        if moved != 1:
+            raise StaleTransition("Only a failed reading can be tried again, and this one is not, or not any more.")
+        publish(EventType.SCREENING_QUEUED, clinic_id=screening.clinic_id, screening=screening.pk)
+        send_on_commit(screening)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    clinic_id: UUID
+    open_readings: int
+    oldest_seconds: float
+
+
+def reading_backlog() -> list[Backlog]:
+    """The clinics with open readings. The one question that is asked across clinics; its answer holds no patient data."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clinic, open_readings, oldest_seconds FROM reading_backlog()")
+        return [Backlog(*row) for row in cursor.fetchall()]
+
+
+def sweep_readings() -> int:
+    """Take back what lost its worker and send again what the broker lost; returns how many were sent."""
+    with acting(system()):
+        clinics = [backlog.clinic_id for backlog in reading_backlog()]
+    at_once = bool(clinics) and waiting_in_broker() == 0
+    sent = 0
+    for clinic_id in clinics:
+        with acting(system(clinic_id=clinic_id)):
+            take_back_expired()
+            due = mark_due_for_sending(limit=SWEEP_LIMIT - sent, at_once=at_once)
+        for screening_id in due:
+            if not send(screening_id, clinic_id):
+                return sent
+            sent += 1
+    return sent
+
+
+def take_back_expired() -> None:
+    expired = Screening.objects.with_expired_lease(timezone.now()).values_list(
+        "pk", "attempt", "lost_attempts", "clinic_id"
+    )
+    for screening_id, attempt, lost, clinic_id in list(expired):
+        still_held = Screening.objects.filter(pk=screening_id, reading_status=ReadingStatus.RUNNING, attempt=attempt)
+        if lost + 1 < MAX_LOST_ATTEMPTS:
+            still_held.update(
+                reading_status=ReadingStatus.QUEUED,
+                lease_until=None,
+                lost_attempts=lost + 1,
+                sent_at=None,
+                times_sent=0,
+            )
+        elif still_held.update(
+            reading_status=ReadingStatus.FAILED,
+            lease_until=None,
+            lost_attempts=lost + 1,
+            failure_code=FailureCode.WORKER_LOST,
+            finished_at=Now(),
+        ):
+            publish(EventType.SCREENING_FAILED, clinic_id=clinic_id, screening=screening_id)
+            logger.error("Screening %s lost its worker %s times and is given up.", screening_id, lost + 1)
+
+
+def mark_due_for_sending(*, limit: int, at_once: bool) -> list[UUID]:
+    """The queued rows whose message is overdue, marked as sent now. `at_once`: the broker holds none, so all are."""
+    now = timezone.now()
+    queued = Screening.objects.in_use().queued().order_by("created_at").values_list("pk", "sent_at", "times_sent")
+    due = [
+        screening_id
+        for screening_id, sent_at, times_sent in queued.iterator()
+        if at_once or sent_at is None or sent_at + resend_after(times_sent) <= now
+    ][: max(limit, 0)]
+    Screening.objects.queued().filter(pk__in=due).update(sent_at=now, times_sent=F("times_sent") + 1)
+    return due
+
+
+def resend_after(times_sent: int) -> timedelta:
+    """60 s, doubling to 10 min."""
+    first = timedelta(seconds=settings.READING_RESEND_AFTER)
+    return min(first * 2 ** max(min(times_sent, 10) - 1, 0), LONGEST_RESEND)

@@ -1,0 +1,230 @@
+"""What doctors say: opinions, signatures, amendments, and the acknowledgement that closes the loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from patients.models import Visit
+from screening.codes import Recommendation, ReviewKind
+from screening.models import FollowUp, Prediction, Review, Screening, Signature
+from screening.services.errors import NotYours, OpinionMissing, ReasonMissing, StaleTransition
+from screening.status import REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus, review_sources
+from skinclinic.audit.acting import Actor
+from skinclinic.events.models import EventType
+from skinclinic.events.publish import publish
+
+TAKEN_FOR = timedelta(minutes=15)
+# How soon what a signed review asks for should be done; a follow-up's months are the reviewer's own.
+DUE_AFTER = {
+    Recommendation.BIOPSY: timedelta(days=14),
+    Recommendation.EXCISE: timedelta(days=14),
+    Recommendation.REFER: timedelta(days=14),
+    Recommendation.RETAKE: timedelta(days=7),
+}
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the review form asks."""
+
+    suspicious: bool
+    diagnosis: str
+    recommendation: str
+    follow_up_months: int | None = None
+    difference_reason: str = ""
+    words: str = ""
+
+
+def take_visit(*, actor: Actor, visit: Visit) -> None:
+    """Hold a visit for this reviewer for a while, so that two do not read it at once; taking it again holds it longer."""
+    now = timezone.now()
+    free = Visit.objects.filter(pk=visit.pk).exclude(taken_until__gt=now)
+    mine = Visit.objects.filter(pk=visit.pk, taken_by=actor.user_id)
+    if (free | mine).update(taken_by=actor.user_id, taken_until=now + TAKEN_FOR) != 1:
+        raise NotYours(
+            "Another reviewer has taken this visit. Choose the next one, or look again in a quarter of an hour."
+        )
+
+
+def release_visit(*, actor: Actor, visit: Visit) -> None:
+    Visit.objects.filter(pk=visit.pk, taken_by=actor.user_id).update(taken_by=None, taken_until=None)
+
+
+def shown_reading(screening: Screening) -> Prediction | None:
+    """The reading that the page shows a reviewer: none before it is there, and none of an unfit photograph."""
+    return screening.prediction if screening.reading_status == ReadingStatus.PREDICTED else None
+
+
+def save_opinion(*, actor: Actor, screening: Screening, submission: UUID, opinion: Opinion) -> Review:
+    """Record one opinion, at any reading status. The same form sent twice is one review.
+
+    Raises ReasonMissing when the suspicion is another than the shown reading's and no reason is given, and
+    StaleTransition when the screening is signed or withdrawn already.
+    """
+    with transaction.atomic():
+        if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
+            return again
+        held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
+        current = held.select_related("prediction").first()
+        if current is None or current.review_status not in review_sources(ReviewStatus.READ):
+            raise StaleTransition(
+                "This screening is signed or withdrawn already. Load the page again; a signed one can be amended."
+            )
+        review = write_review(
+            actor=actor, screening=current, submission=submission, opinion=opinion, kind=ReviewKind.OPINION
+        )
+        Screening.objects.filter(pk=current.pk, review_status=current.review_status).update(
+            review_status=ReviewStatus.READ
+        )
+        publish(EventType.SCREENING_REVIEWED, clinic_id=current.clinic_id, screening=current.pk)
+        return review
+
+
+def write_review(
+    *,
+    actor: Actor,
+    screening: Screening,
+    submission: UUID,
+    opinion: Opinion,
+    kind: str,
+    supersedes: Review | None = None,
+) -> Review:
+    review = Review(
+        clinic_id=screening.clinic_id,
+        patient_id=screening.patient_id,
+        screening=screening,
+        reviewer_id=actor.user_id,
+        kind=kind,
+        reading_shown=shown_reading(screening),
+        supersedes=supersedes,
+        submission=submission,
+        **vars(opinion),
+    )
+    if review.differs and not review.difference_reason:
+        raise ReasonMissing("Your suspicion differs from the reading. Say why; the reason is kept with the review.")
+    review.save(force_insert=True)
+    return review
+
+
+def latest_opinions(screenings: list[Screening]) -> Mapping[UUID, Review]:
+    """The last review of each screening, by the screening's id."""
+    reviews = Review.objects.filter(screening__in=screenings).order_by("created_at", "id").select_related("reviewer")
+    return {review.screening_id: review for review in reviews}
+
+
+def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
+    """Put the reviewer's name under every open screening of the visit, and make the follow-ups that she asks for.
+
+    Raises OpinionMissing while one of them has no opinion, NotYours when the last opinion is another reviewer's.
+    """
+    with transaction.atomic():
+        waiting = list(Screening.objects.to_be_reviewed().filter(visit=visit).select_for_update(of=("self",)))
+        if not waiting:
+            raise StaleTransition("Everything in this visit is signed already.")
+        opinions = latest_opinions(waiting)
+        if missing := [screening for screening in waiting if screening.pk not in opinions]:
+            raise OpinionMissing(
+                f"{len(missing)} of {len(waiting)} photographs have no opinion yet. Give one for each, then sign."
+            )
+        if any(review.reviewer_id != actor.user_id for review in opinions.values()):
+            raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
+        signature = Signature.objects.create(
+            clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.user_id
+        )
+        for screening in waiting:
+            sign_screening(screening, opinions[screening.pk], signature)
+        Visit.objects.filter(pk=visit.pk).update(taken_by=None, taken_until=None)
+        publish(EventType.REPORT_SIGNED, clinic_id=visit.clinic_id, visit=visit.pk, signature=signature.pk)
+        return signature
+
+
+def sign_screening(screening: Screening, review: Review, signature: Signature) -> None:
+    target = ReviewStatus.AMENDED if screening.is_signed else ReviewStatus.SIGNED
+    moved = Screening.objects.filter(
+        pk=screening.pk, review_status=screening.review_status, review_status__in=review_sources(target)
+    ).update(review_status=target, signed_review=review, signature=signature)
+    if moved != 1:
+        raise StaleTransition
+    make_follow_up(screening, review)
+
+
+def make_follow_up(screening: Screening, review: Review) -> FollowUp | None:
+    if review.recommendation == Recommendation.REASSURE:
+        return None
+    return FollowUp.objects.create(
+        clinic_id=screening.clinic_id,
+        patient_id=screening.patient_id,
+        lesion_id=screening.image.lesion_id,
+        review=review,
+        what=review.recommendation,
+        owner_id=screening.visit.clinician_id,
+        due_on=follow_up_due(review),
+    )
+
+
+def follow_up_due(review: Review) -> date:
+    if review.follow_up_months:
+        return timezone.localdate() + timedelta(days=round(review.follow_up_months * 30.44))
+    return timezone.localdate() + DUE_AFTER[Recommendation(review.recommendation)]
+
+
+def amend_review(*, actor: Actor, screening: Screening, submission: UUID, opinion: Opinion) -> Review:
+    """Supersede a signed review by another, signed in the same act. The first one stays as it was.
+
+    Its open follow-up is closed, since the amended review makes its own.
+    """
+    with transaction.atomic():
+        if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
+            return again
+        held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
+        current = held.select_related("prediction", "image", "visit", "signed_review", "signature").first()
+        if current is None or current.review_status not in REVIEW_IS_SIGNED or current.signed_review is None:
+            raise StaleTransition("Only a signed review can be amended.")
+        review = write_review(
+            actor=actor,
+            screening=current,
+            submission=submission,
+            opinion=opinion,
+            kind=ReviewKind.AMENDMENT,
+            supersedes=current.signed_review,
+        )
+        FollowUp.objects.open().filter(review=current.signed_review).update(status="done", closed_at=timezone.now())
+        signature = Signature.objects.create(
+            clinic_id=current.clinic_id,
+            patient_id=current.patient_id,
+            visit=current.visit,
+            reviewer_id=actor.user_id,
+            amends=last_signature(current.visit),
+        )
+        sign_screening(current, review, signature)
+        publish(EventType.REPORT_AMENDED, clinic_id=current.clinic_id, visit=current.visit_id, signature=signature.pk)
+        return review
+
+
+def last_signature(visit: Visit) -> Signature | None:
+    return visit.signatures.order_by("-created_at", "-id").first()
+
+
+def acknowledge(*, actor: Actor, signature: Signature) -> None:
+    """The clinician says that she has seen what was signed. Once is enough; who was first stays."""
+    moved = Signature.objects.filter(pk=signature.pk, acknowledged_at__isnull=True).update(
+        acknowledged_by=actor.user_id, acknowledged_at=timezone.now()
+    )
+    if moved != 1:
+        raise StaleTransition("This review was acknowledged already.")
+
+
+def close_follow_up(*, follow_up: FollowUp, status: str) -> None:
+    moved = FollowUp.objects.open().filter(pk=follow_up.pk).update(status=status, closed_at=timezone.now())
+    if moved != 1:
+        raise StaleTransition("This follow-up is closed already.")
+
+
+def opinion_from(cleaned: Mapping[str, Any]) -> Opinion:
+    """From the cleaned fields of a form or a request."""
+    return Opinion(**{name: cleaned[name] for name in Opinion.__dataclass_fields__})

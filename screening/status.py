@@ -1,0 +1,57 @@
+"""The states of a screening and the moves between them: one table, which the services and the tests read."""
+
+from django.db import models
+
+
+class ReadingStatus(models.TextChoices):
+    """What became of the photograph's reading by the model."""
+
+    QUEUED = "queued", "Waiting to be read"
+    RUNNING = "running", "Being read"
+    PREDICTED = "predicted", "Read"
+    UNSCORABLE = "unscorable", "Not fit to be read"
+    FAILED = "failed", "Reading failed"
+    NOT_WANTED = "not_wanted", "Not to be read"
+
+
+class ReviewStatus(models.TextChoices):
+    """What the doctors have said; a screening may be reviewed whatever became of its reading."""
+
+    OPEN = "open", "To be reviewed"
+    READ = "read", "Opinion given"
+    DISPUTED = "disputed", "Readers disagree"
+    SIGNED = "signed", "Signed"
+    AMENDED = "amended", "Signed, amended"
+
+
+R, V = ReadingStatus, ReviewStatus
+
+READING_MOVES: dict[str, frozenset[str]] = {
+    R.QUEUED: frozenset({R.RUNNING}),
+    R.RUNNING: frozenset({R.PREDICTED, R.UNSCORABLE, R.FAILED, R.QUEUED}),
+    R.FAILED: frozenset({R.QUEUED}),
+    R.PREDICTED: frozenset(),
+    R.UNSCORABLE: frozenset(),
+    R.NOT_WANTED: frozenset(),
+}
+REVIEW_MOVES: dict[str, frozenset[str]] = {
+    V.OPEN: frozenset({V.READ}),
+    V.READ: frozenset({V.READ, V.DISPUTED, V.SIGNED}),
+    V.DISPUTED: frozenset({V.SIGNED}),
+    V.SIGNED: frozenset({V.AMENDED}),
+    V.AMENDED: frozenset({V.AMENDED}),
+}
+
+READING_IS_OPEN = frozenset({R.QUEUED, R.RUNNING})
+READING_IS_DONE = frozenset({R.PREDICTED, R.UNSCORABLE})
+REVIEW_IS_OPEN = frozenset({V.OPEN, V.READ, V.DISPUTED})
+REVIEW_IS_SIGNED = frozenset({V.SIGNED, V.AMENDED})
+
+
+def reading_sources(target: str) -> frozenset[str]:
+    """The statuses from which a reading may move to `target`."""
+    return frozenset(source for source, targets in READING_MOVES.items() if target in targets)
+
+
+def review_sources(target: str) -> frozenset[str]:
+    return frozenset(source for source, targets in REVIEW_MOVES.items() if target in targets)

@@ -1,0 +1,20 @@
+"""Celery's side: names, limits and ids. What is done stands in the services."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from screening.services import readings
+from skinclinic.locks import only_one
+
+
+@shared_task
+def read_photograph_task(screening_id: str, clinic_id: str) -> None:
+    readings.read_photograph(UUID(screening_id), UUID(clinic_id))
+
+
+@shared_task
+def sweep_readings_task() -> None:
+    with only_one("sweep-readings") as mine:
+        if mine:
+            readings.sweep_readings()

@@ -1,0 +1,99 @@
+"""One request, one transaction, one actor."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, ResolverMatch, resolve
+from django.utils import timezone
+
+from skinclinic.accounts.entry import enter_clinic, signed_in
+from skinclinic.audit.acting import ANONYMOUS, Actor, acting
+from skinclinic.audit.record import record
+
+REFUSALS = {403, 404}
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+
+
+class Refused(Exception):
+    """Carries an answer of 400 or more out of the transaction that it undoes."""
+
+    def __init__(self, response: HttpResponse):
+        self.response = response
+
+
+class ActingMiddleware:
+    """Wraps the view and its rendering in `acting(…)`; an answer of 400 or more undoes everything but the ledger line.
+
+    A view marked `own_transaction` (uploads, streams) opens short transactions of its own with `request_acting`.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        match = find_match(request)
+        request.actor, request.clinic, request.memberships = ANONYMOUS, None, []
+        if match is not None and has_mark(match, "own_transaction"):
+            response = self.get_response(request)
+        elif match is not None and has_mark(match, "no_database"):
+            return self.get_response(request)
+        else:
+            receive_body(request)
+            response = self.answer_in_transaction(request)
+        if response.status_code in REFUSALS and (match is not None or request.actor is not ANONYMOUS):
+            record_refusal(request, match, response.status_code)
+        return response
+
+    def answer_in_transaction(self, request: HttpRequest) -> HttpResponse:
+        try:
+            with request_acting(request):
+                response = self.get_response(request)
+                if response.status_code >= 400:
+                    raise Refused(response)
+                return response
+        except Refused as refused:
+            return refused.response
+
+
+@contextmanager
+def request_acting(request: HttpRequest, *, reason: str = "") -> Iterator[Actor]:
+    """A transaction in which the request's person, or its API client, acts in her clinic."""
+    caller = getattr(request, "caller", None) or signed_in(request)
+    with acting(caller, request_id=getattr(request, "request_id", ""), reason=reason):
+        request.actor = enter_clinic(request, caller) if caller.user_id else caller
+        zone = request.clinic.time_zone if request.clinic else "UTC"
+        with timezone.override(zone):
+            yield request.actor
+
+
+def find_match(request: HttpRequest) -> ResolverMatch | None:
+    try:
+        return resolve(request.path_info)
+    except Resolver404:
+        return None
+
+
+def has_mark(match: ResolverMatch, mark: str) -> bool:
+    view = match.func
+    return any(
+        getattr(part, mark, False) for part in (view, getattr(view, "view_class", None), getattr(view, "cls", None))
+    )
+
+
+def receive_body(request: HttpRequest) -> None:
+    """Read a form or JSON to its end before a transaction opens, so that a slow line holds no lock."""
+    if request.method not in SAFE_METHODS:
+        _ = request.body
+
+
+def record_refusal(request: HttpRequest, match: ResolverMatch | None, status: int) -> None:
+    detail = {
+        "status": status,
+        "method": request.method,
+        "view": match.view_name if match else "",
+        "ids": [str(value) for value in match.kwargs.values() if isinstance(value, UUID)] if match else [],
+    }
+    with acting(request.actor, request_id=getattr(request, "request_id", "")):
+        record("refused", detail=detail)

@@ -1,0 +1,138 @@
+"""People, clinics, and who may do what where."""
+
+import uuid
+import zoneinfo
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from skinclinic.audit.acting import Actor
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. What she may do comes from her memberships; `is_staff` is the operator, who sees no patient data."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField("e-mail address", unique=True)
+    full_name = models.CharField("full name", max_length=150)
+    is_staff = models.BooleanField("operator", default=False)
+    is_active = models.BooleanField("active", default=True)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["full_name"]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once_in_any_case")]
+
+    def __str__(self) -> str:
+        return self.full_name or self.email
+
+    def get_full_name(self) -> str:
+        return self.full_name
+
+    def get_short_name(self) -> str:
+        return self.full_name.split(" ")[0]
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError("This is no time zone; write one such as Europe/Vienna.")
+
+
+class Clinic(models.Model):
+    """The tenant: every record belongs to one clinic, and no other clinic sees it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120, unique=True)
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    expected_malignant_share = models.FloatField(
+        default=0.04,
+        validators=[MinValueValidator(0.001), MaxValueValidator(0.999)],
+        help_text="The share of photographed lesions expected to be malignant. Expected, not measured.",
+    )
+    is_demo = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(expected_malignant_share__gt=0, expected_malignant_share__lt=1),
+                name="clinic_malignant_share_is_a_share",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    CLINICIAN = "clinician", "Clinician"
+    REVIEWER = "reviewer", "Reviewer"
+    MANAGER = "manager", "Manager"
+    AUDITOR = "auditor", "Auditor"
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def active(self) -> "MembershipQuerySet":
+        return self.filter(is_active=True)
+
+    def visible_to(self, actor: Actor) -> "MembershipQuerySet":
+        if actor.clinic_id is None:
+            return self.none()
+        return self.filter(clinic_id=actor.clinic_id)
+
+
+class Membership(models.Model):
+    """What one person may do in one clinic."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="memberships")
+    roles = ArrayField(models.CharField(max_length=16, choices=Role.choices))
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "clinic"], name="membership_once_per_clinic"),
+            models.CheckConstraint(
+                condition=models.Q(roles__contained_by=Role.values, roles__len__gt=0), name="membership_roles_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.clinic}"
+
+    def actor(self) -> Actor:
+        return Actor(
+            id=str(self.user_id),
+            name=self.user.full_name,
+            clinic_id=self.clinic_id,
+            user_id=self.user_id,
+            roles=frozenset(self.roles),
+        )

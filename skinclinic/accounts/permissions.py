@@ -1,0 +1,56 @@
+"""The doors of the views: who may come in at all. What she then sees is each model's `visible_to`."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from skinclinic.audit.acting import Actor
+
+View = Callable[..., HttpResponse]
+M = TypeVar("M", bound=Model)
+
+
+def member_required(*roles: str) -> Callable[[View], View]:
+    """Only people of a clinic, with one of `roles` where any are named.
+
+    Every form carries the clinic it was drawn for; another one in the session is refused with 409, so that nothing is
+    written into the wrong clinic from a page left open.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not request.actor.is_member:
+                return redirect("choose_clinic")
+            require_role(request.actor, *roles)
+            if request.method == "POST" and request.POST.get("clinic") != str(request.actor.clinic_id):
+                return HttpResponse("You have changed clinics since this page was opened. Load it again.", status=409)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def require_role(actor: Actor, *roles: str) -> None:
+    if roles and not actor.has_role(*roles):
+        raise PermissionDenied(
+            f"This needs the role {' or '.join(roles)} in this clinic. Ask a manager if it should be yours."
+        )
+
+
+def get_visible(queryset: QuerySet[M], actor: Actor, key: UUID) -> M:
+    """The one row with this key that the actor may see, else 404, whether it exists or not."""
+    found = queryset.visible_to(actor).filter(pk=key).first()
+    if found is None:
+        raise Http404
+    return found

@@ -1,0 +1,16 @@
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from skinclinic.audit.acting import Actor
+
+
+class ClientToken(BaseAuthentication):
+    """The API client that the middleware found behind the bearer token; `request.auth` is its actor."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Actor] | None:
+        caller = request._request.caller
+        return (AnonymousUser(), caller) if caller is not None else None
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="skinclinic"'

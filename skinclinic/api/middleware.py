@@ -1,0 +1,35 @@
+"""Finds the API client behind a bearer token, before the request's transaction opens."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from oauth2_provider.oauth2_backends import get_oauthlib_core
+
+from skinclinic.audit.acting import INTEGRATION, Actor
+
+
+class ClientTokenMiddleware:
+    """Sets `request.caller` to the client's actor; a token that is wrong or spent leaves None, which the API refuses."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.caller = None
+        if request.path_info.startswith("/api/") and request.headers.get("Authorization", "").startswith("Bearer "):
+            request.caller = find_caller(request)
+        return self.get_response(request)
+
+
+def find_caller(request: HttpRequest) -> Actor | None:
+    valid, verified = get_oauthlib_core().verify_request(request, scopes=[])
+    if not valid or verified.client is None:
+        return None
+    client, token = verified.client, verified.access_token
+    return Actor(
+        id=f"client:{client.client_id}",
+        name=client.name,
+        clinic_id=client.clinic_id,
+        roles=frozenset({INTEGRATION}),
+        scopes=frozenset(token.scope.split()),
+    )

@@ -1,0 +1,78 @@
+"""Errors as RFC 9457 problem documents."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from skinclinic.errors import ClinicError, NotAllowed, StaleForm
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's own errors and our refusals as problem documents; anything else goes on and becomes a 500."""
+    if isinstance(error, ClinicError):
+        return problem(context["request"], status_of(error), str(error), type_=kind_of(error))
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    errors = list(field_errors(response.data)) if isinstance(error, exceptions.ValidationError) else []
+    detail = "Some fields cannot be taken as they are." if errors else str(getattr(error, "detail", error))
+    answer = problem(context["request"], response.status_code, detail, errors=errors)
+    for name in ("WWW-Authenticate", "Retry-After", "Allow"):
+        if name in response.headers:
+            answer[name] = response.headers[name]
+    return answer
+
+
+def problem(
+    request: Any, code: int, detail: str, *, type_: str = "about:blank", errors: list[dict[str, str]] | None = None
+) -> Response:
+    body = {
+        "type": type_,
+        "title": TITLES.get(code, "The request was refused"),
+        "status": code,
+        "detail": detail,
+        "instance": f"urn:request:{getattr(request, 'request_id', '')}",
+    }
+    return Response(body | ({"errors": errors} if errors else {}), status=code, content_type=CONTENT_TYPE)
+
+
+TITLES = {
+    400: "The request cannot be taken as it is",
+    401: "Who is calling is not known",
+    403: "This client may not do this",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    409: "Something changed meanwhile",
+    415: "This kind of content is not taken",
+    422: "What was sent is refused",
+}
+
+
+def status_of(error: ClinicError) -> int:
+    if isinstance(error, NotAllowed):
+        return status.HTTP_403_FORBIDDEN
+    if isinstance(error, StaleForm):
+        return status.HTTP_409_CONFLICT
+    return status.HTTP_422_UNPROCESSABLE_ENTITY
+
+
+def kind_of(error: ClinicError) -> str:
+    code = getattr(error, "code", "")
+    return f"urn:skinclinic:problem:{code}" if code else "about:blank"
+
+
+def field_errors(data: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """One entry a message, with the field's path such as `identity.birth_date`."""
+    if isinstance(data, dict):
+        for name, inner in data.items():
+            yield from field_errors(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(data, list):
+        for inner in data:
+            yield from field_errors(inner, path)
+    else:
+        yield {"field": path, "detail": str(data)}

@@ -1,0 +1,36 @@
+"""The Celery application: the web sends with it, the workers and the beat run it."""
+
+import os
+import sys
+
+from celery import Celery
+from celery.signals import worker_init, worker_process_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "skinclinic.settings")
+
+app = Celery("skinclinic")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@worker_init.connect
+def refuse_to_start_without_a_model(**kwargs) -> None:
+    """A worker that cannot read says so in one sentence and ends, before it takes any message.
+
+    The model is tried and dropped again: what a parent holds, its children would share across the fork.
+    """
+    from ml.contract import ModelError
+    from screening.reader import load_predictor
+
+    try:
+        load_predictor()
+    except ModelError as error:
+        print(f"The worker does not start: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(78) from None  # EX_CONFIG
+
+
+@worker_process_init.connect
+def load_model(**kwargs) -> None:
+    from screening.reader import the_reader
+
+    the_reader()

@@ -1,0 +1,67 @@
+"""The pages and problem documents for what went wrong. They touch no database: it may be what is away."""
+
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
+
+logger = logging.getLogger(__name__)
+
+WORDS = {
+    400: ("This request cannot be read", "Go back, load the page again and repeat what you did."),
+    403: ("You may not do this", "Your role in this clinic does not allow it. Ask a manager if it should."),
+    404: (
+        "There is nothing here",
+        "It may have been moved, or it belongs to another clinic. Start again from the list.",
+    ),
+    500: (
+        "Something went wrong on our side",
+        "Nothing was saved by this step. Try again; if it happens again, tell your manager.",
+    ),
+    503: ("The clinic's database cannot be reached", "Nothing is lost. Wait a minute and load this page again."),
+}
+
+
+def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
+    title, advice = WORDS[status]
+    request_id = getattr(request, "request_id", "")
+    if request.path_info.startswith("/api/"):
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail or advice}
+        return JsonResponse(
+            problem | {"instance": f"urn:request:{request_id}"}, status=status, content_type="application/problem+json"
+        )
+    page = loader.render_to_string(
+        f"{status if status in (403, 404) else 500}.html",
+        {"status": status, "title": title, "advice": detail or advice, "request_id": request_id},
+    )
+    return HttpResponse(page, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 403, str(exception))
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the exception is being handled, so that a database that is away can be told from a fault of ours."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        logger.error("The database cannot be reached.")
+        response = answer(request, 503)
+        response["Retry-After"] = "10"
+        return response
+    return answer(request, 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return answer(
+        request, 403, "This page was open too long or cookies are off. Load it again and repeat what you did."
+    )

@@ -1,0 +1,39 @@
+"""The outbox: what happened, written in the transaction in which it happened."""
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from skinclinic.accounts.models import Clinic
+
+
+class EventType(models.TextChoices):
+    SCREENING_QUEUED = "screening.queued"
+    SCREENING_PREDICTED = "screening.predicted"
+    SCREENING_UNSCORABLE = "screening.unscorable"
+    SCREENING_FAILED = "screening.failed"
+    SCREENING_REVIEWED = "screening.reviewed"
+    SCREENING_WITHDRAWN = "screening.withdrawn"
+    REPORT_SIGNED = "report.signed"
+    REPORT_AMENDED = "report.amended"
+    PATIENT_MERGED = "patient.merged"
+    PATIENT_UNMERGED = "patient.unmerged"
+
+
+class Event(models.Model):
+    """Opaque ids only: no name, no result, no image. Bell, mail, webhooks and `/changes` read from here."""
+
+    id = models.BigAutoField(primary_key=True)
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
+    type = models.CharField(max_length=40, choices=EventType.choices)
+    ids = models.JSONField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["clinic", "id"], name="event_by_clinic")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.key}"

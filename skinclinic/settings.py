@@ -1,0 +1,303 @@
+"""Settings, read from the environment (see `.env.example` and the table in the README)."""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from skinclinic import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+try:
+    DEBUG = env.flag("DEBUG")
+    DEMO = env.flag("DEMO")
+    SECRET_KEY = env.secret("SECRET_KEY", at_least=32)
+    ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+    SITE_URL = (env.url("SITE_URL", schemes=("http", "https")) or "http://localhost:8000").rstrip("/")
+    DATABASE_URL = env.secret("DATABASE_URL")
+    DATABASES = {"default": env.database(DATABASE_URL)}
+    # Only `prepare_database`, `migrate`, back-up and restore act as the owner; the web and the workers get no such URL.
+    if owner_url := env.text("DATABASE_OWNER_URL"):
+        DATABASES["owner"] = env.database(owner_url, "DATABASE_OWNER_URL")
+    REDIS_URL = env.url("REDIS_URL", schemes=env.REDIS_SCHEMES) or "redis://localhost:6379/0"
+    MAIL_URL = env.url("EMAIL_URL", schemes=("smtp", "smtps"))
+    MAIL_FOLDER = env.text("MAIL_FOLDER", str(BASE_DIR / ".local" / "mail"))
+    PHOTOGRAPH_STORE = env.text("PHOTOGRAPH_STORE", "postgres")
+    PREDICTOR = env.text("PREDICTOR", "ml.predictor.load")
+    MODEL_FOLDER = env.text("MODEL_FOLDER")
+    PROXIED_HTTPS = env.flag("PROXIED_HTTPS")
+    # How the reading queue keeps time, in seconds; the tests shorten these.
+    READING_SOFT_LIMIT = env.integer("READING_SOFT_LIMIT", 10, minimum=1)
+    READING_HARD_LIMIT = env.integer("READING_HARD_LIMIT", 20, minimum=2)
+    READING_LEASE = env.integer("READING_LEASE", 30, minimum=1)
+    READING_SWEEP_EVERY = env.integer("READING_SWEEP_EVERY", 10, minimum=1)
+    READING_RESEND_AFTER = env.integer("READING_RESEND_AFTER", 60, minimum=1)
+    READING_STUCK_AFTER = env.integer("READING_STUCK_AFTER", 300, minimum=1)
+    WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
+except env.EnvironmentProblem as problem:
+    raise ImproperlyConfigured(str(problem)) from problem
+
+HTTPS = SITE_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "skinclinic.audit",
+    "skinclinic.accounts",
+    "skinclinic.events",
+    "skinclinic.api",
+    "patients",
+    "screening",
+    "django.contrib.admin",
+    "allauth",
+    "allauth.account",
+    "oauth2_provider",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+]
+
+MIDDLEWARE = [
+    "skinclinic.middleware.RequestId",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "skinclinic.api.middleware.ClientTokenMiddleware",
+    "skinclinic.accounts.middleware.ActingMiddleware",
+]
+
+ROOT_URLCONF = "skinclinic.urls"
+WSGI_APPLICATION = "skinclinic.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "skinclinic.accounts.context.clinic",
+            ],
+        },
+    },
+]
+
+# Which program this is, for the ledger's "system:<process>" and for the database's own lists.
+PROCESS_NAME = env.text("PROCESS_NAME") or Path(sys.argv[0]).stem or "python"
+for database in DATABASES.values():
+    database["CONN_MAX_AGE"] = 60
+    database["CONN_HEALTH_CHECKS"] = True
+    database["OPTIONS"] = {"connect_timeout": 5, "application_name": PROCESS_NAME, **database["OPTIONS"]}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "skinclinic.accounts.adapter.InvitedOnly"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_ON_GET = False
+
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if PROXIED_HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# The keys of a clinic are chosen by the application, so that a row's id is known before it is written.
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# Photographs arrive through views of their own; every other body is small and read before its transaction opens.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+NODE_MODULES = BASE_DIR / "node_modules"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    *(
+        (prefix, folder)
+        for prefix, folder in (
+            ("bootstrap", NODE_MODULES / "bootstrap" / "dist"),
+            ("htmx", NODE_MODULES / "htmx.org" / "dist"),
+            ("inter", NODE_MODULES / "@fontsource-variable" / "inter"),
+        )
+        if folder.is_dir()
+    ),
+]
+PHOTOGRAPH_STORES = {
+    "postgres": {"BACKEND": "screening.storage.DatabaseStorage"},
+    "s3": {
+        "BACKEND": "screening.storage.PrivateS3Storage",
+        "OPTIONS": {
+            "bucket_name": env.text("S3_BUCKET", ""),
+            "endpoint_url": env.url("S3_ENDPOINT", schemes=("http", "https")),
+            "access_key": env.text("S3_ACCESS_KEY"),
+            "secret_key": env.text("S3_SECRET_KEY"),
+            "default_acl": None,
+            "querystring_auth": True,
+            "file_overwrite": False,
+        },
+    },
+}
+if PHOTOGRAPH_STORE not in PHOTOGRAPH_STORES:
+    raise ImproperlyConfigured("PHOTOGRAPH_STORE must be postgres or s3.")
+STORAGES = {
+    "default": PHOTOGRAPH_STORES[PHOTOGRAPH_STORE],
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_MAX_AGE = 3600
+
+if MAIL_URL:
+    mail = urlsplit(MAIL_URL)
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST, EMAIL_PORT = mail.hostname, mail.port or (465 if mail.scheme == "smtps" else 587)
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = mail.username or "", mail.password or ""
+    EMAIL_USE_SSL = mail.scheme == "smtps"
+    EMAIL_USE_TLS = mail.scheme == "smtp"
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = MAIL_FOLDER
+DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "skinclinic@localhost")
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+# A photograph that kills its worker must not loop: the sweeper brings it back with a counted attempt instead.
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_SOFT_TIME_LIMIT = READING_SOFT_LIMIT
+CELERY_TASK_TIME_LIMIT = READING_HARD_LIMIT
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = WORKER_TASKS_PER_CHILD
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# For ever: a worker that gives up after a hundred tries is a clinic whose readings stop.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 120,
+    "socket_connect_timeout": 1,
+    "socket_timeout": 10,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_BEAT_SCHEDULE = {
+    "sweep-readings": {
+        "task": "screening.tasks.sweep_readings_task",
+        "schedule": READING_SWEEP_EVERY,
+        # A sweep that waited while the broker was away is of no use any more.
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
+}
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "api.Client"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"
+OAUTH2_PROVIDER = {
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
+    "SCOPES": {
+        "patients:read": "Read patients, visits, lesions and consents",
+        "patients:write": "Register patients, open visits, note consents",
+        "screenings:read": "Read screenings, photographs and readings",
+        "screenings:write": "Upload and withdraw photographs",
+        "reviews:read": "Read signed reviews",
+    },
+    "DEFAULT_SCOPES": ["patients:read", "screenings:read"],
+    "ALLOWED_GRANT_TYPES": ["client_credentials"],
+    "PKCE_REQUIRED": True,
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["skinclinic.api.authentication.ClientToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["skinclinic.api.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "skinclinic.api.paging.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "skinclinic.api.problems.problem_response",
+    "PAGE_SIZE": 50,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "skinclinic",
+    "DESCRIPTION": "Patients, photographs of skin lesions, their readings and their signed reviews. "
+    "Decision support for research and education: not a medical device, never a diagnosis by itself.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "skinclinic.middleware.RequestIdFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "skinclinic": {"level": "INFO"},
+        "screening": {"level": "INFO"},
+        "patients": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
+    },
+}

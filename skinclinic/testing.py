@@ -1,0 +1,44 @@
+"""The servers that the tests run against: a real Postgres and a real Valkey, started with the test run.
+
+Loaded by pytest as a plugin before Django's settings, which want to know where the servers are.
+"""
+
+import atexit
+import os
+import secrets
+from contextlib import ExitStack
+
+import pytest
+
+from skinclinic.embedded.place import temporary_folder
+from skinclinic.embedded.postgres import EmbeddedPostgres
+from skinclinic.embedded.valkey import EmbeddedValkey
+
+TEMPLATE, SHARED = "clinic_template", "clinic_tests"
+
+
+class Servers:
+    postgres: EmbeddedPostgres
+    valkey: EmbeddedValkey
+
+
+servers = Servers()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(temporary_folder())
+    servers.postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", durable=False))
+    servers.valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
+    os.environ |= {
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "DATABASE_URL": servers.postgres.app_url(SHARED),
+        "DATABASE_OWNER_URL": servers.postgres.owner_url(TEMPLATE),
+        "REDIS_URL": servers.valkey.url,
+        "MAIL_FOLDER": str(folder / "mail"),
+        "PREDICTOR": "ml.fake.load",
+        "PROCESS_NAME": "tests",
+        "DEBUG": "1",  # static files are served as they are, without a collecting run first
+    }
