@@ -1,3 +1,4 @@
+# ruff: noqa: T201 -- a program of the terminal
 """`bin/up` once the packages are there: `python -m skinclinic.embedded`."""
 
 import argparse

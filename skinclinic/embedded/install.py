@@ -1,3 +1,4 @@
+# ruff: noqa: T201 -- a program of the terminal
 """Make `.venv` and put the pinned packages into it: `python install.py serve` or `python install.py all`.
 
 Runs before anything is installed, by whatever Python there is, so it uses the standard library only and imports
@@ -21,31 +22,23 @@ LISTS = {"serve": "requirements-serve.txt", "all": "requirements.txt"}
 INSTALLER_LIST = "requirements-installer.txt"
 STAMP = "skinclinic-installed"
 LOG = ROOT / ".local" / "logs" / "install.log"
-# What the installers say, and what to tell the person instead; the first that is found counts.
-REASONS = (
-    (r"No space left on device|Disk quota exceeded|os error 28", "The disk is full; free some space and start again."),
-    (
-        (
-            r"No matching distribution|no wheels? with a matching|doesn't have a source distribution or wheel"
-            r"|has no usable wheels|no wheels are (?:usable|available)"
-        ),
-        (
-            "A pinned package has no build for this machine and Python (Linux on x86-64 with Python 3.11 to 3.13 has all); "
-            "use such a machine, or the container image with DATABASE_URL and REDIS_URL set."
-        ),
-    ),
-    (
-        (
-            r"Failed to fetch|Connection ?[Ee]rror|dns error|timed? ?out|Temporary failure in name resolution"
-            r"|Could not fetch URL|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|Network is unreachable"
-        ),
-        "The package registry could not be reached; check the network (and its proxy settings) and start again.",
-    ),
-    (r"Permission denied|EACCES", "This user may not write here; give it the right to, or clone somewhere else."),
+NO_BUILD = (
+    "A pinned package has no build for this machine and this Python (Linux on x86-64 with 3.11 to 3.13 has them all); "
+    "use such a machine, or the container image with DATABASE_URL and REDIS_URL set."
 )
+UNREACHABLE = "The package registry could not be reached; check the network and its proxy, and start again."
+# What installers and commands say, and what to tell the person instead; the first that is found counts.
+REASONS = {
+    r"No space left on device|Disk quota exceeded|os error 28": "The disk is full; free some space and start again.",
+    r"No matching distribution|no wheels? with a matching|doesn't have a source distribution or wheel": NO_BUILD,
+    r"has no usable wheels|no wheels are (?:usable|available)": NO_BUILD,
+    r"Failed to fetch|Could not fetch URL|dns error|Temporary failure in name resolution": UNREACHABLE,
+    r"NewConnectionError|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|Network is unreachable": UNREACHABLE,
+    r"Permission denied|EACCES": "This user may not write here; give it the right to, or clone somewhere else.",
+}
 
 
-class InstallProblem(Exception):
+class InstallProblem(Exception):  # noqa: N818 -- what it is to the person who reads it
     """The message is a sentence that says what stands in the way and what to do."""
 
 
@@ -126,7 +119,7 @@ def last_line(log: Path, start: int) -> str:
 
 
 def reason(said: str, log: Path) -> str:
-    for pattern, sentence in REASONS:
+    for pattern, sentence in REASONS.items():
         if re.search(pattern, said):
             return f"{sentence} The details are in {log}."
     lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -232,7 +225,7 @@ def installer_command(environment: Path, uv: str | None) -> list[str | Path]:
     """uv where it can be had, several times faster than pip; byte-compiling now spares it at every first start."""
     python = environment / "bin" / "python"
     has_pip = subprocess.run([python, "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0
-    pip = [python, "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", python]
+    pip: list[str | Path] = [python, "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", python]
     if uv is None and (environment / "bin" / "uv").exists():
         uv = str(environment / "bin" / "uv")
     if uv is None:

@@ -97,7 +97,7 @@ def servers_folder(local: Path) -> Path:
     local.mkdir(parents=True, exist_ok=True)
     local.chmod(OWNER_ONLY if user is None else TRAVERSABLE)
     if folder.is_symlink() and not folder.exists():
-        raise EmbeddedProblem(f"{folder} points at {os.readlink(folder)}, which is gone; put that back or remove both.")
+        raise EmbeddedProblem(f"{folder} points at {folder.readlink()}, which is gone; put that back or remove both.")
     if not folder.exists() and not reachable(local, user):
         elsewhere = SYSTEM_FOLDER / f"{local.resolve().parent.name}-{secrets.token_hex(4)}"
         elsewhere.mkdir(parents=True, mode=READABLE)

