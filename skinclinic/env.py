@@ -27,7 +27,7 @@ POSTGRES_OPTIONS = {
 }
 
 
-class EnvironmentProblem(Exception):  # noqa: N818 -- what it is to the person who reads it
+class EnvironmentProblem(Exception):
     """A variable is missing or cannot be meant as it stands; the message says which, and what to do."""
 
 

@@ -38,7 +38,7 @@ REASONS = {
 }
 
 
-class InstallProblem(Exception):  # noqa: N818 -- what it is to the person who reads it
+class InstallProblem(Exception):
     """The message is a sentence that says what stands in the way and what to do."""
 
 

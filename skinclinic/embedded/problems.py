@@ -6,7 +6,7 @@ from pathlib import Path
 INSTEAD = "set DATABASE_URL and REDIS_URL to servers of your own"
 
 
-class EmbeddedProblem(Exception):  # noqa: N818 -- what it is to the person who reads it
+class EmbeddedProblem(Exception):
     """Something on this machine stands in the way; the message says what, and what to do about it."""
 
 
