@@ -1,0 +1,1 @@
+"""Reading dermoscopic photographs. Plain Python: nothing here knows the web."""

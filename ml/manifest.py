@@ -1,0 +1,158 @@
+"""The manifest of an installed model, and the refusal of what does not match it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ml.contract import ManifestMismatch
+from ml.labels import DIAGNOSES
+from ml.preprocess import PREPROCESSING
+
+MANIFEST_FILE = "manifest.json"
+NETWORK_FILE = "model.tflite"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Share:
+    """`count` of `total` test lesions."""
+
+    count: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        return self.count / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """logit of malignancy = slope x logit of the network's malignant sum + intercept."""
+
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A cut on the calibrated malignancy, chosen on validation, with what it attained on the test lesions."""
+
+    value: float
+    chosen: str
+    sensitivity: Interval
+    specificity: Interval
+    melanoma_sensitivity: Interval
+
+
+@dataclass(frozen=True)
+class BandFigures:
+    """How the test lesions fall into one band (or, for "unscorable", outside all of them)."""
+
+    malignant: Share
+    benign: Share
+    likelihood_ratio: Interval
+
+
+@dataclass(frozen=True)
+class Manifest:
+    version: str
+    created: str
+    network: str
+    preprocessing: str
+    labels: tuple[str, ...]
+    files: dict[str, str]
+    calibration: Calibration
+    refer: Threshold
+    high: Threshold
+    bands: dict[str, BandFigures]
+    quality_limits: dict[str, float]
+    cautions: tuple[str, ...] = ()
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    training_data: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+
+    @property
+    def network_sha256(self) -> str:
+        return self.files[NETWORK_FILE]
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read the manifest in `folder` and hold every file it names against it. Raises ManifestMismatch."""
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise ManifestMismatch(f"There is no model in {folder}: {MANIFEST_FILE} is missing. Install the model again.")
+    try:
+        manifest = parse_manifest(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestMismatch(f"{path} is damaged or of an unknown form. Install the model again.") from error
+    _check_code(manifest, path)
+    _check_files(manifest, folder)
+    return manifest
+
+
+def parse_manifest(stored: Mapping[str, Any]) -> Manifest:
+    values = dict(stored)
+    values["labels"] = tuple(values["labels"])
+    values["cautions"] = tuple(values["cautions"])
+    values["limits"] = tuple(values["limits"])
+    values["calibration"] = Calibration(**values["calibration"])
+    values["refer"] = _threshold(values["refer"])
+    values["high"] = _threshold(values["high"])
+    values["bands"] = {name: _band(figures) for name, figures in values["bands"].items()}
+    return Manifest(**values)
+
+
+def _threshold(stored: Mapping[str, Any]) -> Threshold:
+    intervals = ("sensitivity", "specificity", "melanoma_sensitivity")
+    return Threshold(**{name: Interval(**item) if name in intervals else item for name, item in stored.items()})
+
+
+def _band(stored: Mapping[str, Any]) -> BandFigures:
+    return BandFigures(
+        malignant=Share(**stored["malignant"]),
+        benign=Share(**stored["benign"]),
+        likelihood_ratio=Interval(**stored["likelihood_ratio"]),
+    )
+
+
+def _check_code(manifest: Manifest, path: Path) -> None:
+    if manifest.preprocessing != PREPROCESSING:
+        raise ManifestMismatch(
+            f"{path} was made for preprocessing {manifest.preprocessing}, but this program prepares photographs "
+            f"by preprocessing {PREPROCESSING}. Install the program and the model of the same release."
+        )
+    if manifest.labels != DIAGNOSES:
+        raise ManifestMismatch(f"{path} names other diagnoses than this program. Install both of the same release.")
+    if NETWORK_FILE not in manifest.files:
+        raise ManifestMismatch(f"{path} does not vouch for {NETWORK_FILE}. Install the model again.")
+
+
+def _check_files(manifest: Manifest, folder: Path) -> None:
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise ManifestMismatch(f"{path} is missing. Install the model again.")
+        if sha256_of(path) != expected:
+            raise ManifestMismatch(f"{path} is not the file that its manifest describes. Install the model again.")

@@ -1,0 +1,88 @@
+"""From the bytes of a photograph to the network's input. Training and serving share this code.
+
+Policy, version 1: the photograph is turned upright, made 8-bit RGB, its largest centred square is cut out
+and resized to 224 x 224 (bilinear with antialiasing). The sides of a wide photograph are therefore not read.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ml.contract import UnreadablePhotograph
+
+PREPROCESSING = "1"
+SIDE = 224
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PIXELS = 60_000_000
+# JPEG is decoded at a fraction of its size, but never below this: twice the network's side keeps the resize honest.
+DRAFT_SIDE = 2 * SIDE
+
+
+def open_photograph(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode `data`; return the upright RGB photograph and its full (width, height) before any draft decoding.
+
+    Raises UnreadablePhotograph with a sentence for the user.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            photograph = Image.open(io.BytesIO(data), formats=FORMATS)
+        size = photograph.size
+        if size[0] * size[1] > MAX_PIXELS:
+            raise UnreadablePhotograph("The photograph is larger than 60 megapixels. Send a smaller one.")
+        if photograph.format == "JPEG":
+            photograph.draft("RGB", (DRAFT_SIDE, DRAFT_SIDE))
+        upright = ImageOps.exif_transpose(photograph)
+        if upright.size[0] != upright.size[1] and _is_turned(photograph):
+            size = (size[1], size[0])
+        return _to_rgb(upright), size
+    except UnreadablePhotograph:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadablePhotograph("The file is not a JPEG, PNG or WebP photograph.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadablePhotograph("The photograph is larger than 60 megapixels. Send a smaller one.") from error
+    except (OSError, SyntaxError, ValueError, MemoryError) as error:
+        raise UnreadablePhotograph("The photograph is damaged and cannot be opened. Send it again.") from error
+
+
+def _is_turned(photograph: Image.Image) -> bool:
+    orientation_tag = 0x0112
+    return photograph.getexif().get(orientation_tag, 1) in (5, 6, 7, 8)
+
+
+def _to_rgb(photograph: Image.Image) -> Image.Image:
+    if photograph.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip to white
+        photograph = Image.fromarray((np.asarray(photograph) >> 8).astype(np.uint8))
+    if photograph.mode in ("RGBA", "LA", "PA") or "transparency" in photograph.info:
+        rgba = photograph.convert("RGBA")
+        photograph = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return photograph.convert("RGB")
+
+
+def central_square(photograph: Image.Image) -> tuple[float, float, float, float]:
+    """The box (left, top, right, bottom) of the largest centred square, in pixels, possibly halves of one."""
+    width, height = photograph.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def resize_square(photograph: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Cut `box` out and resize it: (224, 224, 3) uint8. The one resize of training and serving."""
+    resized = photograph.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def to_square(photograph: Image.Image) -> np.ndarray:
+    """The serving view: centred square, (224, 224, 3) uint8."""
+    return resize_square(photograph, central_square(photograph))
+
+
+def to_input(square: np.ndarray) -> np.ndarray:
+    """(…, 224, 224, 3) uint8 -> float32 in [-1, 1], as MobileNetV2 was trained."""
+    return square.astype(np.float32) / np.float32(127.5) - np.float32(1)

@@ -1,0 +1,1 @@
+"""Training, export and evaluation. Never imported by the web or the worker."""
