@@ -102,7 +102,7 @@ class Cast:
 
 
 def make_person(name: str, clinic: Clinic, *roles: str) -> Person:
-    user = User.objects.create(email=f"{name.split()[0].lower()}@example.org", full_name=name)
+    user = User.objects.create(email=f"{name.split(maxsplit=1)[0].lower()}@example.org", full_name=name)
     with acting(system(clinic_id=clinic.pk)):
         membership = Membership.objects.create(user=user, clinic=clinic, roles=list(roles))
     return Person(user, membership.actor())

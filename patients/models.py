@@ -98,7 +98,7 @@ class PatientIdentity(models.Model):
 
 
 class PatientIdentifier(ClinicRecord):
-    """A number that some system knows the patient by: the clinic's record number, a national number, another system's."""
+    """A number that some system knows the patient by: a record number, a national number, another system's."""
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="identifiers")
     system = models.CharField(max_length=200, help_text="Who gives the number, such as urn:clinic:record.")

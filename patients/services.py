@@ -45,13 +45,13 @@ def register_patient(
 
 
 def add_identifier(
-    *, patient: Patient, system: str, value: str, type: str = IdentifierType.RECORD
+    *, patient: Patient, system: str, value: str, number_type: str = IdentifierType.RECORD
 ) -> PatientIdentifier:
     holder = PatientIdentifier.objects.filter(clinic_id=patient.clinic_id, system=system, value=value).first()
     if holder is not None:
         raise IdentifierTaken(holder.patient)
     return PatientIdentifier.objects.create(
-        clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=type
+        clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
     )
 
 

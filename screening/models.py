@@ -7,8 +7,8 @@ from django.db.models import F, Q
 from patients.models import ClinicRecord, Lesion, Patient, Visit
 from screening.codes import (
     Band,
-    DifferenceReason,
     Diagnosis,
+    DifferenceReason,
     FailureCode,
     FollowUpStatus,
     Recommendation,
@@ -247,7 +247,7 @@ class Review(PatientRecord):
 
     @property
     def differs(self) -> bool:
-        """Whether the suspicion is another than the reading's; with no reading shown there is nothing to differ from."""
+        """Whether the suspicion is another than the reading's, if one was shown."""
         return self.reading_shown is not None and self.reading_shown.refer != self.suspicious
 
 

@@ -1,6 +1,6 @@
 """The model that this process reads with."""
 
-import logging
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +12,6 @@ from django.utils.module_loading import import_string
 from ml.contract import ModelError, Predictor
 from screening.models import ModelVersion
 from skinclinic.audit.acting import acting, system
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,12 @@ def register_version(predictor: Predictor) -> ModelVersion:
     version, _ = ModelVersion.objects.get_or_create(
         version=manifest.version,
         defaults={
-            "weights_sha256": manifest.weights_sha256,
+            "weights_sha256": manifest.network_sha256,
             "preprocessing": manifest.preprocessing,
-            "manifest": manifest.as_dict(),
+            "manifest": json.loads(manifest.as_json()),
         },
     )
-    if version.weights_sha256 != manifest.weights_sha256:
+    if version.weights_sha256 != manifest.network_sha256:
         raise ModelError(
             f"Model {manifest.version} is registered with other weights. Give the new weights a version of their own."
         )

@@ -247,7 +247,6 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "api.Client"
-OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"
 OAUTH2_PROVIDER = {
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
     "SCOPES": {
@@ -301,3 +300,4 @@ LOGGING = {
         "celery": {"level": "WARNING"},
     },
 }
+CSRF_FAILURE_VIEW = "skinclinic.error_pages.csrf_failure"

@@ -1,7 +1,27 @@
 """Every address of the clinic."""
 
+from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from skinclinic import health
+from skinclinic.accounts import views as accounts
 
 urlpatterns = [
+    path("healthz", health.alive, name="alive"),
+    path("readyz", health.ready, name="ready"),
+    path("readyz/reading", health.reading, name="ready_to_read"),
+    path("welcome/", accounts.first_run, name="first_run"),
+    path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("api/", include("skinclinic.api.urls")),
+    path("", include("patients.urls")),
+    path("", include("screening.urls")),
+    path("favicon.ico", RedirectView.as_view(url="/static/skinclinic/mark.svg")),
 ]
+
+handler400 = "skinclinic.error_pages.bad_request"
+handler403 = "skinclinic.error_pages.permission_denied"
+handler404 = "skinclinic.error_pages.page_not_found"
+handler500 = "skinclinic.error_pages.server_error"

@@ -67,7 +67,7 @@ def predict(claim: Claim, reader: Reader) -> Reading | FailureCode:
     except SoftTimeLimitExceeded:
         return FailureCode.TOO_SLOW
     except ModelError as error:
-        logger.error("Screening %s could not be read: %s", claim.screening_id, error)
+        logger.error("Screening %s could not be read: %s", claim.screening_id, error)  # noqa: TRY400 (a sentence, no trace)
         return FailureCode.MODEL_ERROR
     except Exception:
         # Whatever a photograph does to the model is told to the clinic as a failed reading; the trace names no patient.
@@ -169,7 +169,7 @@ class Backlog:
 
 
 def reading_backlog() -> list[Backlog]:
-    """The clinics with open readings. The one question that is asked across clinics; its answer holds no patient data."""
+    """The clinics with open readings: the one question asked across clinics, whose answer holds no patient data."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clinic, open_readings, oldest_seconds FROM reading_backlog()")
         return [Backlog(*row) for row in cursor.fetchall()]

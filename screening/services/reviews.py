@@ -41,7 +41,7 @@ class Opinion:
 
 
 def take_visit(*, actor: Actor, visit: Visit) -> None:
-    """Hold a visit for this reviewer for a while, so that two do not read it at once; taking it again holds it longer."""
+    """Hold a visit for this reviewer for a while, so that two do not read it at once; again holds it longer."""
     now = timezone.now()
     free = Visit.objects.filter(pk=visit.pk).exclude(taken_until__gt=now)
     mine = Visit.objects.filter(pk=visit.pk, taken_by=actor.user_id)

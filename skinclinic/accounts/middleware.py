@@ -37,7 +37,7 @@ class ActingMiddleware:
         request.actor, request.clinic, request.memberships = ANONYMOUS, None, []
         if match is not None and has_mark(match, "own_transaction"):
             response = self.get_response(request)
-        elif match is not None and has_mark(match, "no_database"):
+        elif match is not None and has_mark(match, "no_acting"):
             return self.get_response(request)
         else:
             receive_body(request)

@@ -9,7 +9,7 @@ from skinclinic.audit.acting import INTEGRATION, Actor
 
 
 class ClientTokenMiddleware:
-    """Sets `request.caller` to the client's actor; a token that is wrong or spent leaves None, which the API refuses."""
+    """Sets `request.caller` to the client's actor; a wrong or spent token leaves None, which the API refuses."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response

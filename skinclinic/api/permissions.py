@@ -1,14 +1,15 @@
+from typing import Any
+
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 
 class HasScope(BasePermission):
-    """The view names its scopes: `scope = "patients"` asks for patients:read, and patients:write to change something."""
+    """The view names its scope: `scope = "patients"` asks for patients:read, and patients:write to change something."""
 
     message = "The token does not carry the scope that this needs. Ask for it when you fetch the token."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: Any) -> bool:
         if request.auth is None:
             return False
         right = "read" if request.method in SAFE_METHODS else "write"

@@ -34,13 +34,13 @@ class ClinicScoped(RunSQL):
     """
 
     def __init__(self, table: str, *, seen_also: str = ""):
-        seen = f"clinic_id = {ACTING_CLINIC}" + (f" OR {seen_also}" if seen_also else "")
+        mine = f"clinic_id = {ACTING_CLINIC}"
+        seen = f"{mine} OR {seen_also}" if seen_also else mine
         super().__init__(
             [
                 f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
                 f"CREATE POLICY clinic_reads ON {table} FOR SELECT USING ({seen})",
-                f"CREATE POLICY clinic_writes ON {table} USING (clinic_id = {ACTING_CLINIC}) "
-                f"WITH CHECK (clinic_id = {ACTING_CLINIC})",
+                f"CREATE POLICY clinic_writes ON {table} USING ({mine}) WITH CHECK ({mine})",
             ],
             [
                 f"DROP POLICY clinic_writes ON {table}",

@@ -1,0 +1,101 @@
+from datetime import date
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from patients.codes import (
+    BodySite,
+    ConsentDecision,
+    ConsentKind,
+    HistoryItem,
+    Laterality,
+    MapView,
+    Sex,
+    SkinType,
+    Urgency,
+)
+from patients.models import PatientIdentity, Visit
+from patients.services import IDENTITY_FIELDS
+
+OLDEST = 125
+
+
+def past_date(day: date) -> None:
+    if day > timezone.localdate():
+        raise ValidationError("This day has not come yet. Check the date.")
+    if day.year < timezone.localdate().year - OLDEST:
+        raise ValidationError(f"This is more than {OLDEST} years ago. Check the year.")
+
+
+class DayInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, str] | None = None):
+        super().__init__(attrs, format="%Y-%m-%d")
+
+
+class PatientForm(forms.ModelForm):
+    """A patient's details; `confirmed` says that a likely duplicate was looked at and is somebody else."""
+
+    sex = forms.ChoiceField(choices=Sex.choices, initial=Sex.UNKNOWN)
+    skin_type = forms.TypedChoiceField(
+        label="Skin type (Fitzpatrick)",
+        choices=[("", "Not recorded"), *SkinType.choices],
+        coerce=int,
+        empty_value=None,
+        required=False,
+    )
+    record_number = forms.CharField(max_length=100, required=False, help_text="The number the clinic knows her by.")
+    confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = PatientIdentity
+        fields = IDENTITY_FIELDS
+        widgets = {"birth_date": DayInput, "address": forms.Textarea({"rows": 2})}
+
+    field_order = ["family_name", "given_name", "birth_date", "sex", "record_number", "skin_type"]
+
+    def clean_birth_date(self) -> date:
+        day: date = self.cleaned_data["birth_date"]
+        past_date(day)
+        return day
+
+    def identity(self) -> dict[str, object]:
+        return {name: self.cleaned_data[name] for name in IDENTITY_FIELDS}
+
+
+class CorrectionForm(PatientForm):
+    record_number = None
+    confirmed = None
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class ConsentForm(forms.Form):
+    kind = forms.ChoiceField(choices=ConsentKind.choices)
+    decision = forms.ChoiceField(choices=ConsentDecision.choices, widget=forms.RadioSelect)
+    decided_on = forms.DateField(label="Date", widget=DayInput, initial=timezone.localdate, validators=[past_date])
+
+
+class VisitForm(forms.ModelForm):
+    history = forms.MultipleChoiceField(
+        choices=HistoryItem.choices, required=False, widget=forms.CheckboxSelectMultiple, label="History"
+    )
+    urgency = forms.ChoiceField(choices=Urgency.choices, widget=forms.RadioSelect, initial=Urgency.ROUTINE)
+
+    class Meta:
+        model = Visit
+        fields = ("question", "history", "diameter_mm", "urgency")
+        widgets = {"question": forms.Textarea({"rows": 2, "placeholder": "What would you like to know?"})}
+
+
+class LesionForm(forms.Form):
+    site = forms.ChoiceField(choices=BodySite.choices)
+    laterality = forms.ChoiceField(label="Side", choices=Laterality.choices)
+    view = forms.ChoiceField(choices=MapView.choices, initial=MapView.FRONT, label="Body map")
+    x = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+    y = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+
+
+class SearchForm(forms.Form):
+    words = forms.CharField(max_length=100, required=False, strip=True, label="Name, record number or birth date")

@@ -1,0 +1,94 @@
+import uuid
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from patients.models import Lesion, Patient, Visit
+from screening.codes import (
+    Diagnosis,
+    DifferenceReason,
+    FollowUpStatus,
+    Recommendation,
+    RetryReason,
+    WithdrawalReason,
+)
+
+SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
+
+
+class OpinionForm(forms.Form):
+    """One doctor's opinion. `submission` is the form's own number: sent twice, it is saved once."""
+
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    suspicious = forms.TypedChoiceField(
+        label="Malignant or pre-malignant?",
+        choices=SUSPICION,
+        coerce=lambda word: word == "yes",
+        widget=forms.RadioSelect,
+    )
+    diagnosis = forms.ChoiceField(choices=[("", "Choose…"), *Diagnosis.choices])
+    recommendation = forms.ChoiceField(choices=[("", "Choose…"), *Recommendation.choices])
+    follow_up_months = forms.IntegerField(label="in months", min_value=1, max_value=60, required=False)
+    difference_reason = forms.ChoiceField(
+        label="Why it differs from the reading",
+        choices=[("", "It does not differ"), *DifferenceReason.choices],
+        required=False,
+    )
+    words = forms.CharField(
+        label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("recommendation") == Recommendation.FOLLOW_UP:
+            if not cleaned.get("follow_up_months") and "follow_up_months" not in self.errors:
+                self.add_error("follow_up_months", "Say in how many months.")
+        else:
+            cleaned["follow_up_months"] = None
+        if not cleaned.get("words") and Diagnosis.OTHER in (cleaned.get("diagnosis"), cleaned.get("difference_reason")):
+            self.add_error("words", "Say in words what “other” is.")
+        return cleaned
+
+
+class WithdrawForm(forms.Form):
+    """Why a screening is withdrawn and, when it belongs elsewhere, where."""
+
+    reason = forms.ChoiceField(choices=WithdrawalReason.choices, widget=forms.RadioSelect)
+    words = forms.CharField(label="In words", max_length=500, required=False, widget=forms.Textarea({"rows": 2}))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("reason") == WithdrawalReason.OTHER and not cleaned.get("words"):
+            self.add_error("words", "Say in words why.")
+        return cleaned
+
+
+class MoveForm(WithdrawForm):
+    """The visit and the lesion it belongs to; both of the patient that was searched for."""
+
+    visit = forms.ModelChoiceField(queryset=Visit.objects.none())
+    lesion = forms.ModelChoiceField(queryset=Lesion.objects.none())
+
+    def __init__(self, *args: Any, patient: Patient, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.fields["visit"].queryset = Visit.objects.filter(patient=patient).order_by("-created_at")
+        self.fields["lesion"].queryset = Lesion.objects.filter(patient=patient).order_by("number")
+        self.fields["lesion"].label_from_instance = lambda lesion: lesion.label
+
+    def clean_lesion(self) -> Lesion:
+        lesion: Lesion = self.cleaned_data["lesion"]
+        visit = self.cleaned_data.get("visit")
+        if visit and visit.patient_id != lesion.patient_id:
+            raise ValidationError("This lesion is another patient's.")
+        return lesion
+
+
+class RetryForm(forms.Form):
+    reason = forms.ChoiceField(choices=RetryReason.choices)
+
+
+class FollowUpForm(forms.Form):
+    status = forms.ChoiceField(
+        choices=[choice for choice in FollowUpStatus.choices if choice[0] != FollowUpStatus.OPEN]
+    )

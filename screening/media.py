@@ -1,0 +1,59 @@
+"""The only door to the bytes of photographs: it asks whether, records the look, and lets nothing run."""
+
+from uuid import UUID
+
+import numpy as np
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from ml.labels import DIAGNOSES
+from ml.overlay import map_png
+from screening.models import LesionImage, Prediction, Screening
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.record import record
+
+MAP_SIDE = 448
+SANDBOX = "default-src 'none'; sandbox"
+
+
+@require_GET
+@member_required()
+def photograph(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    image = get_visible(LesionImage.objects.all(), request.actor, image_id)
+    record("photograph_seen", subject_type="screening_lesionimage", subject_id=image.pk, patient_id=image.patient_id)
+    return as_image(image.photograph.read(), "image/jpeg")
+
+
+@require_GET
+@member_required()
+def thumbnail(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    """Small and on many lists: the page that shows it has its own line on the ledger."""
+    image = get_visible(LesionImage.objects.all(), request.actor, image_id)
+    return as_image(image.thumbnail.read(), "image/jpeg")
+
+
+@require_GET
+@member_required()
+def activation_map(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """Where the score came from, as a transparent picture to lay over the photograph; `?diagnosis=` names one."""
+    screening = get_visible(Screening.objects.select_related("prediction", "image"), request.actor, screening_id)
+    diagnosis = request.GET.get("diagnosis") or None
+    if screening.prediction is None or diagnosis not in (None, *DIAGNOSES):
+        raise Http404
+    return as_image(draw_map(screening.prediction, screening.image, diagnosis), "image/png")
+
+
+def draw_map(prediction: Prediction, image: LesionImage, diagnosis: str | None) -> bytes:
+    cells = np.frombuffer(bytes(prediction.activation_map), "<f4").reshape(7, 7, 7)
+    scale = MAP_SIDE / max(image.width, image.height)
+    return map_png(cells, diagnosis, (round(image.width * scale), round(image.height * scale)))
+
+
+def as_image(data: bytes, content_type: str) -> HttpResponse:
+    response = HttpResponse(data, content_type=content_type)
+    response["Cache-Control"] = "private, max-age=300"
+    response["Content-Security-Policy"] = SANDBOX
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Disposition"] = "inline"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response

@@ -1,0 +1,158 @@
+"""A reading in words and figures, for the page: what is shown of it, and what a person should make of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml.contract import UNSCORABLE_REASONS
+from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
+from screening.codes import Band, FailureCode
+from screening.models import Prediction, Screening
+from screening.status import ReadingStatus
+from skinclinic.accounts.models import Clinic
+
+DISCLAIMER = "Decision support for research and education. Not a medical device, never a diagnosis by itself."
+
+
+@dataclass(frozen=True)
+class Bar:
+    code: str
+    name: str
+    probability: float
+
+    @property
+    def percent(self) -> float:
+        return round(100 * self.probability, 1)
+
+
+@dataclass(frozen=True)
+class ShownReading:
+    """What the reading column says. `tone` is its look: a band, unscorable, failed, waiting or none."""
+
+    tone: str
+    headline: str
+    sentences: list[str]
+    score: float | None = None
+    counts: list[str] = field(default_factory=list)
+    malignant: list[Bar] = field(default_factory=list)
+    benign: list[Bar] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
+    quality: list[tuple[str, float]] = field(default_factory=list)
+    provenance: list[tuple[str, str]] = field(default_factory=list)
+    refer: bool | None = None
+
+    @property
+    def has_map(self) -> bool:
+        return self.score is not None
+
+
+def present(screening: Screening, clinic: Clinic) -> ShownReading:
+    match screening.reading_status:
+        case ReadingStatus.QUEUED:
+            waits = "It waits for a free worker; usually that takes seconds."
+            if screening.lost_attempts:
+                waits = "Reading was cut off; it will be tried again within a minute."
+            return ShownReading("waiting", "Waiting to be read", [waits])
+        case ReadingStatus.RUNNING:
+            return ShownReading("waiting", "Being read", ["The result appears here by itself."])
+        case ReadingStatus.FAILED:
+            why = FailureCode(screening.failure_code).label
+            return ShownReading(
+                "failed", "Reading failed", [why, "Try it again, or review the photograph without a reading."]
+            )
+        case ReadingStatus.NOT_WANTED:
+            why = "The patient has not consented to a reading by the model. The photograph is reviewed all the same."
+            return ShownReading("none", "Not read", [why])
+        case ReadingStatus.UNSCORABLE if screening.prediction:
+            return present_unscorable(screening.prediction)
+        case ReadingStatus.PREDICTED if screening.prediction:
+            return present_prediction(screening.prediction, clinic)
+    raise ValueError(screening.reading_status)
+
+
+def present_unscorable(prediction: Prediction) -> ShownReading:
+    reasons = [UNSCORABLE_REASONS.get(code, code) for code in prediction.unscorable_reasons]
+    return ShownReading(
+        "unscorable",
+        "Not fit to be read",
+        [*reasons, "This is a finding about the photograph, not about the lesion."],
+        quality=quality_of(prediction),
+        provenance=provenance_of(prediction),
+    )
+
+
+def present_prediction(prediction: Prediction, clinic: Clinic) -> ShownReading:
+    bars = [Bar(code, DIAGNOSIS_NAMES[code], share) for code, share in prediction.probabilities.items()]
+    bars.sort(key=lambda bar: -bar.probability)
+    manifest = prediction.model_version.manifest
+    return ShownReading(
+        prediction.band,
+        f"{Band(prediction.band).label} score",
+        [refer_sentence(prediction)],
+        score=prediction.malignancy,
+        counts=count_sentences(manifest, prediction.band, clinic.expected_malignant_share),
+        malignant=[bar for bar in bars if bar.code in MALIGNANT],
+        benign=[bar for bar in bars if bar.code not in MALIGNANT],
+        cautions=list(prediction.cautions),
+        quality=quality_of(prediction),
+        provenance=provenance_of(prediction),
+        refer=prediction.refer,
+    )
+
+
+def refer_sentence(prediction: Prediction) -> str:
+    if prediction.refer:
+        return "The score is above the model's threshold for having the lesion looked at by a specialist."
+    return "The score is below the model's threshold for referral. A low score does not rule out a malignant lesion."
+
+
+def count_sentences(manifest: dict[str, Any], band: str, expected_share: float) -> list[str]:
+    """How often readings of this band were malignant in the test collection, and would be at the clinic's share.
+
+    P(malignant | band) by Bayes' theorem from the shares of malignant and of benign test lesions in the band.
+    """
+    figures = manifest.get("bands", {}).get(band)
+    if not figures:
+        return []
+    malignant, benign = figures["malignant"], figures["benign"]
+    collection = malignant["total"] + benign["total"]
+    in_band = malignant["count"] + benign["count"]
+    if not in_band:
+        return []
+    collection_share, band_share = malignant["total"] / collection, malignant["count"] / in_band
+    measured = (
+        f"In the test collection, where {per_thousand(collection_share)} of 1,000 lesions are malignant, "
+        f"{per_thousand(band_share)} of 1,000 such readings were."
+    )
+    sentences = [measured]
+    true_rate, false_rate = malignant["count"] / malignant["total"], benign["count"] / benign["total"]
+    weighed = expected_share * true_rate + (1 - expected_share) * false_rate
+    if weighed:
+        sentences.append(
+            f"Where {per_thousand(expected_share)} of 1,000 are malignant, as expected here, about "
+            f"{per_thousand(expected_share * true_rate / weighed)} would be. Not measured in this clinic."
+        )
+    if band == Band.LOW:
+        sentences.append(f"{per_thousand(true_rate)} of 1,000 malignant test lesions read low.")
+    return sentences
+
+
+def per_thousand(share: float) -> int:
+    return round(1000 * share)
+
+
+def quality_of(prediction: Prediction) -> list[tuple[str, float]]:
+    return [(name.replace("_", " "), value) for name, value in prediction.quality.items()]
+
+
+def provenance_of(prediction: Prediction) -> list[tuple[str, str]]:
+    return [
+        ("Model", prediction.model_version_id),
+        ("Weights", prediction.weights_sha256[:16]),
+        ("Preprocessing", prediction.preprocessing),
+        ("Referral threshold", threshold_of(prediction.model_version.manifest)),
+        ("Read in", f"{prediction.milliseconds:.0f} ms"),
+    ]
+
+
+def threshold_of(manifest: dict[str, Any]) -> str:
+    return f"{manifest['refer']['value']:.3f}" if "refer" in manifest else "not stated"

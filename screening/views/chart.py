@@ -1,0 +1,82 @@
+"""The patient's chart: who she is, what she agreed to, her lesions and their photographs."""
+
+from uuid import UUID
+
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from patients.codes import ConsentKind
+from patients.forms import ConsentForm, VisitForm
+from patients.models import Lesion, Patient, Visit
+from patients.services import consents_of, ids_of_person, open_visit
+from screening.models import FollowUp, LesionImage, Screening
+from screening.views.history import history_lines
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import CLINICIAN
+from skinclinic.audit.models import AuditEvent
+from skinclinic.audit.record import record
+
+
+@require_GET
+@member_required()
+def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    record("chart_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
+    ids = ids_of_person(patient)
+    visits = Visit.objects.visible_to(request.actor).filter(patient__in=ids).select_related("clinician")
+    consents = consents_of(patient)
+    context = {
+        "patient": patient,
+        "identity": patient.identity,
+        "consents": [(ConsentKind(kind), consent) for kind, consent in consents.items()],
+        "consent_form": ConsentForm(),
+        "lesions": list(lesions_with_photographs(ids).visible_to(request.actor)),
+        "visits": list(visits.prefetch_related(in_use("screenings")).order_by("-created_at")),
+        "follow_ups": list(
+            FollowUp.objects.visible_to(request.actor)
+            .filter(patient__in=ids)
+            .select_related("lesion", "owner")
+            .order_by("due_on")
+        ),
+        "merged_from": list(patient.merged_from.select_related("identity")),
+    }
+    return render(request, "patients/chart.html", context)
+
+
+def in_use(lookup: str) -> Prefetch:
+    return Prefetch(lookup, Screening.objects.in_use().select_related("prediction"), to_attr="shown")
+
+
+def lesions_with_photographs(patient_ids: list[UUID]):
+    photographs = LesionImage.objects.filter(screening__withdrawn_at__isnull=True).select_related(
+        "screening__prediction", "screening__signed_review"
+    )
+    return (
+        Lesion.objects.filter(patient__in=patient_ids)
+        .order_by("number")
+        .prefetch_related(Prefetch("images", photographs.order_by("-created_at"), to_attr="shown"))
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(CLINICIAN)
+def visit_new(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    form = VisitForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        visit = open_visit(actor=request.actor, patient=patient, **form.cleaned_data)
+        return redirect("visit", visit.pk)
+    return render(request, "patients/visit_new.html", {"form": form, "patient": patient})
+
+
+@require_GET
+@member_required()
+def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """Every step on this patient's record, newest first, with who and when."""
+    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    record("history_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
+    events = AuditEvent.objects.filter(clinic_id=request.actor.clinic_id).about_patient(patient.pk)
+    context = {"patient": patient, "lines": history_lines(events[:300])}
+    return render(request, "patients/history.html", context)

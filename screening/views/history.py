@@ -1,0 +1,134 @@
+"""Ledger events in the words of the clinic."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from screening.models import Screening
+from screening.status import ReadingStatus, ReviewStatus
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.models import AuditEvent
+from skinclinic.audit.record import record
+
+THINGS = {
+    "patients_patient": "Patient",
+    "patients_patientidentity": "Personal details",
+    "patients_patientidentifier": "Number",
+    "patients_consent": "Consent",
+    "patients_visit": "Visit",
+    "patients_lesion": "Lesion",
+    "screening_lesionimage": "Photograph",
+    "screening_screening": "Screening",
+    "screening_prediction": "Reading",
+    "screening_review": "Review",
+    "screening_signature": "Signature",
+    "screening_followup": "Follow-up",
+    "screening_outcome": "Pathology",
+}
+DEEDS = {"insert": "added", "update": "changed", "delete": "deleted"}
+LOOKS = {
+    "chart_seen": "Chart opened",
+    "photograph_seen": "Photograph seen",
+    "screening_seen": "Result opened",
+    "visit_seen": "Visit opened",
+    "history_seen": "History opened",
+    "refused": "Refused",
+}
+# Columns that say nothing to a person: keys and bookkeeping.
+NOT_TOLD = {
+    "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
+    "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "finished_at", "milliseconds",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    at: datetime
+    who: str
+    what: str
+    details: list[tuple[str, str]]
+    reason: str
+
+
+@require_GET
+@member_required()
+def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    screening = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    record(
+        "history_seen",
+        subject_type="screening_screening",
+        subject_id=screening.pk,
+        patient_id=screening.patient_id,
+    )
+    events = AuditEvent.objects.filter(clinic_id=request.actor.clinic_id).about_any(ids_of_screening(screening))
+    context = {"screening": screening, "patient": screening.patient, "lines": history_lines(events[:300])}
+    return render(request, "screening/history.html", context)
+
+
+def ids_of_screening(screening: Screening) -> list[UUID]:
+    """The screening's own id and those of its photograph, readings, reviews, follow-ups and signatures."""
+    reviews = list(screening.reviews.values_list("pk", "follow_up"))
+    return [
+        screening.pk,
+        screening.image_id,
+        *screening.predictions.values_list("pk", flat=True),
+        *(key for pair in reviews for key in pair if key),
+        *screening.visit.signatures.values_list("pk", flat=True),
+    ]
+
+
+def history_lines(events: Iterable[AuditEvent]) -> list[Line]:
+    return [Line(event.at, event.actor_name, sentence(event), details(event), event.reason) for event in events]
+
+
+def sentence(event: AuditEvent) -> str:
+    if event.action in LOOKS:
+        return LOOKS[event.action]
+    thing = THINGS.get(event.subject_type, event.subject_type)
+    match moved_to(event):
+        case (column, target) if column == "reading_status":
+            return f"Reading: {ReadingStatus(target).label.lower()}"
+        case (column, target) if column == "review_status":
+            return f"Review: {ReviewStatus(target).label.lower()}"
+    return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
+
+
+def moved_to(event: AuditEvent) -> tuple[str, str] | None:
+    if event.subject_type == "screening_screening" and event.action == "update":
+        for column in ("reading_status", "review_status"):
+            if column in event.changes:
+                return column, event.changes[column][1]
+    return None
+
+
+def details(event: AuditEvent) -> list[tuple[str, str]]:
+    """What changed, before and after where the ledger holds it."""
+    if event.action not in DEEDS:
+        return []
+    told = []
+    for column, change in sorted(event.changes.items()):
+        if column in NOT_TOLD or column.endswith("_id") or column in ("reading_status", "review_status"):
+            continue
+        name = column.replace("_", " ")
+        if change == "private":
+            told.append((name, "changed; the text is not kept here"))
+        elif isinstance(change, list) and event.action == "update":
+            told.append((name, f"{shown(change[0])} → {shown(change[1])}"))
+        else:
+            told.append((name, shown(change)))
+    return told
+
+
+def shown(value: object) -> str:
+    if value in (None, "", []):
+        return "nothing"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value).replace("_", " ")

@@ -1,0 +1,57 @@
+"""Where each role starts."""
+
+from datetime import timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from screening.models import FollowUp, Screening, Signature
+from skinclinic.accounts.permissions import member_required
+from skinclinic.audit.acting import AUDITOR, CLINICIAN, REVIEWER
+from skinclinic.audit.record import record_page
+
+RECENT = timedelta(days=7)
+
+
+@require_GET
+@member_required()
+def home(request: HttpRequest) -> HttpResponse:
+    """A reviewer starts at the worklist, everybody else at her own day."""
+    if request.actor.has_role(REVIEWER) and not request.actor.has_role(CLINICIAN):
+        return redirect("worklist")
+    return redirect("today")
+
+
+@require_GET
+@member_required()
+def today(request: HttpRequest) -> HttpResponse:
+    """A clinician's own photographs of the last days, what was signed and waits for her, and her follow-ups."""
+    template = "screening/_today.html" if request.htmx else "screening/today.html"
+    context = todays_work(request)
+    if not request.htmx:
+        record_page(
+            "screenings_listed", subject_type="screening_screening", ids=[row.pk for row in context["screenings"]]
+        )
+    return render(request, template, context)
+
+
+def todays_work(request: HttpRequest) -> dict[str, object]:
+    actor = request.actor
+    mine = Screening.objects.visible_to(actor).in_use()
+    signatures = Signature.objects.visible_to(actor).filter(acknowledged_at__isnull=True)
+    follow_ups = FollowUp.objects.visible_to(actor).open()
+    if not actor.has_role(AUDITOR, "manager"):
+        mine = mine.filter(visit__clinician=actor.user_id)
+        signatures = signatures.filter(visit__clinician=actor.user_id)
+        follow_ups = follow_ups.filter(owner=actor.user_id)
+    recent = mine.filter(created_at__gte=timezone.now() - RECENT)
+    return {
+        "screenings": list(recent.with_everything().order_by("-created_at")[:60]),
+        "signatures": list(
+            signatures.select_related("visit__patient__identity", "reviewer").order_by("created_at")[:50]
+        ),
+        "follow_ups": list(follow_ups.select_related("lesion", "patient__identity").order_by("due_on")[:50]),
+        "today": timezone.localdate(),
+    }

@@ -1,0 +1,165 @@
+"""One screening: the photograph, its reading, the opinions, and what can be done about it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from patients.forms import SearchForm
+from patients.models import Patient
+from screening.forms import FollowUpForm, MoveForm, OpinionForm, RetryForm, WithdrawForm
+from screening.models import FollowUp, Screening
+from screening.presentation import present
+from screening.services.photographs import duplicates_of, move_screening, withdraw_screening
+from screening.services.readings import retry_reading
+from screening.services.reviews import amend_review, close_follow_up, opinion_from, save_opinion
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, acting
+from skinclinic.audit.record import record
+from skinclinic.errors import ClinicError
+
+
+@require_GET
+@member_required()
+def screening(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    record("screening_seen", subject_type="screening_screening", subject_id=shown.pk, patient_id=shown.patient_id)
+    return render(request, "screening/result.html", result_context(request, shown, OpinionForm()))
+
+
+@require_GET
+@member_required()
+def screening_live(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """The reading alone, asked for while it is awaited."""
+    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    return render(request, "screening/_reading.html", result_context(request, shown, None))
+
+
+def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | None) -> dict[str, object]:
+    return {
+        "screening": shown,
+        "patient": shown.patient,
+        "reading": present(shown, request.clinic),
+        "form": form,
+        "reviews": list(shown.reviews.all()),
+        "duplicates": list(duplicates_of(shown.image).select_related("screening")) if form else [],
+        "siblings": list(
+            Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
+        ) if form else [],
+        "retry_form": RetryForm(),
+    }  # fmt: skip
+
+
+@require_POST
+@member_required(REVIEWER)
+def opinion_save(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """An opinion on an open screening, or an amendment of a signed one."""
+    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    form = OpinionForm(request.POST)
+    if form.is_valid():
+        say = amend_review if shown.is_signed else save_opinion
+        opinion = opinion_from(form.cleaned_data)
+        try:
+            say(actor=request.actor, screening=shown, submission=form.cleaned_data["submission"], opinion=opinion)
+        except ClinicError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, "The review is amended." if shown.is_signed else "Your opinion is saved.")
+            return redirect(next_after(request, shown))
+    return render(request, "screening/result.html", result_context(request, shown, form))
+
+
+def next_after(request: HttpRequest, shown: Screening) -> str:
+    """The next photograph of the visit that has no opinion yet, or the visit, to be signed."""
+    waiting = (
+        Screening.objects.to_be_reviewed()
+        .filter(visit=shown.visit_id, reviews__isnull=True)
+        .exclude(pk=shown.pk)
+        .first()
+    )
+    return f"/screenings/{waiting.pk}/" if waiting and not shown.is_signed else f"/visits/{shown.visit_id}/"
+
+
+@require_POST
+@member_required(CLINICIAN, REVIEWER, MANAGER)
+def reading_retry(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    shown = get_visible(Screening.objects.all(), request.actor, screening_id)
+    form = RetryForm(request.POST)
+    try:
+        if form.is_valid():
+            with acting(request.actor, reason=form.cleaned_data["reason"]):
+                retry_reading(actor=request.actor, screening=shown)
+            messages.success(request, "The photograph waits to be read again.")
+        else:
+            messages.error(request, "Say why it is to be tried again.")
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("screening", shown.pk)
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(CLINICIAN, REVIEWER)
+def screening_withdraw(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """Withdraw, here; the same page leads on to moving, where the right patient is searched for."""
+    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    form = WithdrawForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with acting(request.actor, reason=form.cleaned_data["reason"]):
+                withdraw_screening(actor=request.actor, screening=shown, **form.cleaned_data)
+        except ClinicError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, "The screening is withdrawn. It stays on record, on no list.")
+            return redirect("patient_chart", shown.patient_id)
+    context = {"screening": shown, "patient": shown.patient, "form": form, "search": SearchForm()}
+    return render(request, "screening/withdraw.html", context)
+
+
+@require_POST
+@member_required(CLINICIAN, REVIEWER)
+def move_search(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """Patients whose this photograph might be; a POST, since a name is searched for."""
+    shown = get_visible(Screening.objects.all(), request.actor, screening_id)
+    form = SearchForm(request.POST)
+    found: list[Patient] = []
+    if form.is_valid() and form.cleaned_data["words"]:
+        patients = Patient.objects.visible_to(request.actor).current().with_identity().by_name()
+        found = list(patients.matching(form.cleaned_data["words"])[:10])
+    return render(request, "screening/_move_search.html", {"screening": shown, "found": found, "searched": True})
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(CLINICIAN, REVIEWER)
+def screening_move(request: HttpRequest, screening_id: UUID, patient_id: UUID) -> HttpResponse:
+    """Move to another patient's visit and lesion, or to another lesion of the same patient."""
+    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    target = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    form = MoveForm(request.POST or None, patient=target)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with acting(request.actor, reason=form.cleaned_data["reason"]):
+                moved = move_screening(actor=request.actor, screening=shown, **form.cleaned_data)
+        except ClinicError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, "The photograph is moved, and will be read there.")
+            return redirect("screening", moved.pk)
+    context = {"screening": shown, "patient": shown.patient, "target": target, "form": form}
+    return render(request, "screening/move.html", context)
+
+
+@require_POST
+@member_required(CLINICIAN, REVIEWER)
+def follow_up_close(request: HttpRequest, follow_up_id: UUID) -> HttpResponse:
+    follow_up = get_visible(FollowUp.objects.all(), request.actor, follow_up_id)
+    form = FollowUpForm(request.POST)
+    try:
+        if form.is_valid():
+            close_follow_up(follow_up=follow_up, status=form.cleaned_data["status"])
+            messages.success(request, "The follow-up is closed.")
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("patient_chart", follow_up.patient_id)

@@ -1,0 +1,87 @@
+"""A visit: its lesions, the upload of photographs, what became of them, and the signature."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from patients.models import Visit
+from patients.services import allows_reading
+from screening.models import Screening, Signature
+from screening.services.reviews import acknowledge, latest_opinions, sign_visit
+from screening.status import READING_IS_OPEN
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import CLINICIAN, REVIEWER
+from skinclinic.audit.record import record
+from skinclinic.errors import ClinicError
+
+
+def visits() -> "QuerySet[Visit]":
+    return Visit.objects.select_related("patient__identity", "clinician", "taken_by")
+
+
+@require_GET
+@member_required()
+def visit(request: HttpRequest, visit_id: UUID) -> HttpResponse:
+    shown = get_visible(visits(), request.actor, visit_id)
+    record("visit_seen", subject_type="patients_visit", subject_id=shown.pk, patient_id=shown.patient_id)
+    return render(request, "screening/visit.html", visit_context(request, shown))
+
+
+@require_GET
+@member_required()
+def visit_live(request: HttpRequest, visit_id: UUID) -> HttpResponse:
+    """The part of the page that changes while photographs are read; asked for every few seconds, so not recorded."""
+    shown = get_visible(visits(), request.actor, visit_id)
+    return render(request, "screening/_visit_screenings.html", visit_context(request, shown))
+
+
+def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
+    screenings = list(Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_everything())
+    opinions = latest_opinions(screenings)
+    for screening in screenings:
+        screening.opinion = opinions.get(screening.pk)
+    waiting = [screening for screening in screenings if not screening.is_signed]
+    return {
+        "visit": shown,
+        "patient": shown.patient,
+        "screenings": screenings,
+        "is_reading": any(screening.reading_status in READING_IS_OPEN for screening in screenings),
+        "lesions": list(shown.patient.lesions.order_by("number")),
+        "reading_allowed": allows_reading(shown.patient_id),
+        "signatures": list(shown.signatures.select_related("reviewer", "acknowledged_by")),
+        "waiting": waiting,
+        "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(
+            screening.opinion and screening.opinion.reviewer_id == request.actor.user_id for screening in waiting
+        ),
+        "taken_by_other": shown.is_taken and shown.taken_by_id != request.actor.user_id,
+    }  # fmt: skip
+
+
+@require_POST
+@member_required(REVIEWER)
+def visit_sign(request: HttpRequest, visit_id: UUID) -> HttpResponse:
+    signed = get_visible(visits(), request.actor, visit_id)
+    try:
+        sign_visit(actor=request.actor, visit=signed)
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+        return redirect("visit", signed.pk)
+    messages.success(request, "The visit is signed. The clinician sees it now.")
+    return redirect("worklist")
+
+
+@require_POST
+@member_required(CLINICIAN)
+def signature_acknowledge(request: HttpRequest, signature_id: UUID) -> HttpResponse:
+    signature = get_visible(Signature.objects.all(), request.actor, signature_id)
+    try:
+        acknowledge(actor=request.actor, signature=signature)
+    except ClinicError as refusal:
+        messages.info(request, str(refusal))
+    else:
+        messages.success(request, "You have acknowledged the signed review.")
+    return redirect("visit", signature.visit_id)

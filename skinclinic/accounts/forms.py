@@ -1,0 +1,27 @@
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+
+from skinclinic.accounts.models import Clinic, User, validate_time_zone
+
+
+class FirstRunForm(forms.Form):
+    """The first clinic and its first manager, on an empty installation."""
+
+    clinic_name = forms.CharField(label="Name of the clinic", max_length=120)
+    time_zone = forms.CharField(max_length=64, initial="UTC", validators=[validate_time_zone])
+    full_name = forms.CharField(label="Your full name", max_length=150)
+    email = forms.EmailField(label="Your e-mail address")
+    password = forms.CharField(
+        widget=forms.PasswordInput({"autocomplete": "new-password"}), min_length=12, max_length=128,
+        help_text="At least 12 characters; a few words in a row are best.",
+    )  # fmt: skip
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        given = User(email=self.cleaned_data.get("email", ""), full_name=self.cleaned_data.get("full_name", ""))
+        validate_password(password, given)
+        return password
+
+
+class ClinicChoiceForm(forms.Form):
+    clinic = forms.ModelChoiceField(queryset=Clinic.objects.none())

@@ -1,0 +1,47 @@
+"""Opening a clinic and letting people in."""
+
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+
+from skinclinic.accounts.models import Clinic, Membership, Role, User
+from skinclinic.audit.acting import acting, system
+from skinclinic.errors import ClinicError
+
+
+class AlreadyOpen(ClinicError):
+    """The first-run page was used already."""
+
+
+def open_clinic(*, name: str, time_zone: str = "UTC", is_demo: bool = False) -> Clinic:
+    return Clinic.objects.create(name=name, time_zone=time_zone, is_demo=is_demo)
+
+
+def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:
+    """Give a person these roles in a clinic; she is made if nobody has this e-mail address yet."""
+    with acting(system(clinic_id=clinic.pk)):
+        user = User.objects.filter(email__iexact=email).first()
+        if user is None:
+            user = User.objects.create_user(email, password, full_name=full_name)
+        return Membership.objects.create(clinic=clinic, user=user, roles=list(roles))
+
+
+def open_first_clinic(*, clinic_name: str, time_zone: str, full_name: str, email: str, password: str) -> Membership:
+    """Open the installation's first clinic, once. Raises AlreadyOpen when there is one."""
+    with transaction.atomic():
+        lock_first_run()
+        if not is_first_run():
+            raise AlreadyOpen("This installation has a clinic already. Sign in, or ask its manager to let you in.")
+        clinic = open_clinic(name=clinic_name, time_zone=time_zone)
+        roles = [Role.MANAGER, Role.CLINICIAN, Role.REVIEWER]
+        return let_in(clinic=clinic, email=email, full_name=full_name, password=password, roles=roles)
+
+
+def is_first_run() -> bool:
+    return not Clinic.objects.exists() and not User.objects.exists()
+
+
+def lock_first_run() -> None:
+    """Two people at the first-run page at once: the second waits, and then finds the clinic."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('first-run'))")

@@ -1,0 +1,45 @@
+"""The way in: the first-run page and the choice of a clinic."""
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from skinclinic.accounts.entry import ACTIVE_CLINIC
+from skinclinic.accounts.forms import FirstRunForm
+from skinclinic.accounts.services import AlreadyOpen, is_first_run, open_first_clinic
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@require_http_methods(["GET", "POST"])
+def first_run(request: HttpRequest) -> HttpResponse:
+    """Opens the first clinic, and is gone (404) from then on."""
+    if not is_first_run():
+        raise Http404
+    form = FirstRunForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            membership = open_first_clinic(**form.cleaned_data)
+        except AlreadyOpen as refusal:
+            messages.error(request, str(refusal))
+            return redirect("account_login")
+        login(request, membership.user, backend=BACKEND)
+        request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
+        return redirect("home")
+    return render(request, "accounts/first_run.html", {"form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def choose_clinic(request: HttpRequest) -> HttpResponse:
+    """For people of several clinics; the choice stays with the session."""
+    if request.method == "POST":
+        for membership in request.memberships:
+            if str(membership.clinic_id) == request.POST.get("clinic"):
+                request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
+                return redirect("home")
+        messages.error(request, "You do not belong to this clinic.")
+    return render(request, "accounts/choose_clinic.html", {"memberships": request.memberships})
