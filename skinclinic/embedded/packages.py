@@ -4,10 +4,11 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from importlib import util
 from pathlib import Path
 
-from skinclinic.embedded.install import LOG, InstallProblem, run_step
+from skinclinic.embedded.install import LOG, ROOT, InstallProblem, run_step
 
 LOCK = "package-lock.json"
 STAMP = ".skinclinic-installed"
@@ -62,3 +63,10 @@ def node_program() -> str | None:
     if wheel is None or not wheel.submodule_search_locations:
         return None
     return str(Path(wheel.submodule_search_locations[0]) / "bin" / "node")
+
+
+if __name__ == "__main__":
+    try:
+        install_packages(ROOT, for_tests="--for-tests" in sys.argv)
+    except InstallProblem as problem:
+        sys.exit(str(problem))

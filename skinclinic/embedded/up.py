@@ -56,7 +56,7 @@ def up(wishes: Wishes, console: Console) -> None:
     lock.acquire()
     try:
         begun = what_begins(wishes)
-        with chosen_port(wishes.port, console) as listener, Supervisor(console.print) as supervisor:
+        with chosen_port(wishes.port) as listener, Supervisor(say) as supervisor:
             run(supervisor, listener, begun, wishes, console)
     finally:
         (LOCAL / "running.json").unlink(missing_ok=True)
@@ -84,9 +84,14 @@ def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wis
         console,
     )
     supervisor.watch()
-    console.print("Ending: the web first, then the worker when it has finished what it is reading, then the servers.")
+    say("Ending: the web first, then the worker when it has finished what it is reading, then the servers.")
     supervisor.end()
-    console.print("Everything has ended; the data stay. bin/up starts it again.")
+    say("Everything has ended; the data stay. bin/up starts it again.")
+
+
+def say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
 
 
 def refuse_full_disk() -> None:
@@ -117,14 +122,14 @@ def what_begins(wishes: Wishes) -> str:
 
 
 @contextmanager
-def chosen_port(wanted: int | None, console: Console) -> Iterator[socket.socket]:
+def chosen_port(wanted: int | None) -> Iterator[socket.socket]:
     """The socket is held from now on, so that nobody takes the port during the slow steps."""
     asked_for = wanted or env.integer("PORT", 0, maximum=65_535)
     listener = ports.exactly(asked_for) if asked_for else ports.first_free(USUAL_PORT)
     with listener:
         port = listener.getsockname()[1]
         if not asked_for and port != USUAL_PORT:
-            console.print(f"  Port {USUAL_PORT} is taken, so the portal is on port {port}.")
+            say(f"  Port {USUAL_PORT} is taken, so the portal is on port {port}.")
         listener.set_inheritable(True)
         yield listener
 
@@ -242,8 +247,8 @@ def start_programs(supervisor: Supervisor, environment: Mapping[str, str], liste
     celery = python_module("celery", "-A", "skinclinic")
     worker = [*celery, "worker", "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
     schedule = ["--schedule", str(LOCAL / "beat-schedule"), "--pidfile="]
-    gunicorn = python_module("gunicorn", "skinclinic.wsgi:application", "--workers", "1", "--threads", "8")
-    web = [*gunicorn, "--bind", f"fd://{listener.fileno()}", "--no-control-socket", "--log-level", "warning"]
+    gunicorn = python_module("gunicorn", "--config", "deploy/gunicorn.conf.py", "skinclinic.wsgi:application")
+    web = [*gunicorn, "--bind", f"fd://{listener.fileno()}"]
     for name, command, patience in (
         ("worker", worker, 30.0),
         ("beat", [*celery, "beat", "--loglevel", "WARNING", *schedule], 5.0),

@@ -141,7 +141,7 @@ def test_a_signal_ends_everything_in_order(run: Callable[[dict[str, str]], Run],
 
 def test_a_program_that_will_not_end_is_killed_with_its_children(run: Callable[[dict[str, str]], Run]) -> None:
     running = run({"stubborn": STUBBORN})
-    wait_for(lambda: (running.local / "stubborn is up").exists())
+    wait_for((running.local / "stubborn is up").exists)
     assert len(running.left_behind()) == 3
     running.process.terminate()
     assert running.process.wait(15) == 0
@@ -150,7 +150,7 @@ def test_a_program_that_will_not_end_is_killed_with_its_children(run: Callable[[
 
 def test_asking_twice_hurries(run: Callable[[dict[str, str]], Run]) -> None:
     running = run({"stubborn": STUBBORN})
-    wait_for(lambda: (running.local / "stubborn is up").exists())
+    wait_for((running.local / "stubborn is up").exists)
     running.process.terminate()
     wait_for(lambda: "ending" in running.said)
     began = time.monotonic()
