@@ -1,16 +1,18 @@
 """The Celery application: the web sends with it, the workers and the beat run it."""
 
+import logging
 import os
 import sys
 
 from celery import Celery
-from celery.signals import worker_init, worker_process_init
+from celery.signals import worker_init, worker_process_init, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "skinclinic.settings")
 
 app = Celery("skinclinic")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+logger = logging.getLogger(__name__)
 
 
 @worker_init.connect
@@ -34,3 +36,8 @@ def load_model(**kwargs) -> None:
     from screening.reader import the_reader
 
     the_reader()
+
+
+@worker_ready.connect
+def say_ready(**kwargs) -> None:
+    logger.info("The worker is ready.")

@@ -1,7 +1,6 @@
 """The quick path to the workers. The row is the message; what is sent here may be lost at any moment."""
 
 import logging
-from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -17,7 +16,11 @@ QUEUE = "celery"
 
 
 def send_on_commit(screening: Screening) -> None:
-    transaction.on_commit(partial(send, screening.pk, screening.clinic_id), robust=True)
+    def tell() -> None:
+        # A function of its own: Django cannot name a `partial` when it fails (AttributeError in place of the log line).
+        send(screening.pk, screening.clinic_id)
+
+    transaction.on_commit(tell, robust=True)
 
 
 def send(screening_id: UUID, clinic_id: UUID) -> bool:

@@ -38,7 +38,8 @@ DECLARE
     before jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}'::jsonb ELSE to_jsonb(OLD) - skipped END;
     after jsonb := CASE WHEN TG_OP = 'DELETE' THEN '{}'::jsonb ELSE to_jsonb(NEW) - skipped END;
     whole jsonb := before || after;
-    key text := coalesce(whole ->> 'id', whole ->> 'patient_id');
+    -- A table's key: its id; the patient's, of her identity; the version, of a model.
+    key text := coalesce(whole ->> 'id', whole ->> 'patient_id', whole ->> 'version');
     clinic uuid := coalesce(whole ->> 'clinic_id', CASE TG_TABLE_NAME WHEN 'accounts_clinic' THEN whole ->> 'id' END);
     patient uuid := coalesce(whole ->> 'patient_id', CASE TG_TABLE_NAME WHEN 'patients_patient' THEN whole ->> 'id' END);
     changes jsonb;

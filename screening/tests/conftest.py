@@ -1,0 +1,102 @@
+"""A real worker on the real broker, reading with the pretended model."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from django.conf import settings
+
+from screening.models import Screening
+from skinclinic.audit.acting import acting, system
+from skinclinic.testing import servers
+
+ROOT = Path(settings.BASE_DIR)
+
+
+class Worker:
+    """`celery worker` as its own processes; `delay` is how long the pretended model takes, in seconds."""
+
+    def __init__(self, database: str, log: Path, *, beat: bool = False, delay: float = 0.0, **extra: str):
+        self.log = log
+        celery = [sys.executable, "-m", "celery", "-A", "skinclinic"]
+        environment = {
+            "DATABASE_URL": servers.postgres.app_url(database),
+            "REDIS_URL": settings.REDIS_URL,
+            "PROCESS_NAME": "worker",
+            "SKINCLINIC_FAKE_DELAY": str(delay),
+            "READING_LEASE": "2",
+            "READING_SWEEP_EVERY": "1",
+            "READING_RESEND_AFTER": "1",
+        }
+        self.environment = os.environ | environment | extra
+        self.process = self.run([*celery, "worker", "-c", "1", "--loglevel", "WARNING"], log)
+        beat_log = log.with_suffix(".beat.log")
+        self.beat = self.run([*celery, "beat", "--schedule", str(log.with_suffix(".beat"))], beat_log) if beat else None
+
+    def run(self, command: list[str], log: Path) -> subprocess.Popen[bytes]:
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return "The worker is ready" in self.log.read_text()
+
+    def child(self) -> psutil.Process:
+        """The one pool process that predicts."""
+        (child,) = psutil.Process(self.process.pid).children()
+        return child
+
+    def kill_everything(self) -> None:
+        for process in filter(None, (self.process, self.beat)):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture
+def broker() -> Iterator[redis.Redis]:
+    """The broker, empty."""
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def start_worker(real_db: str, broker: redis.Redis, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    started: list[Worker] = []
+
+    def start(**options) -> Worker:
+        worker = Worker(real_db, tmp_path / f"worker{len(started)}.log", **options)
+        started.append(worker)
+        wait_until(worker.is_ready, seconds=30)
+        return worker
+
+    yield start
+    for worker in started:
+        worker.kill_everything()
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "It did not happen in time."
+        time.sleep(0.05)
+
+
+def fresh(screening: Screening) -> Screening:
+    with acting(system(clinic_id=screening.clinic_id)):
+        return Screening.objects.select_related("prediction").get(pk=screening.pk)
+
+
+def status_of(screening: Screening) -> str:
+    return fresh(screening).reading_status

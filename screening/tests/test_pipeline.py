@@ -1,0 +1,265 @@
+"""From the upload to the reading, with a real worker, a real broker and real signals."""
+
+import signal
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from conftest import make_chart, make_screening
+from ml.contract import ModelError
+from ml.fake import load as load_fake
+from screening.models import ModelVersion, Prediction, Screening
+from screening.reader import register_version
+from screening.services import readings
+from screening.services.errors import StaleTransition
+from screening.services.queue import send
+from screening.status import READING_MOVES, ReadingStatus
+from screening.tests.conftest import fresh, status_of, wait_until
+from skinclinic.audit.acting import acting, system
+from skinclinic.audit.models import AuditEvent
+from skinclinic.testing import servers
+
+pytestmark = pytest.mark.usefixtures("real_db")
+
+
+@pytest.fixture
+def queued(real_cast, broker, random_photograph) -> Screening:
+    return make_screening(real_cast.alice, make_chart(real_cast.alice), random_photograph())
+
+
+def predictions_of(screening: Screening) -> list[Prediction]:
+    with acting(system(clinic_id=screening.clinic_id)):
+        return list(Prediction.objects.filter(screening=screening))
+
+
+def expire_lease(screening: Screening) -> None:
+    with acting(system(clinic_id=screening.clinic_id)), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE screening_screening SET lease_until = now() - interval '1 s' WHERE id = %s AND lease_until IS NOT NULL",
+            [str(screening.pk)],
+        )
+
+
+def test_it_works(real_cast, queued, start_worker):
+    start_worker()
+    wait_until(lambda: status_of(queued) == "predicted")
+    (prediction,) = predictions_of(queued)
+    read = fresh(queued)
+    assert read.prediction == prediction
+    assert (read.attempt, read.lease_until, read.failure_code) == (1, None, "")
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert len(bytes(prediction.activation_map)) == 7 * 7 * 7 * 4
+    with real_cast.in_north():
+        changes = list(
+            AuditEvent.objects.filter(subject_id=str(queued.pk), action="update")
+            .order_by("id")
+            .values("actor", "changes")
+        )
+    assert [change["changes"]["reading_status"] for change in changes] == [
+        ["queued", "running"],
+        ["running", "predicted"],
+    ]
+    assert {change["actor"] for change in changes} == {"system:worker"}
+
+
+def test_killed_child_is_followed_by_another_attempt(queued, start_worker):
+    worker = start_worker(beat=True, delay=1.5)
+    wait_until(lambda: status_of(queued) == "running")
+    worker.child().send_signal(signal.SIGKILL)
+    wait_until(lambda: status_of(queued) == "predicted", seconds=30)
+    assert (fresh(queued).attempt, fresh(queued).lost_attempts) == (2, 1)
+    assert [prediction.attempt for prediction in predictions_of(queued)] == [2]
+
+
+def test_killed_worker_is_followed_by_another(queued, start_worker):
+    worker = start_worker(delay=5)
+    wait_until(lambda: status_of(queued) == "running")
+    worker.kill_everything()
+    start_worker(beat=True)
+    wait_until(lambda: status_of(queued) == "predicted", seconds=30)
+    assert len(predictions_of(queued)) == 1
+
+
+def test_stopped_worker_ends_its_reading_first(queued, start_worker):
+    worker = start_worker(delay=1)
+    wait_until(lambda: status_of(queued) == "running")
+    worker.process.send_signal(signal.SIGTERM)
+    worker.process.wait(timeout=20)
+    assert status_of(queued) == "predicted"
+    assert fresh(queued).attempt == 1
+
+
+def test_third_loss_is_a_failure_with_its_reason(queued):
+    for _ in range(3):
+        with acting(system(clinic_id=queued.clinic_id)):
+            assert readings.claim_reading(queued.pk) is not None
+        expire_lease(queued)
+        readings.sweep_readings()
+    assert (status_of(queued), fresh(queued).failure_code) == ("failed", "worker_lost")
+
+
+def test_broker_away_at_upload_answers_in_time_and_is_read_later(real_cast, broker, random_photograph, start_worker):
+    chart = make_chart(real_cast.alice)
+    servers.valkey.stop()
+    try:
+        started = time.monotonic()
+        screening = make_screening(real_cast.alice, chart, random_photograph())
+        took = time.monotonic() - started
+    finally:
+        servers.valkey.start()
+    assert took < 3
+    assert status_of(screening) == "queued"
+    start_worker(beat=True)
+    wait_until(lambda: status_of(screening) == "predicted", seconds=30)
+
+
+def test_broker_flushed_with_jobs_queued(real_cast, broker, random_photograph, start_worker):
+    chart = make_chart(real_cast.alice)
+    waiting = [make_screening(real_cast.alice, chart, random_photograph()) for _ in range(5)]
+    broker.flushall()
+    start_worker(beat=True)
+    wait_until(lambda: all(status_of(screening) == "predicted" for screening in waiting), seconds=30)
+
+
+def test_broker_restarted_under_load(real_cast, broker, random_photograph, start_worker):
+    chart = make_chart(real_cast.alice)
+    start_worker(beat=True, delay=0.1)
+    waiting = [make_screening(real_cast.alice, chart, random_photograph()) for _ in range(4)]
+    servers.valkey.kill()
+    servers.valkey.start()
+    waiting += [make_screening(real_cast.alice, chart, random_photograph()) for _ in range(4)]
+    wait_until(lambda: all(status_of(screening) == "predicted" for screening in waiting), seconds=40)
+    assert all(len(predictions_of(screening)) == 1 for screening in waiting)
+
+
+def test_task_delivered_twice_is_one_prediction(queued, start_worker):
+    for _ in range(3):
+        send(queued.pk, queued.clinic_id)
+    start_worker()
+    wait_until(lambda: status_of(queued) == "predicted")
+    time.sleep(0.5)
+    assert len(predictions_of(queued)) == 1
+    assert fresh(queued).attempt == 1
+
+
+def test_late_worker_loses(real_cast, queued):
+    with real_cast.in_north():
+        version = register_version(load_fake())
+        late = readings.claim_reading(queued.pk)
+    expire_lease(queued)
+    readings.sweep_readings()
+    with real_cast.in_north():
+        second = readings.claim_reading(queued.pk)
+    reading = load_fake().read(late.photograph)
+    with pytest.raises(StaleTransition), real_cast.in_north():
+        readings.finish_reading(claim=late, reading=reading, version=version)
+    assert predictions_of(queued) == []
+    with real_cast.in_north():
+        readings.finish_reading(claim=second, reading=reading, version=version)
+    assert [prediction.attempt for prediction in predictions_of(queued)] == [2]
+
+
+def test_too_slow_reading_fails_and_says_so(queued, start_worker):
+    start_worker(delay=30, READING_SOFT_LIMIT="1", READING_HARD_LIMIT="3", READING_LEASE="20")
+    wait_until(lambda: status_of(queued) == "failed", seconds=20)
+    assert fresh(queued).failure_code == "too_slow"
+
+
+def test_model_error_is_a_failure_and_retry_reads_again(real_cast, queued, start_worker):
+    worker = start_worker(SKINCLINIC_FAKE_OUTCOME="error")
+    wait_until(lambda: status_of(queued) == "failed")
+    assert fresh(queued).failure_code == "model_error"
+    worker.kill_everything()
+    start_worker()
+    with real_cast.ada.acting() as ada:
+        readings.retry_reading(actor=ada, screening=queued)
+    wait_until(lambda: status_of(queued) == "predicted")
+
+
+def test_unscorable_keeps_its_score_and_shows_no_band(queued, start_worker):
+    start_worker(SKINCLINIC_FAKE_OUTCOME="unscorable")
+    wait_until(lambda: status_of(queued) == "unscorable")
+    (prediction,) = predictions_of(queued)
+    assert prediction.band == ""
+    assert prediction.unscorable_reasons == ["blurred"]
+    assert 0 <= prediction.malignancy <= 1
+
+
+def test_without_consent_it_is_not_read_and_still_waits_for_review(real_cast, broker, random_photograph):
+    chart = make_chart(real_cast.alice, consent="refused")
+    screening = make_screening(real_cast.alice, chart, random_photograph())
+    assert (status_of(screening), fresh(screening).review_status) == ("not_wanted", "open")
+    readings.sweep_readings()
+    assert broker.llen("celery") == 0
+
+
+def test_worker_without_its_model_refuses_to_start(real_db, tmp_path, broker):
+    from screening.tests.conftest import Worker
+
+    worker = Worker(real_db, tmp_path / "worker.log", PREDICTOR="ml.predictor.load", MODEL_FOLDER=str(tmp_path))
+    assert worker.process.wait(timeout=30) == 78
+    assert "The worker does not start:" in worker.log.read_text()
+    assert "Traceback" not in worker.log.read_text()
+
+
+def test_worker_child_does_not_import_tensorflow(start_worker):
+    worker = start_worker()
+    maps = psutil.Process(worker.child().pid).memory_maps()
+    assert not [mapped.path for mapped in maps if "tensorflow" in mapped.path and "lite" not in mapped.path]
+
+
+@pytest.mark.parametrize("target", list(ReadingStatus))
+def test_only_the_table_of_moves_leads_to_a_status(target):
+    assert readings.reading_sources(target) == {source for source in ReadingStatus if target in READING_MOVES[source]}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "reading_status = 'failed'",
+        "reading_status = 'predicted'",
+        "reading_status = 'running'",
+        "reading_status = 'imagined'",
+        "failure_code = 'too_slow'",
+        "review_status = 'signed'",
+        "withdrawn_at = now()",
+    ],
+)
+def test_database_refuses_states_that_cannot_be(queued, columns):
+    with pytest.raises(IntegrityError, match="violates check constraint"), transaction.atomic():
+        with acting(system(clinic_id=queued.clinic_id)), connection.cursor() as cursor:
+            cursor.execute(f"UPDATE screening_screening SET {columns} WHERE id = %s", [str(queued.pk)])
+
+
+def test_resending_waits_longer_each_time(settings):
+    settings.READING_RESEND_AFTER = 60
+    waits = [readings.resend_after(times).total_seconds() for times in (1, 2, 3, 4, 5, 50)]
+    assert waits == [60, 120, 240, 480, 600, 600]
+
+
+def test_sweeper_sends_at_most_its_limit_and_at_once_only_to_an_empty_queue(
+    real_cast, broker, random_photograph, monkeypatch
+):
+    chart = make_chart(real_cast.alice)
+    for _ in range(4):
+        make_screening(real_cast.alice, chart, random_photograph())
+    assert readings.sweep_readings() == 0, "what was just sent and still lies in the broker is not sent again"
+    broker.flushall()
+    monkeypatch.setattr(readings, "SWEEP_LIMIT", 3)
+    assert readings.sweep_readings() == 3
+    assert broker.llen("celery") == 3
+
+
+def test_version_with_other_weights_is_refused(real_cast):
+    with real_cast.in_north():
+        version = register_version(load_fake())
+    ModelVersion.objects.create(
+        version="9", weights_sha256="1" * 64, preprocessing=version.preprocessing, manifest=version.manifest
+    )
+    predictor = load_fake()
+    predictor.manifest = replace(predictor.manifest, version="9")
+    with pytest.raises(ModelError, match="other weights"):
+        register_version(predictor)
