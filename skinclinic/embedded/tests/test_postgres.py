@@ -18,9 +18,10 @@ from skinclinic.embedded.postgres import EmbeddedPostgres
 from skinclinic.embedded.problems import DiskFull, EmbeddedProblem, FolderTaken, NoProgram, OtherVersion
 
 
-@pytest.fixture
-def server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(folder / "postgres", durable=False) as running:
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """One for all tests that leave it running."""
+    with place.temporary_folder() as folder, EmbeddedPostgres(folder / "postgres", durable=False) as running:
         yield running
 
 
@@ -204,10 +205,11 @@ def test_root_runs_it_as_nobody_and_refuses_a_closed_folder(server: EmbeddedPost
         EmbeddedPostgres(tmp_path / "postgres").start()
 
 
-def test_a_server_that_dies_can_be_started_again(server: EmbeddedPostgres) -> None:
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
-    while server.running:
-        time.sleep(0.01)
-    server.start()
-    assert ask(server.owner_url(), "SELECT 1") == [(1,)]
+def test_a_server_that_dies_can_be_started_again(folder: Path) -> None:
+    with EmbeddedPostgres(folder / "postgres", durable=False) as server:
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        while server.running:
+            time.sleep(0.01)
+        server.start()
+        assert ask(server.owner_url(), "SELECT 1") == [(1,)]
