@@ -167,7 +167,7 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        file = (self.folder / "lock").open("a+", encoding="ascii")
+        file = (self.folder / "lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
