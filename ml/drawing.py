@@ -121,21 +121,27 @@ def _noise(canvas: _Canvas, scale: float, octaves: int = 1) -> np.ndarray:
 
 def _cells(canvas: _Canvas, spacing: float, warp: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Distances to the nearest and the second nearest of scattered points, in units of `spacing`."""
-    x, y = canvas.x / spacing + 50, canvas.y / spacing + 50
+    # The offset keeps every cell inside the grid, warped or not.
+    offset = np.float32(np.ceil(max(np.abs(canvas.x).max(), np.abs(canvas.y).max()) / spacing) + 8)
+    x, y = canvas.x / np.float32(spacing) + offset, canvas.y / np.float32(spacing) + offset
     if warp:
         x, y = x + warp * _noise(canvas, spacing * 5), y + warp * _noise(canvas, spacing * 5)
-    column, row = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
-    size = int(100 + max(x.max(), y.max()))
-    points = canvas.rng.uniform(0.12, 0.88, (size, size, 2)).astype(np.float32)
-    first = np.full(canvas.shape, 9, dtype=np.float32)
+    column, row = np.floor(x), np.floor(y)
+    x, y = x - column, y - row  # float32 all through: this loop is most of the time a drawing takes
+    size = int(max(column.max(), row.max())) + 2
+    points = canvas.rng.uniform(0.12, 0.88, (2, size * size)).astype(np.float32)
+    home = (row * size + column).astype(np.int32)
+    first = np.full(canvas.shape, 81, dtype=np.float32)
     second = first.copy()
     for step_y in (-1, 0, 1):
         for step_x in (-1, 0, 1):
-            place = points[(row + step_y) % size, (column + step_x) % size]
-            distance = np.hypot(column + step_x + place[..., 0] - x, row + step_y + place[..., 1] - y)
-            second = np.minimum(second, np.maximum(first, distance))
-            first = np.minimum(first, distance)
-    return first, second
+            place = home + (step_y * size + step_x)
+            across = points[0].take(place) + np.float32(step_x) - x
+            down = points[1].take(place) + np.float32(step_y) - y
+            distance = across * across + down * down
+            np.minimum(second, np.maximum(first, distance), out=second)
+            np.minimum(first, distance, out=first)
+    return np.sqrt(first), np.sqrt(second)
 
 
 def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -209,8 +215,9 @@ def _plain_skin(canvas: _Canvas, skin_type: int) -> _Layers:
 
 def _network(canvas: _Canvas, spacing: float, warp: float = 0.35) -> np.ndarray:
     first, second = _cells(canvas, spacing, warp)
-    lines = _ramp(second - first, 0.42, 0.02)
-    return lines * (0.75 + 0.25 * _noise(canvas, spacing * 4).clip(-1.5, 1.5))
+    thickness = 0.5 + 0.13 * _noise(canvas, spacing * 3)
+    lines = _ramp(second - first, 1, 0) ** (1.2 / thickness.clip(0.2))
+    return lines * (0.75 + 0.3 * _noise(canvas, spacing * 4).clip(-1.6, 1.6))
 
 
 def _add_nevus(canvas: _Canvas, layers: _Layers) -> None:
@@ -222,7 +229,7 @@ def _add_nevus(canvas: _Canvas, layers: _Layers) -> None:
     depth = rng.uniform(0.55, 1.0)
     mottle = 1 + 0.14 * _noise(canvas, 0.06, 3)
     layers.melanin += depth * body * mottle * (0.42 + 0.62 * network * (1 - 0.6 * middle) + 0.5 * middle)
-    layers.melanin += 0.55 * _spots(canvas, edge < 0.85, rng.integers(4, 22), (0.005, 0.011))
+    layers.melanin += 0.55 * _spots(canvas, edge < 0.85, int(rng.integers(4, 22)), (0.005, 0.011))
     layers.blood += 0.12 * body
     layers.deep += rng.uniform(0, 0.18) * middle
 
@@ -238,37 +245,40 @@ def _add_melanoma(canvas: _Canvas, layers: _Layers) -> None:
     network = np.where(_noise(canvas, 0.25) > 0, coarse, fine)
     layers.melanin += body * (0.4 + 1.25 * blotches) * (0.72 + 0.55 * network)
     rim = (edge > 0.8) & (edge < 1.12)
-    layers.melanin += 1.1 * _spots(canvas, rim & (blotches > 0.35), rng.integers(12, 34), (0.004, 0.012))
+    layers.melanin += 1.1 * _spots(canvas, rim & (blotches > 0.35), int(rng.integers(12, 34)), (0.004, 0.012))
     layers.melanin += _streaks(canvas, edge) * 0.9
-    veil = _ramp(_noise(canvas, 0.24, 2), 0.55, 1.5) * _ramp(edge, 0.9, 0.5)
-    layers.deep += 0.75 * veil
-    layers.shine += 0.2 * veil
-    regression = _ramp(_noise(canvas, 0.18, 2), 1.0, 1.9) * _ramp(edge, 0.95, 0.7)
-    layers.melanin *= 1 - 0.75 * regression
-    layers.shine += 0.14 * regression
+    veil = _ramp(_noise(canvas, 0.24, 4), 0.2, 1.9) * _ramp(edge, 0.95, 0.45)
+    layers.deep += 0.8 * veil * (1 + 0.2 * _noise(canvas, 0.03, 2))
+    layers.melanin *= 1 - 0.35 * veil
+    layers.shine += 0.17 * veil
+    regression = _ramp(_noise(canvas, 0.18, 4), 0.7, 2.2) * _ramp(edge, 1.0, 0.6)
+    layers.melanin *= 1 - 0.7 * regression
+    layers.shine += 0.11 * regression
     layers.blood += 0.2 * body * _ramp(_noise(canvas, 0.15, 2), 0.2, 1.6)
 
 
 def _streaks(canvas: _Canvas, edge: np.ndarray) -> np.ndarray:
     """Radial fingers at part of the border."""
     angle = np.arctan2(canvas.y, canvas.x)
-    fingers = _ramp(np.cos(angle * canvas.rng.integers(26, 40) + _noise(canvas, 0.12)), 0.2, 0.95)
-    part = _ramp(np.cos(angle + np.float32(canvas.rng.uniform(0, 6))), 0.2, 0.8)
-    return fingers * part * _ramp(edge, 0.85, 0.97) * _ramp(edge, 1.22, 1.0)
+    waver = 2.2 * _noise(canvas, 0.16, 2)
+    fingers = _ramp(np.cos(angle * canvas.rng.integers(22, 34) + waver), 0.3, 1.0)
+    part = _ramp(np.cos(angle + np.float32(canvas.rng.uniform(0, 6))) + 0.4 * _noise(canvas, 0.2), 0.3, 1.0)
+    reach = edge + 0.07 * _noise(canvas, 0.05)
+    return fingers * part * _ramp(reach, 0.84, 0.98) * _ramp(reach, 1.2, 1.0)
 
 
 def _add_keratosis(canvas: _Canvas, layers: _Layers) -> None:
     rng = canvas.rng
     edge = _outline(canvas, rng.uniform(0.22, 0.32), 0.09, 0.035)
-    body = _ramp(edge, 1.03, 0.93)
-    folds = np.abs(_noise(canvas, 0.045, 2))
-    furrows = _ramp(folds, 0.5, 0.03)
+    body = _ramp(edge, 1.05, 0.9)
+    folds = np.abs(_noise(canvas, 0.05, 3))
+    furrows = _ramp(folds, 0.55, 0.0) * _ramp(_noise(canvas, 0.12, 2), -1.6, 0.9)
     tone = rng.uniform(0.3, 0.62)
     layers.melanin += body * (tone * (1 + 0.28 * _noise(canvas, 0.09, 3)) + 0.42 * furrows).clip(0.05)
     inside = edge < 0.9
-    openings = _spots(canvas, inside, rng.integers(8, 26), (0.006, 0.015))
+    openings = _spots(canvas, inside, int(rng.integers(8, 26)), (0.006, 0.015))
     layers.melanin += 1.15 * openings
-    cysts = _spots(canvas, inside, rng.integers(8, 28), (0.005, 0.012))
+    cysts = _spots(canvas, inside, int(rng.integers(8, 28)), (0.005, 0.012))
     layers.melanin *= 1 - 0.7 * cysts
     layers.shine += 0.28 * cysts + 0.05 * body * _ramp(_noise(canvas, 0.03, 2), 0.3, 1.8)
     layers.blood += 0.05 * body
@@ -280,11 +290,12 @@ def _add_basal_cell_carcinoma(canvas: _Canvas, layers: _Layers) -> None:
     body = _ramp(edge, 1.1, 0.8)
     layers.blood += body * (0.2 + 0.1 * _noise(canvas, 0.1, 3)).clip(0)
     layers.shine += body * (0.1 + 0.12 * _ramp(_noise(canvas, 0.04, 2), 0.4, 2.0))
-    nests = _spots(canvas, (edge > 0.35) & (edge < 0.98), rng.integers(7, 20), (0.011, 0.034))
+    nests = _spots(canvas, (edge > 0.35) & (edge < 0.98), int(rng.integers(7, 20)), (0.011, 0.034))
     mottle = (0.8 + 0.3 * _noise(canvas, 0.03, 2)).clip(0.2)
-    layers.deep += 0.72 * nests * mottle
+    nests = nests * _ramp(_noise(canvas, 0.02, 2), -2.2, 0.8)
+    layers.deep += 0.66 * nests * mottle
     layers.melanin += 0.25 * nests + 0.12 * body * _ramp(_noise(canvas, 0.12, 2), 0, 1.6)
-    sore = _ramp(_noise(canvas, 0.12, 2), 1.35, 1.9) * _ramp(edge, 0.8, 0.5)
+    sore = _ramp(_noise(canvas, 0.12, 4), 1.2, 2.2) * _ramp(edge, 0.8, 0.5)
     layers.blood += 0.75 * sore
     layers.melanin += 0.4 * sore
     vessels = _strokes(canvas, _vessels(canvas, radius=rng.uniform(0.24, 0.32)), softness=0.7)
@@ -299,7 +310,7 @@ def _vessels(canvas: _Canvas, radius: float) -> list[_Path]:
     for _ in range(rng.integers(3, 6)):
         angle = rng.uniform(0, 2 * np.pi)
         start = (radius * np.cos(angle), radius * np.sin(angle))
-        stack.append((start, angle + np.pi + rng.normal(0, 0.3), rng.uniform(2.2, 3.2), 34))
+        stack.append((start, angle + np.pi + rng.normal(0, 0.3), rng.uniform(2.2, 3.2), 34.0))
     while stack and len(paths) < 120:
         (x, y), heading, thickness, steps = stack.pop()
         points = [(x, y)]
@@ -324,10 +335,10 @@ def _add_vascular(canvas: _Canvas, layers: _Layers) -> None:
     rng = canvas.rng
     edge = _outline(canvas, rng.uniform(0.16, 0.25), 0.09, 0.03)
     body = _ramp(edge, 1.06, 0.9)
-    first, second = _cells(canvas, rng.uniform(0.06, 0.085), warp=0.4)
-    lacunae = _ramp(second - first, 0.05, 0.3)
+    first, second = _cells(canvas, rng.uniform(0.05, 0.075), warp=0.7)
+    lacunae = _ramp(second - first + 0.06 * _noise(canvas, 0.02, 2), 0.0, 0.45)
     purple = _ramp(_noise(canvas, 0.12, 2), -0.5, 1.5)
-    layers.blood += body * (0.45 + (0.55 + 0.45 * purple) * lacunae)
+    layers.blood += body * (0.6 + (0.5 + 0.45 * purple) * lacunae)
     layers.deep += 0.42 * body * lacunae * purple
     layers.shine += 0.1 * body * (1 - lacunae)
     layers.blood += 0.2 * _ramp(edge, 1.5, 1.0) * (1 - body)

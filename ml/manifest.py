@@ -12,6 +12,7 @@ from typing import Any
 from ml.contract import ManifestMismatch
 from ml.labels import DIAGNOSES
 from ml.preprocess import PREPROCESSING
+from ml.quality import Domain
 
 MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "model.tflite"
@@ -79,6 +80,7 @@ class Manifest:
     high: Threshold
     bands: dict[str, BandFigures]
     quality_limits: dict[str, float]
+    domain: Domain
     cautions: tuple[str, ...] = ()
     evaluation: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
@@ -121,12 +123,21 @@ def parse_manifest(stored: Mapping[str, Any]) -> Manifest:
     values["refer"] = _threshold(values["refer"])
     values["high"] = _threshold(values["high"])
     values["bands"] = {name: _band(figures) for name, figures in values["bands"].items()}
+    stored_domain = values["domain"]
+    values["domain"] = Domain(
+        mean=tuple(stored_domain["mean"]), precision=tuple(tuple(row) for row in stored_domain["precision"])
+    )
     return Manifest(**values)
 
 
 def _threshold(stored: Mapping[str, Any]) -> Threshold:
-    intervals = ("sensitivity", "specificity", "melanoma_sensitivity")
-    return Threshold(**{name: Interval(**item) if name in intervals else item for name, item in stored.items()})
+    return Threshold(
+        value=float(stored["value"]),
+        chosen=str(stored["chosen"]),
+        sensitivity=Interval(**stored["sensitivity"]),
+        specificity=Interval(**stored["specificity"]),
+        melanoma_sensitivity=Interval(**stored["melanoma_sensitivity"]),
+    )
 
 
 def _band(stored: Mapping[str, Any]) -> BandFigures:

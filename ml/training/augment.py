@@ -26,7 +26,7 @@ def augment(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < BLUR_CHANCE:
         blurred = Image.fromarray(square).filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2)))
         square = np.asarray(blurred)
-    square = np.rot90(square, rng.integers(4))
+    square = np.rot90(square, int(rng.integers(4)))
     if rng.random() < 0.5:
         square = square[:, ::-1]
     return _relight(square, rng)

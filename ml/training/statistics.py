@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
+
+from ml.manifest import Interval
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -24,3 +28,34 @@ def area_under_curve(positive: np.ndarray, score: np.ndarray) -> float:
 def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean of the recalls of the classes that occur in `truth`."""
     return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
+
+
+def expected_calibration_error(positive: np.ndarray, score: np.ndarray, bins: int = 15) -> float:
+    """Mean distance between score and observed share over bins of equal mass."""
+    order = np.argsort(score, kind="stable")
+    parts = np.array_split(order, bins)
+    gaps = [len(part) * abs(score[part].mean() - positive[part].mean()) for part in parts if len(part)]
+    return float(sum(gaps) / len(score))
+
+
+def cluster_bootstrap(clusters: Sequence[str], rounds: int = 2000, seed: int = 7) -> Iterator[np.ndarray]:
+    """Index arrays that redraw whole clusters with replacement."""
+    _, membership = np.unique(np.array(clusters), return_inverse=True)
+    members = np.split(np.argsort(membership, kind="stable"), np.cumsum(np.bincount(membership))[:-1])
+    rng = np.random.default_rng(seed)
+    for _ in range(rounds):
+        yield np.concatenate([members[pick] for pick in rng.integers(0, len(members), len(members))])
+
+
+def with_interval(statistic: Callable[[np.ndarray], float], clusters: Sequence[str], rounds: int = 2000) -> Interval:
+    """`statistic` of all indices, with the 95% interval of its bootstrap by cluster."""
+    draws = [statistic(indices) for indices in cluster_bootstrap(clusters, rounds)]
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return Interval(statistic(np.arange(len(clusters))), float(low), float(high))
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[list[int]]:
+    """Counts [true][predicted]."""
+    table = np.zeros((classes, classes), dtype=int)
+    np.add.at(table, (truth, predicted), 1)
+    return [[int(count) for count in row] for row in table]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,6 +35,7 @@ from ml.training.data import (
 )
 
 console = Console()
+VALIDATE_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def train(*, data: Path, weights: Path | None, run: Path, recipe: Recipe, max_st
     for epoch in range(len(history), recipe.epochs):
         started = time.monotonic()
         loss = trainer.run_epoch(pixels, training, labels, epoch, max_steps)
-        figures = trainer.validate(pixels, validation, labels)
+        look = (epoch + 1) % VALIDATE_EVERY == 0 or epoch + 1 == recipe.epochs
+        figures = trainer.validate(pixels, validation, labels) if look else {}
         history.append({"epoch": epoch + 1, "loss": loss, **figures, "seconds": time.monotonic() - started})
         trainer.save(run, history)
         console.print(json.dumps({key: round(value, 4) for key, value in history[-1].items()}))
@@ -192,7 +195,8 @@ class Trainer:
     def save(self, run: Path, history: list[dict[str, float]]) -> None:
         """Write the checkpoint so that a power cut leaves either the old or the new one."""
         partial = run / "checkpoint.partial.npz"
-        np.savez(partial, history=json.dumps(history), **{f"v{i}": np.asarray(v) for i, v in enumerate(self._state())})
+        arrays: dict[str, Any] = {f"v{index}": np.asarray(value) for index, value in enumerate(self._state())}
+        np.savez(partial, history=json.dumps(history), **arrays)
         partial.replace(run / "checkpoint.npz")
         (run / "history.json").write_text(json.dumps(history, indent=1))
 
@@ -245,7 +249,7 @@ def _prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tupl
             for batch in batches:
                 ready.put(batch)
             ready.put(None)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the training loop raises it
             ready.put(error)
 
     threading.Thread(target=fill, daemon=True).start()

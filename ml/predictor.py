@@ -1,0 +1,145 @@
+"""The predictor of the worker: LiteRT, one thread, no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from ml import quality
+from ml.contract import Band, ManifestMismatch, ModelError, Reading
+from ml.drawing import draw_photograph
+from ml.labels import DIAGNOSES, MALIGNANT
+from ml.manifest import NETWORK_FILE, Calibration, Manifest, load_manifest
+from ml.preprocess import open_photograph, to_input, to_square
+
+MODELS = Path(__file__).parent / "models"
+GOLDEN_FILE = "golden.json"
+GOLDEN_TOLERANCE = 1e-3
+SMALLEST = 1e-6
+
+_MALIGNANT = np.array([name in MALIGNANT for name in DIAGNOSES])
+
+
+class Network:
+    """The LiteRT graph: one square in, logits and activation map out. Not safe for use by several threads."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._run = interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise ManifestMismatch(f"{path} is no network that LiteRT can run. Install the model again.") from error
+        self._interpreter = interpreter  # the runner borrows its memory
+        (self._input,) = self._run.get_input_details()
+
+    def __call__(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(224, 224, 3) uint8 -> logits (7,), activation map (7, 7, 7) [row, column, diagnosis]."""
+        outputs = self._run(**{self._input: to_input(square)[None]})
+        return outputs["logits"][0], outputs["activation_map"][0]
+
+
+class LiteRTPredictor:
+    def __init__(self, manifest: Manifest, folder: Path) -> None:
+        self.manifest = manifest
+        self.folder = folder
+        self.network = Network(folder / NETWORK_FILE)
+
+    def read(self, photograph: bytes) -> Reading:
+        """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph.
+
+        An unscorable photograph is scored as well; only its band is withheld.
+        """
+        started = time.perf_counter()
+        picture, size = open_photograph(photograph)
+        square = to_square(picture)
+        measures = quality.measure(square)
+        scores = quality.scores(measures, self.manifest.domain)
+        reasons = quality.unscorable_reasons(size, measures, scores, self.manifest.quality_limits)
+        logits, activation_map = self.network(square)
+        probabilities = calibrate(logits, self.manifest.calibration)
+        malignancy = float(probabilities[_MALIGNANT].sum())
+        return Reading(
+            malignancy=malignancy,
+            band=None if reasons else self._band(malignancy),
+            refer=malignancy >= self.manifest.refer.value,
+            probabilities={name: float(share) for name, share in zip(DIAGNOSES, probabilities, strict=True)},
+            activation_map=np.array(activation_map, dtype=np.float32),
+            unscorable_reasons=reasons,
+            cautions=self.manifest.cautions,
+            quality=scores,
+            milliseconds=(time.perf_counter() - started) * 1000,
+        )
+
+    def _band(self, malignancy: float) -> Band:
+        if malignancy >= self.manifest.high.value:
+            return "high"
+        return "intermediate" if malignancy >= self.manifest.refer.value else "low"
+
+
+def calibrate(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Probabilities (..., 7), float64, whose malignant ones sum to the calibrated malignancy."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    raw = shifted / shifted.sum(axis=-1, keepdims=True)
+    raw_malignancy = np.clip(raw[..., _MALIGNANT].sum(axis=-1, keepdims=True), SMALLEST, 1 - SMALLEST)
+    odds = np.log(raw_malignancy / (1 - raw_malignancy))
+    malignancy = 1 / (1 + np.exp(-(calibration.slope * odds + calibration.intercept)))
+    factor = np.where(_MALIGNANT, malignancy / raw_malignancy, (1 - malignancy) / (1 - raw_malignancy))
+    scaled = raw * factor
+    return scaled / scaled.sum(axis=-1, keepdims=True)
+
+
+def newest_model(models: Path = MODELS) -> Path:
+    """The folder of the highest version, compared number by number. Raises ManifestMismatch when there is none."""
+    folders = [path for path in models.glob("*") if path.is_dir() and path.name.replace(".", "").isdigit()]
+    if not folders:
+        raise ManifestMismatch(f"No model is installed in {models}. Install one, or train and export one.")
+    return max(folders, key=lambda path: [int(part) for part in path.name.split(".")])
+
+
+def load(folder: Path | None = None) -> LiteRTPredictor:
+    """The predictor of the model in `folder`, or of the newest installed one. Raises ManifestMismatch."""
+    chosen = folder or newest_model()
+    return LiteRTPredictor(load_manifest(chosen), chosen)
+
+
+def golden_answers(network: Network) -> list[dict[str, object]]:
+    """What the network says of some drawn squares; kept beside the model and asked again before serving."""
+    answers: list[dict[str, object]] = []
+    for seed, kind in enumerate(("nevus", "melanoma", "keratosis", "bcc", "vascular")):
+        logits, activation_map = network(golden_square(kind, seed))
+        answers.append(
+            {
+                "kind": kind,
+                "seed": seed,
+                "logits": [round(float(value), 6) for value in logits],
+                "map_middle": [round(float(value), 6) for value in activation_map[3, 3]],
+            }
+        )
+    return answers
+
+
+def golden_square(kind: str, seed: int) -> np.ndarray:
+    return to_square(draw_photograph(seed, kind=kind, width=320, height=240))
+
+
+def self_test(predictor: LiteRTPredictor) -> None:
+    """Ask the stored questions again; raises ModelError when an answer differs by more than GOLDEN_TOLERANCE."""
+    path = predictor.folder / GOLDEN_FILE
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} cannot be read, so the model cannot prove itself. Install the model again."
+        ) from error
+    for answer in stored:
+        logits, activation_map = predictor.network(golden_square(answer["kind"], answer["seed"]))
+        differences = np.abs([*(logits - answer["logits"]), *(activation_map[3, 3] - answer["map_middle"])])
+        if not differences.max() <= GOLDEN_TOLERANCE:
+            raise ModelError(
+                f"The model answers a stored question differently ({answer['kind']}, off by {differences.max():.4f}). "
+                "Do not serve it on this machine; install the model and the program again."
+            )
