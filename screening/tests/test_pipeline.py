@@ -38,7 +38,7 @@ def predictions_of(screening: Screening) -> list[Prediction]:
 def expire_lease(screening: Screening) -> None:
     with acting(system(clinic_id=screening.clinic_id)), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE screening_screening SET lease_until = now() - interval '1 s' WHERE id = %s AND lease_until IS NOT NULL",
+            "UPDATE screening_screening SET lease_until = now() - interval '1 s' WHERE id = %s AND attempt > 0",
             [str(screening.pk)],
         )
 
