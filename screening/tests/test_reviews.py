@@ -1,0 +1,183 @@
+"""Opinions, signatures, amendments, withdrawals: what may follow what, and who wins."""
+
+import threading
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from conftest import make_chart, make_screening
+from patients.models import Visit
+from screening.models import FollowUp, Review, Screening, Signature
+from screening.services import reviews
+from screening.services.errors import NotYours, OpinionMissing, ReasonMissing, StaleTransition
+from screening.services.photographs import move_screening, withdraw_screening
+from screening.services.reviews import Opinion
+from screening.tests.conftest import fresh
+from skinclinic.audit.models import AuditEvent
+
+BENIGN = Opinion(suspicious=False, diagnosis="nevus", recommendation="reassure")
+
+
+def read_by_model(cast, screening, *, refer: bool) -> None:
+    """As a worker would, with a score of our choice."""
+    from ml.fake import load
+    from screening.reader import register_version
+    from screening.services import readings
+
+    with cast.in_north():
+        claim = readings.claim_reading(screening.pk)
+        reading = replace(load().read(claim.photograph), refer=refer, band="high" if refer else "low")
+        readings.finish_reading(claim=claim, reading=reading, version=register_version(load()))
+
+
+def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:
+    with (by or cast.rita).acting() as actor:
+        return reviews.save_opinion(actor=actor, screening=screening, submission=submission or uuid4(), opinion=opinion)
+
+
+def sign(cast, visit, *, by=None) -> Signature:
+    with (by or cast.rita).acting() as actor:
+        return reviews.sign_visit(actor=actor, visit=visit)
+
+
+def test_it_works(cast, chart, screening):
+    review = give(cast, screening)
+    assert fresh(screening).review_status == "read"
+    signature = sign(cast, chart.visit)
+    signed = fresh(screening)
+    assert (signed.review_status, signed.signed_review_id, signed.signature_id) == ("signed", review.pk, signature.pk)
+    with cast.alice.acting() as alice:
+        reviews.acknowledge(actor=alice, signature=signature)
+        assert Signature.objects.get(pk=signature.pk).acknowledged_by_id == cast.alice.user.pk
+
+
+@pytest.mark.parametrize("suspicious", [True, False])
+def test_difference_from_the_reading_needs_a_reason(cast, chart, screening, suspicious):
+    read_by_model(cast, screening, refer=not suspicious)
+    differing = replace(BENIGN, suspicious=suspicious)
+    with pytest.raises(ReasonMissing):
+        give(cast, screening, differing)
+    review = give(cast, screening, replace(differing, difference_reason="history"))
+    assert review.reading_shown_id == fresh(screening).prediction_id
+    assert review.differs
+
+
+def test_before_a_reading_is_there_nothing_was_shown(cast, chart, screening):
+    assert give(cast, screening, replace(BENIGN, suspicious=True)).reading_shown is None
+
+
+def test_form_sent_twice_is_one_review(cast, chart, screening):
+    submission = uuid4()
+    assert give(cast, screening, submission=submission) == give(cast, screening, submission=submission)
+    with cast.in_north():
+        assert Review.objects.filter(screening=screening).count() == 1
+
+
+def test_visit_is_signed_as_a_whole(cast, chart, screening, random_photograph):
+    second = make_screening(cast.alice, chart, random_photograph())
+    give(cast, screening)
+    with pytest.raises(OpinionMissing, match="1 of 2"):
+        sign(cast, chart.visit)
+    give(cast, second)
+    sign(cast, chart.visit)
+    assert {fresh(each).review_status for each in (screening, second)} == {"signed"}
+
+
+def test_nobody_signs_for_another(cast, chart, screening):
+    give(cast, screening, by=cast.rita)
+    with pytest.raises(NotYours):
+        sign(cast, chart.visit, by=cast.rolf)
+
+
+def test_signed_review_is_amended_and_the_first_stays(cast, chart, screening):
+    first = give(cast, screening, replace(BENIGN, recommendation="follow_up", follow_up_months=3))
+    signature = sign(cast, chart.visit)
+    with cast.rita.acting() as rita:
+        second = reviews.amend_review(
+            actor=rita,
+            screening=screening,
+            submission=uuid4(),
+            opinion=Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"),
+        )
+        kept = Review.objects.get(pk=first.pk)
+        follow_ups = dict(FollowUp.objects.values_list("what", "status"))
+        amended_by = Signature.objects.get(amends=signature)
+    amended = fresh(screening)
+    assert (amended.review_status, amended.signed_review_id) == ("amended", second.pk)
+    assert amended.signature_id == amended_by.pk
+    assert (kept.diagnosis, second.supersedes_id) == ("nevus", first.pk)
+    assert follow_ups == {"follow_up": "done", "excise": "open"}
+
+
+def test_recommendation_makes_a_follow_up_for_the_clinician(cast, chart, screening):
+    give(cast, screening, replace(BENIGN, recommendation="excise"))
+    sign(cast, chart.visit)
+    with cast.in_north():
+        (follow_up,) = FollowUp.objects.all()
+    assert (follow_up.what, follow_up.owner_id, follow_up.status) == ("excise", cast.alice.user.pk, "open")
+
+
+def test_two_reviewers_sign_at_the_same_moment(real_cast, photograph_bytes):
+    """Each has given the last opinion in turn; whoever comes first wins, the other is told."""
+    chart = make_chart(real_cast.alice)
+    screening = make_screening(real_cast.alice, chart, photograph_bytes)
+    give(real_cast, screening, by=real_cast.rita)
+    outcomes, start = [], threading.Barrier(4)
+
+    def try_to_sign() -> None:
+        start.wait()
+        try:
+            outcomes.append(sign(real_cast, chart.visit, by=real_cast.rita))
+        except StaleTransition as refusal:
+            outcomes.append(refusal)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=try_to_sign) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Signature"] + ["StaleTransition"] * 3
+    with real_cast.in_north():
+        assert Signature.objects.count() == 1
+        assert AuditEvent.objects.filter(subject_type="screening_signature").count() == 1
+
+
+def test_taken_visit_is_not_taken_by_another_until_time_is_up(cast, chart):
+    with cast.rita.acting() as rita:
+        reviews.take_visit(actor=rita, visit=chart.visit)
+        reviews.take_visit(actor=rita, visit=chart.visit)
+    with cast.rolf.acting() as rolf:
+        with pytest.raises(NotYours):
+            reviews.take_visit(actor=rolf, visit=chart.visit)
+        Visit.objects.filter(pk=chart.visit.pk).update(taken_until="2020-01-01T00:00Z")
+        reviews.take_visit(actor=rolf, visit=chart.visit)
+        assert Visit.objects.get(pk=chart.visit.pk).taken_by_id == cast.rolf.user.pk
+
+
+def test_withdrawn_screening_cannot_be_reviewed_and_stays_on_record(cast, chart, screening):
+    with cast.alice.acting() as alice:
+        withdraw_screening(actor=alice, screening=screening, reason="wrong_patient")
+        with pytest.raises(StaleTransition):
+            withdraw_screening(actor=alice, screening=screening, reason="other")
+    with pytest.raises(StaleTransition):
+        give(cast, screening)
+    with cast.in_north():
+        assert Screening.objects.filter(pk=screening.pk).exists()
+        assert not Screening.objects.in_use().filter(pk=screening.pk).exists()
+
+
+def test_moved_photograph_is_a_new_screening_on_the_same_bytes(cast, chart, screening):
+    right = make_chart(cast.alice, family_name="Rightful")
+    with cast.alice.acting() as alice:
+        moved = move_screening(
+            actor=alice, screening=screening, visit=right.visit, lesion=right.lesion, reason="wrong_patient"
+        )
+        old = Screening.objects.select_related("image").get(pk=screening.pk)
+        assert old.moved_to_id == moved.pk
+        assert old.image.photograph.read() == moved.image.photograph.read()
+        assert old.image.photograph.name != moved.image.photograph.name
+    assert (moved.patient_id, moved.reading_status, moved.review_status) == (right.patient.pk, "queued", "open")
