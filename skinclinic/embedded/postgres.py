@@ -94,6 +94,10 @@ class EmbeddedPostgres:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process else None
+
     def owner_url(self, database: str = DATABASE) -> str:
         """For migrating, backing up and preparing; may create roles and databases, is no superuser."""
         return self._url(OWNER, database)

@@ -30,6 +30,8 @@ class Unit(Protocol):
 
     @property
     def running(self) -> bool: ...
+    @property
+    def exit_code(self) -> int | None: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def kill(self) -> None: ...
@@ -59,6 +61,10 @@ class Program:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.process.poll() if self.process else None
 
     def start(self) -> None:
         self.kill()
@@ -106,13 +112,13 @@ class Watched:
 
 
 class Supervisor:
-    """`start` units in their order, each standing on those before it; they end backwards.
+    """`start` units; they end in the order of the names in `ending`, the others after those, backwards.
 
     `watch` returns when Ctrl-C, SIGTERM or SIGHUP asks for the end; a second one makes `end` impatient.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self, say: Callable[[str], None], ending: Sequence[str] = ()) -> None:
+        self.say, self.ending = say, ending
         self.watched: list[Watched] = []
         self._phase = "starting"
         self._before: dict[signal.Signals, object] = {}
@@ -163,9 +169,11 @@ class Supervisor:
         return True
 
     def end(self) -> None:
-        """Backwards, so that each can still reach what it stands on; the worker finishes what it is reading."""
+        """Each while it can still reach what it stands on; the worker finishes what it is reading."""
         self._phase = "ending"
-        for watched in reversed(self.watched):
+        places = {name: place for place, name in enumerate(self.ending)}
+        backwards = list(reversed(self.watched))
+        for watched in sorted(backwards, key=lambda watched: places.get(watched.name, len(places))):
             try:
                 watched.unit.stop()
             except (EmbeddedProblem, OSError) as problem:
@@ -181,9 +189,8 @@ class Supervisor:
             pause = min(FIRST_PAUSE * 2**watched.failures, LONGEST_PAUSE)
             watched.failures += 1
             watched.start_again_at = now + pause
-            said = (processes.last_lines(watched.unit.log, 1) or [""])[0].strip()[:LONGEST_QUOTE]
-            why = f" ({said})" if said else ""
-            self.say(f"{watched.name} ended by itself{why}; it starts again in {pause:.0f} s. See {watched.unit.log}.")
+            again = f"it starts again in {pause:.0f} s. See {watched.unit.log}."
+            self.say(f"{watched.name} {how_it_ended(watched.unit)}; {again}")
         elif now >= watched.start_again_at:
             self._start_again(watched)
 
@@ -214,6 +221,15 @@ class Supervisor:
         for watched in self.watched:
             if isinstance(watched.unit, Program) and watched.unit.process is not None:
                 processes.kill_session(watched.unit.process.pid)
+
+
+def how_it_ended(unit: Unit) -> str:
+    """In words; the last line of the log only where the unit itself gave up, for then it says why."""
+    code = unit.exit_code or 0
+    if code < 0:
+        return f"was killed (signal {-code})"
+    said = (processes.last_lines(unit.log, 1) or [""])[0].strip()[:LONGEST_QUOTE]
+    return f"ended by itself ({said})" if code and said else "ended by itself"
 
 
 def python_module(*arguments: str) -> list[str]:

@@ -32,7 +32,12 @@ LOCAL = ROOT / ".local"
 USUAL_PORT = 8000
 LEAST_FREE_DISK = 300 * 2**20
 SECONDS_FOR_WEB = 60.0
-STATIC_STAMP = "skinclinic-collected"
+ENDING = ("web", "beat", "worker", "Valkey", "Postgres")
+PROGRAMS = (
+    ("web", "8 threads; pages and API"),
+    ("worker", "2 processes that read photographs"),
+    ("beat", "sends what is due"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def up(wishes: Wishes, console: Console) -> None:
     lock.acquire()
     try:
         begun = what_begins(wishes)
-        with chosen_port(wishes.port) as listener, Supervisor(say) as supervisor:
+        with chosen_port(wishes.port) as listener, Supervisor(say, ENDING) as supervisor:
             run(supervisor, listener, begun, wishes, console)
     finally:
         (LOCAL / "running.json").unlink(missing_ok=True)
@@ -65,8 +70,9 @@ def up(wishes: Wishes, console: Console) -> None:
 
 def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wishes, console: Console) -> None:
     environment = base_environment(listener.getsockname()[1], demo=begun == "demo")
-    parts = start_servers(supervisor, environment)
-    prepare(environment)
+    servers = place.servers_folder(LOCAL)
+    parts = start_servers(supervisor, environment, servers)
+    prepare(environment, servers)
     sign_ins = seed(environment, wishes) if begun == "demo" else []
     write_private(LOCAL / "state.json", json.dumps({"begun": begun}))
     start_programs(supervisor, environment, listener)
@@ -74,7 +80,7 @@ def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wis
     screen.show(
         screen.Running(
             url=environment["SITE_URL"],
-            parts=parts,
+            parts=[*PROGRAMS, *parts],
             logs=LOCAL / "logs",
             mail=Path(environment.get("MAIL_FOLDER", LOCAL / "mail")),
             demo=begun == "demo",
@@ -153,9 +159,9 @@ def base_environment(port: int, *, demo: bool) -> dict[str, str]:
     return environment
 
 
-def start_servers(supervisor: Supervisor, environment: dict[str, str]) -> list[tuple[str, str]]:
+def start_servers(supervisor: Supervisor, environment: dict[str, str], folder: Path) -> list[tuple[str, str]]:
     """Ours, unless DATABASE_URL or REDIS_URL name others; their addresses go into `environment`."""
-    folder, parts = place.servers_folder(LOCAL), []
+    parts = []
     if env.text("DATABASE_URL"):
         parts.append(("database", f"as DATABASE_URL says, at {where(env.secret('DATABASE_URL'))}"))
     else:
@@ -195,32 +201,50 @@ def announced(title: str) -> Iterator[None]:
     step.done()
 
 
-def prepare(environment: Mapping[str, str]) -> None:
+def prepare(environment: Mapping[str, str], servers: Path) -> None:
     """Files for the pages, then roles and tables; each does nothing when nothing has changed."""
     log = LOCAL / "logs" / "prepare.log"
     install_packages(ROOT, log=log)
-    collected, digest = ROOT / "staticfiles" / STATIC_STAMP, static_digest()
-    if not collected.exists() or collected.read_text() != digest:
-        manage("Collecting the pages' files", ["collectstatic", "--noinput", "--clear", "-v0"], environment, log)
-        collected.write_text(digest)
-    if "DATABASE_OWNER_URL" in environment:
+    with done_once(ROOT / "staticfiles" / ".skinclinic-collected", static_files()) as to_do:
+        if to_do:
+            manage("Collecting the pages' files", ["collectstatic", "--noinput", "--clear", "-v0"], environment, log)
+    if "DATABASE_OWNER_URL" not in environment:
+        manage("Looking at the tables", ["migrate", "--check"], environment, log)
+    elif env.text("DATABASE_URL"):
         manage("Preparing the tables", ["prepare_database", "-v0"], environment, log)
     else:
-        manage("Looking at the tables", ["migrate", "--check"], environment, log)
+        # Beside our own data the note of what was done cannot be wrong: they go together.
+        with done_once(servers / "postgres" / "prepared", table_files()) as to_do:
+            if to_do:
+                manage("Preparing the tables", ["prepare_database", "-v0"], environment, log)
 
 
-def static_digest() -> str:
-    """Names, sizes and times of everything that `collectstatic` reads from the checkout, and the pinned packages."""
+@contextmanager
+def done_once(stamp: Path, files: list[Path]) -> Iterator[bool]:
+    """Is there anything to do? Not if these files are as they were when it was last done without an error."""
     digest = hashlib.sha256()
-    folders = [ROOT / "static", *ROOT.glob("*/static"), *ROOT.glob("*/*/static")]
-    files = [ROOT / "package-lock.json", ROOT / "requirements-serve.txt", ROOT / "skinclinic" / "settings.py"]
-    for folder in folders:
-        if folder.is_dir() and "node_modules" not in folder.parts and ".venv" not in folder.parts:
-            files += sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         found = path.stat()
         digest.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    to_do = not stamp.exists() or stamp.read_text() != digest.hexdigest()
+    yield to_do
+    if to_do:
+        stamp.write_text(digest.hexdigest())
+
+
+def static_files() -> list[Path]:
+    """Everything that `collectstatic` reads from the checkout, and the lists that pin the rest."""
+    folders = [ROOT / "static", *(ROOT / app / "static" for app in ("skinclinic", "patients", "screening"))]
+    own = sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*") if path.is_file())
+    return [*own, ROOT / "package-lock.json", ROOT / "requirements-serve.txt", ROOT / "skinclinic" / "settings.py"]
+
+
+def table_files() -> list[Path]:
+    """Everything that says what the tables and roles are like."""
+    apps = [ROOT / "skinclinic", ROOT / "patients", ROOT / "screening"]
+    migrations = [path for app in apps for path in app.rglob("*.py") if "migrations" in path.parts]
+    roles = [path for path in (ROOT / "skinclinic" / "audit").rglob("*") if path.suffix in {".py", ".sql"}]
+    return sorted({*migrations, *roles, ROOT / "requirements-serve.txt"})
 
 
 def manage(title: str, arguments: list[str], environment: Mapping[str, str], log: Path) -> str:
@@ -242,19 +266,14 @@ def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]
 
 
 def start_programs(supervisor: Supervisor, environment: Mapping[str, str], listener: socket.socket) -> None:
-    """Worker, beat, web: the web is last to start and first to end. None of them gets the owner's address."""
+    """The web, and once it answers worker and beat. None of them gets the owner's address."""
     serving = {name: value for name, value in environment.items() if name != "DATABASE_OWNER_URL"}
+    gunicorn = python_module("gunicorn", "--config", "deploy/gunicorn.conf.py", "skinclinic.wsgi:application")
     celery = python_module("celery", "-A", "skinclinic")
     worker = [*celery, "worker", "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-    schedule = ["--schedule", str(LOCAL / "beat-schedule"), "--pidfile="]
-    gunicorn = python_module("gunicorn", "--config", "deploy/gunicorn.conf.py", "skinclinic.wsgi:application")
-    web = [*gunicorn, "--bind", f"fd://{listener.fileno()}"]
-    for name, command, patience in (
-        ("worker", worker, 30.0),
-        ("beat", [*celery, "beat", "--loglevel", "WARNING", *schedule], 5.0),
-        ("web", web, 20.0),
-    ):
-        descriptors = [listener.fileno()] if name == "web" else []
+    beat = [*celery, "beat", "--loglevel", "WARNING", "--schedule", str(LOCAL / "beat-schedule"), "--pidfile="]
+
+    def start(name: str, command: list[str], patience: float, *descriptors: int) -> None:
         program = Program(
             name,
             command,
@@ -265,12 +284,16 @@ def start_programs(supervisor: Supervisor, environment: Mapping[str, str], liste
             pass_fds=descriptors,
         )
         supervisor.start(name, program)
-    with announced("Starting web, worker and beat"):
+
+    with announced("Starting the portal"):
+        start("web", [*gunicorn, "--bind", f"fd://{listener.fileno()}"], 20, listener.fileno())
         address = f"http://{ports.LOOPBACK}:{environment['PORT']}/healthz"
         if not supervisor.wait_until(lambda: answers(address), SECONDS_FOR_WEB):
             log = LOCAL / "logs" / "web.log"
             said = (processes.last_lines(log, 1) or ["nothing"])[0]
             raise EmbeddedProblem(f"The portal did not answer within {SECONDS_FOR_WEB:.0f} s ({said}); see {log}.")
+    start("worker", worker, 30)
+    start("beat", beat, 5)
 
 
 def answers(address: str) -> bool:

@@ -74,6 +74,10 @@ class EmbeddedValkey:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process else None
+
+    @property
     def url(self) -> str:
         if self.port is None:
             raise EmbeddedProblem("Valkey has not been started, so it has no address yet; start it first.")

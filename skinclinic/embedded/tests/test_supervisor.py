@@ -111,7 +111,7 @@ def test_a_killed_program_is_started_again_and_said_aloud(run: Callable[[dict[st
     worker, web = running.pid("worker"), running.pid("web")
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: running.pid("worker") != worker)
-    assert "worker ended by itself; it starts again in 1 s." in running.said
+    assert "worker was killed (signal 9); it starts again in 1 s." in running.said
     assert running.pid("web") == web
     assert processes.runs_with(running.pid("worker"), str(running.local))
 
