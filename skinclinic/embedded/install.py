@@ -33,6 +33,7 @@ REASONS = {
     r"No matching distribution|no wheels? with a matching|doesn't have a source distribution or wheel": NO_BUILD,
     r"has no usable wheels|no wheels are (?:usable|available)": NO_BUILD,
     r"Failed to fetch|Could not fetch URL|dns error|Temporary failure in name resolution": UNREACHABLE,
+    r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED": UNREACHABLE,
     r"NewConnectionError|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|Network is unreachable": UNREACHABLE,
     r"Permission denied|EACCES": "This user may not write here; give it the right to, or clone somewhere else.",
 }
@@ -157,11 +158,29 @@ def install(wanted: str) -> None:
     uv = usable_uv()
     if not works(environment):
         make_environment(environment, uv)
-    installer = installer_command(environment, uv)
-    count = sum(1 for line in (ROOT / LISTS[wanted]).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line))
-    title = f"Installing {count} Python packages"
-    run_step(title, [*installer, "--require-hashes", "--only-binary", ":all:", "-r", ROOT / LISTS[wanted]])
+    fill(environment, uv, ROOT / LISTS[wanted])
     (environment / STAMP).write_text(stamp(environment, wanted))
+
+
+def fill(environment: Path, uv: str | None, requirements: Path) -> None:
+    """With uv, several times faster than pip; byte-compiling now spares it at every first start."""
+    python, pip = environment / "bin" / "python", pip_command(environment)
+    uv = uv or fetched_uv(environment, pip)
+    exactly: list[str | Path] = ["--require-hashes", "--only-binary", ":all:", "-r", requirements]
+    count = sum(1 for line in requirements.read_text().splitlines() if re.match(r"[A-Za-z0-9]", line))
+    title = f"Installing {count} Python packages"
+    # Behind a proxy with a certificate of its own, only the system's certificates will do; elsewhere uv's are surer.
+    for certificates in [{}, {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}] if uv else []:
+        command = [uv, "pip", "install", "--python", python, "--compile-bytecode", "--color", "never", *exactly]
+        try:
+            run_step(title, command, environment={**os.environ, **certificates})
+        except InstallProblem as problem:
+            if UNREACHABLE not in str(problem):
+                raise
+            print("  Trying another way to reach the registry.", flush=True)
+        else:
+            return
+    run_step(f"{title} with pip", [*pip, "install", "--no-input", *exactly])
 
 
 def stamp(environment: Path, wanted: str) -> str:
@@ -221,22 +240,22 @@ def make_environment(environment: Path, uv: str | None) -> None:
     run_step("Making .venv", [sys.executable, "-m", "venv", "--clear", "--without-pip", environment])
 
 
-def installer_command(environment: Path, uv: str | None) -> list[str | Path]:
-    """uv where it can be had, several times faster than pip; byte-compiling now spares it at every first start."""
+def pip_command(environment: Path) -> list[str | Path]:
+    """The environment's own pip, or one outside of it that works on it."""
     python = environment / "bin" / "python"
     has_pip = subprocess.run([python, "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0
-    pip: list[str | Path] = [python, "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", python]
-    if uv is None and (environment / "bin" / "uv").exists():
-        uv = str(environment / "bin" / "uv")
-    if uv is None:
+    return [python, "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", python]
+
+
+def fetched_uv(environment: Path, pip: list[str | Path]) -> str | None:
+    uv = environment / "bin" / "uv"
+    if not uv.exists():
         try:
-            run_step("Fetching uv", [*pip, "install", "--require-hashes", "-r", ROOT / INSTALLER_LIST])
-            uv = str(environment / "bin" / "uv")
+            run_step("Fetching uv", [*pip, "install", "--no-input", "--require-hashes", "-r", ROOT / INSTALLER_LIST])
         except InstallProblem:
             print("  There is no uv to be had; going on with pip, which takes longer.", flush=True)
-    if uv is None:
-        return [*pip, "install", "--no-input"]
-    return [uv, "pip", "install", "--python", python, "--compile-bytecode", "--color", "never"]
+            return None
+    return str(uv)
 
 
 if __name__ == "__main__":

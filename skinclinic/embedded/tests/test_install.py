@@ -13,7 +13,7 @@ from skinclinic.env import ROOT
 
 OURS = {"skinclinic", "patients", "screening", "ml"}
 # Parts of the tree that the web, the worker and the beat never import.
-NOT_SERVING = {"tests", "training", "testing.py", "migrations"}
+NOT_SERVING = {"tests", "training", "testing.py", "migrations", "__main__.py", "benchmark.py"}
 
 
 def pins(name: str) -> dict[tuple[str, str], str]:
@@ -142,7 +142,7 @@ def test_what_is_installed_already_is_not_installed_again(monkeypatch: pytest.Mo
     commands: list[str] = []
     monkeypatch.setattr(install, "ROOT", tmp_path)
     monkeypatch.setattr(install, "usable_uv", lambda: "uv")
-    monkeypatch.setattr(install, "run_step", lambda title, command: commands.append(title))
+    monkeypatch.setattr(install, "run_step", lambda title, command, **_: commands.append(title))
     install.install("serve")
     install.install("serve")
     assert commands == ["Installing 1 Python packages"]
@@ -153,6 +153,40 @@ def test_what_is_installed_already_is_not_installed_again(monkeypatch: pytest.Mo
     (tmp_path / "requirements-serve.txt").write_text("django==5.4 --hash=x\n")
     install.install("serve")
     assert len(commands) == 3  # the whole set is there, and the serving one is part of it
+
+
+@pytest.mark.parametrize(("working", "tried"), [(1, 1), (2, 2), (3, 3)])
+def test_installing_goes_on_with_the_systems_certificates_and_then_with_pip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, working: int, tried: int
+) -> None:
+    (tmp_path / "list").write_text("django==5.2 --hash=x\n")
+    ran: list[tuple[str, bool]] = []
+
+    def run(title: str, command: list[object], environment: dict[str, str] | None = None) -> str:
+        ran.append((str(command[0]), "UV_SYSTEM_CERTS" in (environment or {})))
+        if len(ran) < working:
+            raise InstallProblem(install.reason("invalid peer certificate: UnknownIssuer", tmp_path))
+        return title
+
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    monkeypatch.setattr(install, "run_step", run)
+    monkeypatch.setattr(install, "pip_command", lambda _: ["pip"])
+    install.fill(tmp_path / ".venv", "uv", tmp_path / "list")
+    assert ran == [("uv", False), ("uv", True), ("pip", False)][:tried]
+
+
+def test_a_full_disk_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("django==5.2 --hash=x\n")
+    ran: list[str] = []
+
+    def run(title: str, command: list[object], environment: dict[str, str] | None = None) -> str:
+        ran.append(title)
+        raise InstallProblem(install.reason("No space left on device", tmp_path))
+
+    monkeypatch.setattr(install, "run_step", run)
+    with pytest.raises(InstallProblem, match="The disk is full"):
+        install.fill(tmp_path / ".venv", "uv", tmp_path / "list")
+    assert len(ran) == 1
 
 
 def test_npm_packages_fall_back_to_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
