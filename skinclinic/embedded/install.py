@@ -171,7 +171,7 @@ def fill(environment: Path, uv: str | None, requirements: Path) -> None:
     title = f"Installing {count} Python packages"
     # Behind a proxy with a certificate of its own, only the system's certificates will do; elsewhere uv's are surer.
     for certificates in [{}, {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}] if uv else []:
-        command = [uv, "pip", "install", "--python", python, "--compile-bytecode", "--color", "never", *exactly]
+        command = [uv or "", "pip", "install", "--python", python, "--compile-bytecode", "--color", "never", *exactly]
         try:
             run_step(title, command, environment={**os.environ, **certificates})
         except InstallProblem as problem:

@@ -184,6 +184,7 @@ def test_a_full_disk_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_pat
         raise InstallProblem(install.reason("No space left on device", tmp_path))
 
     monkeypatch.setattr(install, "run_step", run)
+    monkeypatch.setattr(install, "pip_command", lambda _: ["pip"])
     with pytest.raises(InstallProblem, match="The disk is full"):
         install.fill(tmp_path / ".venv", "uv", tmp_path / "list")
     assert len(ran) == 1
