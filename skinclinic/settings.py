@@ -256,7 +256,7 @@ OAUTH2_PROVIDER = {
         "screenings:write": "Upload and withdraw photographs",
         "reviews:read": "Read signed reviews",
     },
-    "DEFAULT_SCOPES": ["patients:read", "screenings:read"],
+    "SCOPES_BACKEND_CLASS": "skinclinic.api.scopes.ClientScopes",
     "ALLOWED_GRANT_TYPES": ["client_credentials"],
     "PKCE_REQUIRED": True,
 }
@@ -283,6 +283,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"WithdrawalReasonEnum": "screening.codes.WithdrawalReason"},
 }
 
 LOGGING = {

@@ -16,7 +16,8 @@ from skinclinic.audit.acting import Actor, acting, system
 def clinic_tables() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'clinic_id'"
+            "SELECT table_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND column_name = 'clinic_id'"
         )
         return sorted(name for (name,) in cursor.fetchall())
 

@@ -35,9 +35,9 @@ class ActingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         match = find_match(request)
         request.actor, request.clinic, request.memberships = ANONYMOUS, None, []
-        if match is not None and has_mark(match, "own_transaction"):
+        if match is not None and opens_own_transaction(match, request.method or ""):
             response = self.get_response(request)
-        elif match is not None and has_mark(match, "no_acting"):
+        elif match is not None and getattr(match.func, "no_acting", False):
             return self.get_response(request)
         else:
             receive_body(request)
@@ -75,11 +75,12 @@ def find_match(request: HttpRequest) -> ResolverMatch | None:
         return None
 
 
-def has_mark(match: ResolverMatch, mark: str) -> bool:
-    view = match.func
-    return any(
-        getattr(part, mark, False) for part in (view, getattr(view, "view_class", None), getattr(view, "cls", None))
-    )
+def opens_own_transaction(match: ResolverMatch, method: str) -> bool:
+    """A view says so of itself; of a viewset's actions, those named in `own_transaction_actions` do."""
+    actions = getattr(match.func, "actions", None)
+    if actions:
+        return actions.get(method.lower()) in getattr(match.func.cls, "own_transaction_actions", ())
+    return bool(getattr(match.func, "own_transaction", False))
 
 
 def receive_body(request: HttpRequest) -> None:

@@ -1,0 +1,180 @@
+"""The way of an integrating system, from its token to the signed review, and what it must not reach."""
+
+import base64
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from conftest import IDENTITY, make_chart, make_screening
+from screening.models import Screening
+from screening.services.reviews import sign_visit
+from screening.tests.test_reviews import give, read_by_model
+from skinclinic.api.services import create_client
+from skinclinic.audit.models import AuditEvent
+
+PARTS = ("", "reviews/", "history/", "photograph/", "thumbnail/", "map/")
+ALL = ["patients:read", "patients:write", "screenings:read", "screenings:write", "reviews:read"]
+
+
+class Api:
+    def __init__(self, clinic, scopes=ALL):
+        self.client_row, self.secret = create_client(clinic=clinic, name="Record system", scopes=scopes)
+        self.browser = Client()
+        self.token = self.fetch_token().json().get("access_token", "")
+
+    def fetch_token(self, secret: str = "", scope: str = ""):
+        pair = f"{self.client_row.client_id}:{secret or self.secret}"
+        basic = base64.b64encode(pair.encode()).decode()
+        data = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
+        return self.browser.post("/api/oauth2/token/", data, headers={"Authorization": f"Basic {basic}"})
+
+    def get(self, path: str):
+        return self.browser.get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
+
+    def post(self, path: str, data, **options):
+        options.setdefault("content_type", "application/json")
+        return self.browser.post(f"/api/v1/{path}", data, headers={"Authorization": f"Bearer {self.token}"}, **options)
+
+    def upload(self, data: bytes, **ids):
+        fields = {"photograph": SimpleUploadedFile("a.jpg", data), **ids}
+        bearer = {"Authorization": f"Bearer {self.token}"}
+        return self.browser.post("/api/v1/screenings/", fields, headers=bearer)
+
+
+@pytest.fixture
+def api(cast) -> Api:
+    return Api(cast.north)
+
+
+def test_it_works(cast, api, photograph_bytes):
+    patient = api.post(
+        "patients/",
+        {"identity": IDENTITY, "sex": "female", "identifiers": [{"system": "urn:his", "value": "4711"}]},
+    ).json()
+    assert patient["identifiers"] == [{"system": "urn:his", "value": "4711", "type": "record"}]
+    consent = {"kind": "ai_reading", "decision": "given", "decided_on": "2026-11-22"}
+    assert api.post(f"patients/{patient['id']}/consents/", consent).status_code == 201
+    visit = api.post("visits/", {"patient": patient["id"], "question": "Benign?", "urgency": "soon"}).json()
+    spot = {"site": "back", "laterality": "left", "view": "back", "x": 0.4, "y": 0.3}
+    lesion = api.post("lesions/", {"patient": patient["id"], **spot}).json()
+    answer = api.upload(photograph_bytes, visit=visit["id"], lesion=lesion["id"])
+    assert (answer.status_code, answer["Retry-After"]) == (202, "1")
+    place = answer["Location"].removeprefix("/api/v1/")
+    assert api.get(place).json()["reading_status"] == "queued"
+
+    with cast.in_north():
+        screening = Screening.objects.select_related("visit").get(pk=answer.json()["id"])
+    read_by_model(cast, screening, refer=False)
+    read = api.get(place).json()
+    assert (read["reading_status"], read["reading"]["band"]) == ("predicted", "low")
+    assert sum(read["reading"]["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    assert api.get(f"{place}reviews/").json() == []
+    give(cast, screening)
+    with cast.rita.acting() as rita:
+        sign_visit(actor=rita, visit=screening.visit)
+    (review,) = api.get(f"{place}reviews/").json()
+    assert (review["diagnosis"], review["reviewer"]) == ("nevus", "Rita Rowan")
+    for picture in ("photograph", "thumbnail", "map"):
+        assert api.get(f"{place}{picture}/")["Content-Type"].startswith("image/")
+
+
+def test_every_act_is_on_the_ledger_under_the_clients_name(cast, api):
+    patient = api.post("patients/", {"identity": IDENTITY}).json()
+    api.get(f"patients/{patient['id']}/")
+    with cast.in_north():
+        events = AuditEvent.objects.filter(patient_id=patient["id"]).values_list("actor", "actor_name", "action")
+        assert {event[:2] for event in events} == {(f"client:{api.client_row.client_id}", "Record system")}
+        assert {event[2] for event in events} == {"insert", "api_read"}
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic Zm9vOmJhcg=="}])
+def test_without_a_token_nothing_is_told(api, header):
+    response = Client().get("/api/v1/patients/", headers=header)
+    assert response.status_code == 401
+    assert response["Content-Type"] == "application/problem+json"
+    assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_person_signed_in_at_the_portal_is_no_api_client(cast):
+    assert cast.alice.client.get("/api/v1/patients/").status_code == 401
+
+
+def test_wrong_secret_gets_no_token(api):
+    assert api.fetch_token(secret="wrong").status_code == 401
+
+
+def test_scope_that_was_not_allowed_is_not_given(cast):
+    reader = Api(cast.north, scopes=["patients:read"])
+    assert reader.fetch_token(scope="patients:write").status_code == 400
+    assert reader.get("patients/").status_code == 200
+    assert reader.post("patients/", {"identity": IDENTITY}).status_code == 403
+    assert reader.get("screenings/").status_code == 403
+
+
+def test_other_clinic_is_not_found(cast, api, photograph_bytes):
+    theirs = make_chart(cast.bob)
+    screening = make_screening(cast.bob, theirs, photograph_bytes)
+    for path in (
+        f"patients/{theirs.patient.pk}/",
+        f"patients/{theirs.patient.pk}/consents/",
+        f"visits/{theirs.visit.pk}/",
+        f"lesions/{theirs.lesion.pk}/",
+        *(
+            f"screenings/{screening.pk}/{part}"
+            for part in ("", "reviews/", "history/", "photograph/", "thumbnail/", "map/")
+        ),
+    ):
+        assert api.get(path).status_code == 404, path
+    assert api.post(f"screenings/{screening.pk}/withdraw/", {"reason": "other"}).status_code == 404
+    assert api.post("visits/", {"patient": str(theirs.patient.pk)}).status_code == 400
+    assert api.upload(photograph_bytes, visit=theirs.visit.pk, lesion=theirs.lesion.pk).status_code == 404
+    for listed in ("patients/", "visits/", "lesions/", "screenings/"):
+        assert api.get(listed).json()["results"] == []
+
+
+def test_bad_input_is_a_problem_document_per_field(api):
+    response = api.post("patients/", {"identity": {"family_name": "x"}, "sex": "maybe"})
+    assert response.status_code == 400
+    problem = response.json()
+    assert {"identity.given_name", "identity.birth_date", "sex"} <= {error["field"] for error in problem["errors"]}
+    assert problem["status"] == 400
+
+
+def test_refused_photograph_says_why_and_is_on_the_ledger(cast, chart, api):
+    response = api.upload(b"no photograph", visit=chart.visit.pk, lesion=chart.lesion.pk)
+    assert (response.status_code, response.json()["type"]) == (422, "urn:skinclinic:problem:not_a_photograph")
+    with cast.in_north():
+        assert AuditEvent.objects.get(action="upload_refused").actor_name == "Record system"
+
+
+def test_number_that_another_patient_has_is_refused_and_nothing_is_kept(cast, api):
+    number = [{"system": "urn:his", "value": "4711"}]
+    assert api.post("patients/", {"identity": IDENTITY, "identifiers": number}).status_code == 201
+    assert api.post("patients/", {"identity": IDENTITY, "identifiers": number}).status_code == 422
+    assert len(api.get("patients/").json()["results"]) == 1
+
+
+def test_search_is_a_post_and_needs_only_reading(cast, api):
+    api.post("patients/", {"identity": IDENTITY})
+    reader = Api(cast.north, scopes=["patients:read"])
+    assert len(reader.post("patients/search/", {"words": "winterb 1961-04-30"}).json()) == 1
+    assert reader.post("patients/search/", {"words": "somebody"}).json() == []
+
+
+def test_pages_follow_the_cursor(cast, api):
+    for number in range(5):
+        api.post("patients/", {"identity": IDENTITY | {"given_name": f"Erna{number}"}})
+    seen, path = [], "patients/?page_size=2"
+    while path:
+        page = api.get(path).json()
+        seen += [row["id"] for row in page["results"]]
+        path = (page["next"] or "").partition("/api/v1/")[2]
+    assert len(seen) == len(set(seen)) == 5
+
+
+def test_schema_is_valid_without_warnings(capsys):
+    from django.core.management import call_command
+
+    call_command("spectacular", "--validate", "--fail-on-warn")
+    assert "openapi: 3.1.0" in capsys.readouterr().out

@@ -1,0 +1,156 @@
+"""The shapes of version 1. Ids are opaque; a photograph's bytes have addresses of their own."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ml.labels import DIAGNOSES
+from patients.codes import BodySite, ConsentDecision, ConsentKind, IdentifierType, Laterality, MapView, Sex, SkinType
+from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
+from screening.codes import WithdrawalReason
+from screening.models import Prediction, Review, Screening
+from skinclinic.audit.models import AuditEvent
+
+
+class IdentitySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = PatientIdentity
+        fields = ("family_name", "given_name", "birth_date", "phone", "email", "address")
+
+
+class IdentifierSerializer(serializers.ModelSerializer):
+    type = serializers.ChoiceField(choices=IdentifierType.choices, default=IdentifierType.RECORD)
+
+    class Meta:
+        model = PatientIdentifier
+        fields = ("system", "value", "type")
+        # The service says which patient has the number already; the serializer's own check would only say "exists".
+        validators: list[Any] = []
+
+
+class PatientSerializer(serializers.ModelSerializer):
+    identity = IdentitySerializer()
+    identifiers = IdentifierSerializer(many=True, required=False)
+    sex = serializers.ChoiceField(choices=Sex.choices, default=Sex.UNKNOWN)
+    skin_type = serializers.ChoiceField(choices=SkinType.choices, allow_null=True, default=None)
+
+    class Meta:
+        model = Patient
+        fields = ("id", "identity", "identifiers", "sex", "skin_type", "merged_into", "created_at")
+        read_only_fields = ("id", "merged_into", "created_at")
+
+
+class SearchSerializer(serializers.Serializer):
+    words = serializers.CharField(max_length=100, help_text="Parts of a name or of a number, or a birth date.")
+
+
+class ConsentSerializer(serializers.ModelSerializer):
+    kind = serializers.ChoiceField(choices=ConsentKind.choices)
+    decision = serializers.ChoiceField(choices=ConsentDecision.choices)
+
+    class Meta:
+        model = Consent
+        fields = ("id", "kind", "decision", "decided_on", "ended_at", "created_at")
+        read_only_fields = ("id", "ended_at", "created_at")
+
+
+class VisitSerializer(serializers.ModelSerializer):
+    patient = serializers.PrimaryKeyRelatedField(queryset=Patient.objects.none())
+
+    class Meta:
+        model = Visit
+        fields = ("id", "patient", "question", "history", "diameter_mm", "urgency", "due_at", "created_at")
+        read_only_fields = ("id", "due_at", "created_at")
+
+    def get_fields(self) -> dict[str, Any]:
+        return within_clinic(super().get_fields(), self.context, patient=Patient)
+
+
+class LesionSerializer(serializers.ModelSerializer):
+    patient = serializers.PrimaryKeyRelatedField(queryset=Patient.objects.none())
+    site = serializers.ChoiceField(choices=BodySite.choices)
+    laterality = serializers.ChoiceField(choices=Laterality.choices)
+    view = serializers.ChoiceField(choices=MapView.choices)
+    x = serializers.FloatField(min_value=0, max_value=1, help_text="From the left edge of the body map.")
+    y = serializers.FloatField(min_value=0, max_value=1, help_text="From the top edge of the body map.")
+
+    class Meta:
+        model = Lesion
+        fields = ("id", "patient", "number", "site", "laterality", "view", "x", "y", "created_at")
+        read_only_fields = ("id", "number", "created_at")
+
+    def get_fields(self) -> dict[str, Any]:
+        return within_clinic(super().get_fields(), self.context, patient=Patient)
+
+
+class ReadingSerializer(serializers.ModelSerializer):
+    """The deciding reading: a calibrated score for malignant or pre-malignant, never a diagnosis."""
+
+    model_version = serializers.CharField(source="model_version_id")
+    band = serializers.CharField(allow_null=True, help_text="low, intermediate or high; null when unscorable.")
+    probabilities = serializers.DictField(
+        child=serializers.FloatField(), help_text=f"By diagnosis ({', '.join(DIAGNOSES)}); they sum to 1."
+    )
+
+    class Meta:
+        model = Prediction
+        fields = (
+            "model_version", "weights_sha256", "preprocessing", "malignancy", "band", "refer", "probabilities",
+            "unscorable_reasons", "cautions", "quality", "created_at",
+        )  # fmt: skip
+
+    def to_representation(self, instance: Prediction) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return shown | {"band": shown["band"] or None}
+
+
+class ReviewSerializer(serializers.ModelSerializer):
+    reviewer = serializers.CharField(source="reviewer.full_name")
+
+    class Meta:
+        model = Review
+        fields = (
+            "id", "kind", "reviewer", "suspicious", "diagnosis", "recommendation", "follow_up_months",
+            "difference_reason", "words", "supersedes", "created_at",
+        )  # fmt: skip
+
+
+class ScreeningSerializer(serializers.ModelSerializer):
+    lesion = serializers.UUIDField(source="image.lesion_id", read_only=True)
+    photograph_sha256 = serializers.CharField(source="image.sha256", read_only=True)
+    reading = ReadingSerializer(source="prediction", read_only=True, allow_null=True)
+    url = serializers.HyperlinkedIdentityField(view_name="api_screening-detail")
+
+    class Meta:
+        model = Screening
+        fields = (
+            "id", "url", "patient", "visit", "lesion", "reading_status", "review_status", "failure_code", "reading",
+            "photograph_sha256", "created_at", "finished_at", "withdrawn_at", "withdrawn_reason", "moved_to",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class UploadSerializer(serializers.Serializer):
+    visit = serializers.UUIDField()
+    lesion = serializers.UUIDField()
+    photograph = serializers.FileField(help_text="JPEG, PNG or WebP, at most 25 MB.")
+
+
+class WithdrawSerializer(serializers.Serializer):
+    reason = serializers.ChoiceField(choices=WithdrawalReason.choices)
+    words = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+
+
+class HistorySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = AuditEvent
+        fields = ("id", "at", "actor_name", "action", "subject_type", "subject_id", "changes", "reason")
+
+
+def within_clinic(fields: dict[str, Any], context: dict[str, Any], **models: Any) -> dict[str, Any]:
+    """Related rows are looked for among those of the caller's clinic only, so that another's id is an unknown one."""
+    request = context.get("request")
+    if request is not None and request.auth is not None:
+        for name, model in models.items():
+            fields[name].queryset = model.objects.visible_to(request.auth)
+    return fields
