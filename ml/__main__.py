@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ml.contract import ModelError, Reading, UnreadablePhotograph
@@ -97,7 +98,8 @@ def run_predict(options: argparse.Namespace) -> int:
         raise ModelError("No photograph was named. Give one or more files: python -m ml predict FILE...")
     if options.map and len(options.files) != 1:
         raise ModelError("--map draws one photograph: name exactly one FILE with it.")
-    predictor = load(options.model)
+    with _quiet():
+        predictor = load(options.model)
     code = 0
     for path in options.files:
         try:
@@ -108,6 +110,20 @@ def run_predict(options: argparse.Namespace) -> int:
         else:
             print(json.dumps(as_line(path, predictor, reading)), flush=True)
     return code
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep LiteRT's greeting, written by its C++ side, off the stderr that is for complaints about files."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _read_file(predictor: LiteRTPredictor, path: Path, map_path: Path | None) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,8 @@ def figures(scored: Scored) -> dict[str, Any]:
     malignancy, shown = scored.malignancy, scored.probabilities.argmax(axis=1)
     raw = answers.logits.argmax(axis=1)
 
-    def interval(statistic: Any) -> dict[str, float]:
-        return asdict(statistics.with_interval(statistic, clusters, ROUNDS))
+    def interval(statistic: Callable[[np.ndarray], float], *, biased: bool = False) -> dict[str, float]:
+        return asdict(statistics.with_interval(statistic, clusters, ROUNDS, biased=biased))
 
     def specificity_at(drawn: np.ndarray) -> float:
         cut = threshold_at_sensitivity(malignancy[drawn], malignant[drawn], 0.95)
@@ -209,7 +209,7 @@ def figures(scored: Scored) -> dict[str, Any]:
         ),
         "accuracy": interval(lambda drawn: float((labels[drawn] == shown[drawn]).mean())),
         "expected_calibration_error": interval(
-            lambda drawn: statistics.expected_calibration_error(malignant[drawn], malignancy[drawn])
+            lambda drawn: statistics.expected_calibration_error(malignant[drawn], malignancy[drawn]), biased=True
         ),
         "confusion": statistics.confusion(labels, shown, len(DIAGNOSES)),
     }

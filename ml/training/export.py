@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
-import tempfile
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ml.contract import ModelError
+from ml.drawing import KINDS
 from ml.manifest import NETWORK_FILE
-from ml.preprocess import SIDE
+from ml.predictor import Network, golden_square
+from ml.preprocess import to_input
 from ml.training.network import with_activation_map
+from ml.training.statistics import softmax
 
 KERAS_FILE = "model.keras"
 SPLITS_FILE = "splits.csv"
+PARITY = 1e-4
 
 
 def export_network(run: Path, folder: Path) -> None:
-    """Write model.tflite (fp32; outputs "logits" and "activation_map"), model.keras and splits.csv into `folder`."""
+    """Write model.tflite (fp32; outputs "logits" and "activation_map"), model.keras and splits.csv into `folder`.
+
+    Raises ModelError when the converted network does not answer as the trained one does.
+    """
     source = run / KERAS_FILE
     if not source.is_file():
         raise ModelError(f"{source} is missing. Train to the end first: python -m ml train.")
     folder.mkdir(parents=True, exist_ok=True)
     model = keras.models.load_model(source, compile=False)
-    (folder / NETWORK_FILE).write_bytes(to_litert(model))
+    served = with_activation_map(model)
+    with contextlib.redirect_stdout(io.StringIO()):  # the converter prints every tensor it saw
+        converted = tf.lite.TFLiteConverter.from_keras_model(served).convert()
+    (folder / NETWORK_FILE).write_bytes(converted)
+    _check_parity(model, Network(folder / NETWORK_FILE))
     shutil.copyfile(source, folder / KERAS_FILE)
     shutil.copyfile(run / SPLITS_FILE, folder / SPLITS_FILE)
 
 
-def to_litert(model: keras.Model) -> bytes:
-    served = with_activation_map(model)
-
-    @tf.function(input_signature=[tf.TensorSpec((1, SIDE, SIDE, 3), tf.float32, name="square")])
-    def serve(square: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs: dict[str, tf.Tensor] = served(square, training=False)
-        return outputs
-
-    module = tf.Module()
-    module.model = served
-    module.serve = serve
-    with tempfile.TemporaryDirectory() as scratch:
-        tf.saved_model.save(module, scratch, signatures={"serving_default": serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=["serving_default"])
-        converted: bytes = converter.convert()
-    return converted
+def _check_parity(model: keras.Model, network: Network) -> None:
+    for seed, kind in enumerate(KINDS):
+        square = golden_square(kind, seed)
+        expected = softmax(np.asarray(model(to_input(square)[None], training=False))[0])
+        difference = np.abs(expected - softmax(network(square)[0])).max()
+        if not difference <= PARITY:
+            raise ModelError(f"The converted network answers differently from the trained one (by {difference:.2g}).")

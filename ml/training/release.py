@@ -23,8 +23,8 @@ from ml.training.export import KERAS_FILE, SPLITS_FILE, export_network
 
 console = Console(stderr=True)
 
-# Every third training photograph describes the training data's light and detail well enough.
-DOMAIN_STEP = 3
+# Every tenth training photograph describes the training data's light and detail well enough.
+DOMAIN_STEP = 10
 
 TRAINING_DATA = {
     "name": "HAM10000",

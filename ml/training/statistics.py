@@ -47,11 +47,20 @@ def cluster_bootstrap(clusters: Sequence[str], rounds: int = 2000, seed: int = 7
         yield np.concatenate([members[pick] for pick in rng.integers(0, len(members), len(members))])
 
 
-def with_interval(statistic: Callable[[np.ndarray], float], clusters: Sequence[str], rounds: int = 2000) -> Interval:
-    """`statistic` of all indices, with the 95% interval of its bootstrap by cluster."""
-    draws = [statistic(indices) for indices in cluster_bootstrap(clusters, rounds)]
+def with_interval(
+    statistic: Callable[[np.ndarray], float], clusters: Sequence[str], rounds: int = 2000, *, biased: bool = False
+) -> Interval:
+    """`statistic` of all indices, with the 95% interval of its bootstrap by cluster.
+
+    biased: the statistic grows by redrawing alone, as a calibration error does; the draws are moved back by their
+    mean distance from it, and none below 0.
+    """
+    value = statistic(np.arange(len(clusters)))
+    draws = np.array([statistic(indices) for indices in cluster_bootstrap(clusters, rounds)])
+    if biased:
+        draws = np.maximum(draws - (np.nanmean(draws) - value), 0)
     low, high = np.nanquantile(draws, [0.025, 0.975])
-    return Interval(statistic(np.arange(len(clusters))), float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> list[list[int]]:

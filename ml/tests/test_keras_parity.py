@@ -1,0 +1,68 @@
+"""The only tests that import TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.drawing import KINDS, draw_photograph
+from ml.predictor import LiteRTPredictor
+from ml.preprocess import open_photograph, to_input, to_square
+from ml.training.statistics import softmax
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+keras = pytest.importorskip("keras", reason="TensorFlow is not installed here")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def keras_model(predictor: LiteRTPredictor):
+    return keras.models.load_model(predictor.folder / "model.keras", compile=False)
+
+
+def _assert_same(keras_model, predictor: LiteRTPredictor, squares: list[np.ndarray]) -> None:
+    expected = np.asarray(keras_model(to_input(np.stack(squares)), training=False))
+    served = np.stack([predictor.network(square)[0] for square in squares])
+    assert np.abs(softmax(expected) - softmax(served)).max() < 1e-4
+    assert np.array_equal(expected.argmax(axis=1), served.argmax(axis=1))
+
+
+def test_litert_and_keras_agree_on_drawn_photographs(keras_model, predictor: LiteRTPredictor) -> None:
+    squares = [to_square(draw_photograph(seed, kind=kind)) for seed in range(2) for kind in KINDS]
+    _assert_same(keras_model, predictor, squares)
+
+
+def test_litert_and_keras_agree_on_real_photographs(
+    keras_model, predictor: LiteRTPredictor, real_photographs: list[Path]
+) -> None:
+    chosen = real_photographs[:: len(real_photographs) // 40][:40]
+    _assert_same(keras_model, predictor, [to_square(open_photograph(path.read_bytes())[0]) for path in chosen])
+
+
+def test_restated_normalisation_computes_the_same() -> None:
+    from ml.training import network
+
+    inputs = keras.Input((32, 32, 3))
+    hidden = keras.layers.Conv2D(8, 3)(inputs)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    hidden = keras.layers.DepthwiseConv2D(3)(keras.layers.ReLU(6.0)(hidden))
+    outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(hidden))
+    model = keras.Model(inputs, outputs)
+    rng = np.random.default_rng(0)
+    for layer in network.normalisations(model):
+        layer.set_weights([rng.uniform(0.5, 1.5, 8), rng.normal(size=8), rng.normal(size=8), rng.uniform(0.5, 2, 8)])
+    squares = rng.normal(0.3, 1, (40, 32, 32, 3)).astype(np.float32)
+    before = np.asarray(model(squares, training=False))
+    network.restate_normalisation(model, squares)
+    first = network.normalisations(model)[0]
+    measured = np.asarray(keras.Model(inputs, first.input)(squares))
+    assert np.allclose(np.asarray(model(squares, training=False)), before, atol=1e-4)
+    assert np.allclose(np.asarray(first.moving_mean), measured.mean(axis=(0, 1, 2)), atol=1e-4)
+    assert np.allclose(np.asarray(first.moving_variance), measured.var(axis=(0, 1, 2)), rtol=1e-3)
