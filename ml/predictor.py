@@ -14,7 +14,7 @@ from ml.contract import Band, ManifestMismatch, ModelError, Reading
 from ml.drawing import draw_photograph
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.manifest import NETWORK_FILE, Calibration, Manifest, load_manifest
-from ml.preprocess import open_photograph, to_input, to_square
+from ml.preprocess import SIDE, open_photograph, to_input, to_square
 
 MODELS = Path(__file__).parent / "models"
 GOLDEN_FILE = "golden.json"
@@ -35,6 +35,7 @@ class Network:
             raise ManifestMismatch(f"{path} is no network that LiteRT can run. Install the model again.") from error
         self._interpreter = interpreter  # the runner borrows its memory
         (self._input,) = self._run.get_input_details()
+        self(np.zeros((SIDE, SIDE, 3), dtype=np.uint8))  # memory is laid out at the first run; not in a reading
 
     def __call__(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(224, 224, 3) uint8 -> logits (7,), activation map (7, 7, 7) [row, column, diagnosis]."""
