@@ -14,7 +14,7 @@ from ml.preprocess import central_square
 HEAT = np.array(
     [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], dtype=np.float32
 )
-STRONGEST = 0.72  # opacity where the map is highest
+STRONGEST = 0.55  # opacity where the map is highest
 
 
 def evidence(activation_map: np.ndarray, diagnosis: str | None) -> np.ndarray:
