@@ -196,6 +196,15 @@ class Lesion(ClinicRecord):
         return f"lesion {self.pk}"
 
     @property
+    def map_x(self) -> float:
+        """On the drawn body map, which is 100 wide and 200 high."""
+        return round(100 * self.x, 1)
+
+    @property
+    def map_y(self) -> float:
+        return round(200 * self.y, 1)
+
+    @property
     def label(self) -> str:
         side = f", {self.get_laterality_display().lower()}" if self.laterality != Laterality.MIDLINE else ""
         return f"{self.number}: {self.get_site_display()}{side}"

@@ -27,11 +27,17 @@ class ScreeningQuerySet(ClinicQuerySet):
     def with_expired_lease(self, now: datetime) -> Self:
         return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=now)
 
+    def with_reading(self) -> Self:
+        """What a list shows of each, without a query per row."""
+        return self.select_related("image__lesion", "prediction", "signed_review", "patient__identity")
+
     def with_everything(self) -> Self:
-        """What a result page or a list shows, without a query per row."""
-        return self.select_related(
-            "image__lesion", "prediction__model_version", "signed_review__reviewer", "visit", "patient__identity"
-        ).prefetch_related("reviews__reviewer")
+        """What a result page shows."""
+        return (
+            self.with_reading()
+            .select_related("prediction__model_version", "signed_review__reviewer", "visit")
+            .prefetch_related("reviews__reviewer")
+        )
 
 
 class FollowUpQuerySet(ClinicQuerySet):

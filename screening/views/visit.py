@@ -40,7 +40,7 @@ def visit_live(request: HttpRequest, visit_id: UUID) -> HttpResponse:
 
 
 def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
-    screenings = list(Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_everything())
+    screenings = list(Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_reading())
     opinions = latest_opinions(screenings)
     for screening in screenings:
         screening.opinion = opinions.get(screening.pk)

@@ -1,0 +1,198 @@
+"""Every page: drawn for whom it is meant, closed to others, and free of inline code."""
+
+import re
+import uuid
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from conftest import Cast, Chart
+from screening.models import Screening
+from screening.services.reviews import sign_visit
+from screening.tests.test_reviews import give, read_by_model
+from skinclinic.audit.models import AuditEvent
+
+INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
+
+
+def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
+    """Every page by its URL's name, with the ids that lead to it."""
+    patient, visit = [chart.patient.pk], [chart.visit.pk]
+    return {
+        "today": [],
+        "patients": [],
+        "patient_new": [],
+        "patient_chart": patient,
+        "patient_correct": patient,
+        "patient_history": patient,
+        "patient_merge": patient,
+        "lesion_new": patient,
+        "visit_new": patient,
+        "visit": visit,
+        "visit_live": visit,
+        "worklist": [],
+        "screening": [screening.pk],
+        "screening_live": [screening.pk],
+        "screening_history": [screening.pk],
+        "screening_withdraw": [screening.pk],
+        "screening_move": [screening.pk, chart.patient.pk],
+        "photograph": [screening.image_id],
+        "thumbnail": [screening.image_id],
+    }
+
+
+# Who may open what, besides those that every member may.
+ONLY = {
+    "patient_new": {"alice", "rita", "ada"},
+    "patient_correct": {"alice", "rita", "ada"},
+    "patient_merge": {"alice", "ada"},
+    "lesion_new": {"alice", "rita"},
+    "visit_new": {"alice"},
+    "worklist": {"rita", "ada", "otto"},
+    "screening_withdraw": {"alice", "rita"},
+    "screening_move": {"alice", "rita"},
+}
+
+
+@pytest.mark.parametrize("who", ["alice", "rita", "ada", "otto"])
+def test_pages_open_for_their_roles_only(cast: Cast, chart, screening, who):
+    client = getattr(cast, who).client
+    for name, ids in pages(chart, screening).items():
+        response = client.get(reverse(name, args=ids))
+        wanted = 200 if who in ONLY.get(name, {who}) else 403
+        assert response.status_code == wanted, name
+        assert not INLINE.search(response.content) or "image" in response["Content-Type"], (name, response.content)
+
+
+def test_stranger_finds_nothing(cast, chart, screening):
+    client = cast.bob.client
+    for name, ids in pages(chart, screening).items():
+        if ids:
+            assert client.get(reverse(name, args=ids)).status_code == 404, name
+
+
+def test_list_shows_own_patients_and_hides_others(cast, chart):
+    visible = cast.alice.client.get(reverse("patients")).content.decode()
+    hidden = cast.bob.client.get(reverse("patients")).content.decode()
+    assert (str(chart.patient.pk) in visible, str(chart.patient.pk) in hidden) == (True, False)
+
+
+def test_anonymous_is_sent_to_sign_in(cast, chart, screening):
+    for name, ids in pages(chart, screening).items():
+        response = Client().get(reverse(name, args=ids))
+        assert (response.status_code, response["Location"].partition("?")[0]) == (302, "/accounts/login/"), name
+
+
+@pytest.mark.parametrize(("refer", "headline"), [(True, "High score"), (False, "Low score")])
+def test_result_says_what_was_read(cast, chart, screening, refer, headline):
+    read_by_model(cast, screening, refer=refer)
+    content = cast.alice.client.get(reverse("screening", args=[screening.pk])).content.decode()
+    assert headline in content
+    assert "never a diagnosis by itself" in content
+    assert content.count("<meter") == 7
+    assert "hx-trigger" not in content, "what is read is not asked for any more"
+
+
+def test_waiting_result_asks_again_and_is_not_on_the_ledger(cast, chart, screening):
+    client = cast.alice.client
+    with cast.in_north():
+        before = AuditEvent.objects.count()
+    assert b"every 2s" in client.get(reverse("screening_live", args=[screening.pk])).content
+    with cast.in_north():
+        assert AuditEvent.objects.count() == before
+
+
+def test_map_is_drawn_for_each_diagnosis(cast, chart, screening):
+    url = reverse("activation_map", args=[screening.pk])
+    assert cast.alice.client.get(url).status_code == 404, "there is no reading yet"
+    read_by_model(cast, screening, refer=True)
+    drawn = {cast.alice.client.get(url, query).content for query in ({}, {"diagnosis": "mel"}, {"diagnosis": "nv"})}
+    assert len(drawn) == 3
+    assert cast.alice.client.get(url, {"diagnosis": "unknown"}).status_code == 404
+
+
+def test_photograph_is_served_in_a_sandbox_and_the_look_is_recorded(cast, chart, screening):
+    response = cast.alice.client.get(reverse("photograph", args=[screening.image_id]))
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    with cast.in_north():
+        seen = AuditEvent.objects.get(action="photograph_seen")
+    assert (seen.actor, seen.subject_id) == (str(cast.alice.user.pk), str(screening.image_id))
+
+
+@pytest.mark.parametrize(("who", "status"), [("bob", 404), ("otto", 403)])
+def test_refusals_are_on_the_ledger(cast, chart, screening, who, status):
+    person = getattr(cast, who)
+    name = "screening" if status == 404 else "screening_withdraw"
+    assert person.client.get(reverse(name, args=[screening.pk])).status_code == status
+    with person.acting():
+        event = AuditEvent.objects.get(action="refused")
+    assert (event.actor, event.changes["status"], event.changes["ids"]) == (
+        str(person.user.pk), status, [str(screening.pk)]
+    )  # fmt: skip
+
+
+def test_history_tells_every_step_with_who_and_when(cast, chart, screening):
+    read_by_model(cast, screening, refer=False)
+    give(cast, screening)
+    with cast.rita.acting() as rita:
+        sign_visit(actor=rita, visit=chart.visit)
+    content = cast.otto.client.get(reverse("screening_history", args=[screening.pk])).content.decode()
+    for step in (
+        "Photograph added",
+        "Reading: being read",
+        "Reading: read",
+        "Review: signed",
+        "Rita Rowan",
+        "Alice Alder",
+    ):
+        assert step in content, step
+
+
+def test_likely_duplicate_is_warned_of_and_can_be_confirmed(cast, chart):
+    form = {
+        "family_name": "Winterbotom", "given_name": "Erna", "birth_date": "1961-04-30", "sex": "female",
+        "clinic": str(cast.north.pk),
+    }  # fmt: skip
+    warned = cast.alice.client.post(reverse("patient_new"), form)
+    assert warned.status_code == 200
+    assert str(chart.patient.pk) in warned.content.decode()
+    assert cast.alice.client.post(reverse("patient_new"), form | {"confirmed": "1"}).status_code == 302
+
+
+def test_worklist_puts_the_most_pressing_first(cast, photograph_bytes):
+    from conftest import make_chart, make_screening
+    from patients.models import Visit
+    from screening.querysets import visits_to_review
+
+    charts = [make_chart(cast.alice, given_name=f"Erna{number}") for number in range(6)]
+    shots = [make_screening(cast.alice, each, photograph_bytes) for each in charts]
+    read_by_model(cast, shots[0], refer=False)
+    read_by_model(cast, shots[2], refer=True)
+    with cast.in_north():
+        Visit.objects.filter(pk=charts[3].visit.pk).update(urgency="urgent")
+        Visit.objects.filter(pk=charts[4].visit.pk).update(due_at="2020-01-01T00:00Z")
+        Screening.objects.filter(pk=shots[5].pk).update(reading_status="failed", failure_code="too_slow")
+        order = [visit.pk for visit in visits_to_review(Visit.objects.visible_to(cast.rita.actor))]
+    # overdue, urgent, high, failed (later than high), not read yet, low
+    assert order == [charts[number].visit.pk for number in (4, 3, 2, 5, 1, 0)]
+
+
+@pytest.mark.parametrize(("name", "limit"), [("worklist", 12), ("patients", 12), ("today", 12)])
+def test_lists_take_few_queries_however_long(cast, photograph_bytes, django_assert_max_num_queries, name, limit):
+    from conftest import make_chart, make_screening
+
+    for number in range(8):
+        chart = make_chart(cast.alice, given_name=f"Erna{number}")
+        make_screening(cast.alice, chart, photograph_bytes)
+    client = (cast.rita if name == "worklist" else cast.alice).client
+    client.get(reverse(name))
+    with django_assert_max_num_queries(limit):
+        assert client.get(reverse(name)).content.decode().count("Winterbottom") >= 8
+
+
+def test_empty_lists_say_what_next(cast):
+    assert "Nothing waits for review" in cast.rita.client.get(reverse("worklist")).content.decode()
+    assert "Register the first patient" in cast.alice.client.get(reverse("patients")).content.decode()
+    assert "Find a patient" in cast.alice.client.get(reverse("today")).content.decode()

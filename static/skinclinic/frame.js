@@ -1,0 +1,26 @@
+/* The frame: "/" goes to the search, a menu closes when it is left, rows open on click. */
+const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !typing(event.target) && !event.ctrlKey && !event.metaKey) {
+    const search = document.getElementById("top-search");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+    }
+  }
+  if (event.key === "Escape") {
+    document.querySelectorAll("details.person-menu[open]").forEach((menu) => menu.removeAttribute("open"));
+  }
+});
+
+document.addEventListener("click", (event) => {
+  document.querySelectorAll("details.person-menu[open]").forEach((menu) => {
+    if (!menu.contains(event.target)) menu.removeAttribute("open");
+  });
+  const row = event.target.closest("[data-open]");
+  if (row && !event.target.closest("a, button, input, select, label, summary")) {
+    const target = document.getElementById(row.dataset.open);
+    if (target) target.click();
+  }
+});

@@ -1,0 +1,15 @@
+/* Light or dark, before anything is drawn: as the person chose, else as her system says. */
+(() => {
+  const root = document.documentElement;
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const chosen = () => localStorage.getItem("theme");
+  const show = () => root.setAttribute("data-bs-theme", chosen() || (system.matches ? "dark" : "light"));
+  show();
+  system.addEventListener("change", show);
+  document.addEventListener("DOMContentLoaded", () => {
+    document.getElementById("theme-switch")?.addEventListener("click", () => {
+      localStorage.setItem("theme", root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark");
+      show();
+    });
+  });
+})();
