@@ -109,6 +109,7 @@ class Watched:
     started_at: float = 0.0
     failures: int = 0
     start_again_at: float | None = None
+    told_last_time: bool = False
 
 
 class Supervisor:
@@ -184,15 +185,24 @@ class Supervisor:
         now = time.monotonic()
         if watched.unit.running:
             if watched.failures and now - watched.started_at > STEADY_AFTER:
-                watched.failures = 0
+                watched.failures, watched.told_last_time = 0, False
+                self.say(f"{watched.name} runs again.")
         elif watched.start_again_at is None:
             pause = min(FIRST_PAUSE * 2**watched.failures, LONGEST_PAUSE)
             watched.failures += 1
             watched.start_again_at = now + pause
-            again = f"it starts again in {pause:.0f} s. See {watched.unit.log}."
-            self.say(f"{watched.name} {how_it_ended(watched.unit)}; {again}")
+            self._tell_of_failure(watched, pause)
         elif now >= watched.start_again_at:
             self._start_again(watched)
+
+    def _tell_of_failure(self, watched: Watched, pause: float) -> None:
+        """Once the pauses grow no longer, once is enough: the screen above should stay in sight."""
+        ended = f"{watched.name} {how_it_ended(watched.unit)}"
+        if pause < LONGEST_PAUSE:
+            self.say(f"{ended}; it starts again in {pause:.0f} s. See {watched.unit.log}.")
+        elif not watched.told_last_time:
+            self.say(f"{ended}; from now on it is tried every {pause:.0f} s. See {watched.unit.log}.")
+            watched.told_last_time = True
 
     def _start_again(self, watched: Watched) -> None:
         watched.start_again_at, watched.started_at = None, time.monotonic()
