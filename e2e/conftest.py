@@ -1,0 +1,98 @@
+"""The whole clinic as its own processes, and a browser in front of it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from django.conf import settings
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from screening.tests.conftest import ROOT, Worker, broker, start_worker, wait_until
+from skinclinic.testing import servers
+
+__all__ = ["broker", "start_worker"]  # fixtures
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+# npm's browser, for machines without one of their own, is unpacked by bin/test and named here.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(autouse=True)
+def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright keeps an event loop in this thread; the tests' own queries are plain ones all the same."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def portal(real_db: str, tmp_path: Path) -> Iterator[str]:
+    """The address of a web process on this test's database."""
+    port = free_port()
+    log = tmp_path / "web.log"
+    command = [sys.executable, "-m", "gunicorn", "skinclinic.wsgi:application", "--threads", "8"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--bind", f"127.0.0.1:{port}"],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": servers.postgres.app_url(real_db), "REDIS_URL": settings.REDIS_URL},
+            stdout=output,
+            stderr=output,
+        )
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return requests.get(f"{address}/readyz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        wait_until(answers, seconds=30)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("There is no Chromium on this machine; install one to run the browser tests.")
+    extra = os.environ.get("CHROMIUM_ARGUMENTS", "").split()
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *extra])
+
+
+@pytest.fixture
+def open_page(browser: Browser, portal: str) -> Iterator[Callable[..., Page]]:
+    """A new window of somebody else's; `phone` makes it a small one."""
+    contexts = []
+
+    def open_one(*, phone: bool = False) -> Page:
+        size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 900}
+        contexts.append(browser.new_context(viewport=size, base_url=portal))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(15_000)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+__all__ += ["Worker"]

@@ -1,0 +1,214 @@
+"""A photograph's way through the clinic, in the browsers of those who use it."""
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from conftest import PASSWORD, Cast, Person
+from ml.drawing import draw_photograph
+from patients.models import Patient
+from screening.models import FollowUp, Prediction, Review, Screening, Signature
+from screening.tests.conftest import wait_until
+from skinclinic.audit.models import AuditEvent
+
+pytestmark = pytest.mark.browser
+BANDS = "#screenings .chip-low, #screenings .chip-intermediate, #screenings .chip-high"
+
+
+def drawn(seed: int, *, blur: float = 0) -> dict[str, object]:
+    """A file for the upload field."""
+    buffer = BytesIO()
+    draw_photograph(seed, blur=blur).save(buffer, "JPEG", quality=92)
+    return {"name": f"lesion-{seed}.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
+
+
+def sign_in(page: Page, person: Person) -> Page:
+    person.user.set_password(PASSWORD)
+    person.user.save(update_fields=["password"])
+    page.goto("/")
+    page.get_by_label("Email").fill(person.user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    return page
+
+
+def register(page: Page, family_name: str) -> None:
+    page.goto("/patients/new/")
+    page.get_by_label("Family name").fill(family_name)
+    page.get_by_label("Given name").fill("Erna")
+    page.get_by_label("Birth date").fill("1961-04-30")
+    page.get_by_label("Sex").select_option("Female")
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("heading", name=f"{family_name}, Erna")).to_be_visible()
+
+
+def note_consent(page: Page) -> None:
+    page.get_by_label("Kind").select_option("Reading by the model")
+    page.get_by_text("Given", exact=True).click()
+    page.get_by_role("button", name="Note consent").click()
+    expect(page.get_by_text("The consent is noted.")).to_be_visible()
+
+
+def open_visit(page: Page, question: str) -> None:
+    page.get_by_role("link", name="New visit").first.click()
+    page.get_by_label(re.compile("Question")).fill(question)
+    page.get_by_text("Changing", exact=True).click()
+    page.get_by_role("button", name="Open visit").click()
+    expect(page.get_by_role("heading", name="Visit", exact=True)).to_be_visible()
+
+
+def mark_lesion(page: Page, site: str) -> None:
+    page.get_by_role("link", name=re.compile("Mark (a|another) lesion")).click()
+    page.get_by_label("Back of the body").click(position={"x": 70, "y": 110})
+    page.get_by_label("Site").select_option(site)
+    page.get_by_role("button", name="Add lesion").click()
+    expect(page.get_by_text("is on the body map")).to_be_visible()
+
+
+def upload(page: Page, *files: dict[str, object]) -> None:
+    page.get_by_label("Dermoscopic photographs").set_input_files(list(files))
+    page.get_by_role("button", name=re.compile("^Upload for")).click()
+    expect(page.get_by_text("Stored; it waits to be read.")).to_have_count(len(files))
+
+
+def give_opinion(page: Page, *, suspicious: bool, diagnosis: str, recommendation: str) -> None:
+    page.get_by_text("Suspicious" if suspicious else "Not suspicious", exact=True).click()
+    page.get_by_label("Diagnosis", exact=True).select_option(diagnosis)
+    page.get_by_label("Recommendation").select_option(recommendation)
+    page.get_by_role("button", name="Save opinion").click()
+    reason = page.get_by_text("Your suspicion differs from the reading.")
+    if reason.is_visible():
+        page.get_by_label(re.compile("Why it differs")).select_option("The clinical picture says otherwise")
+        page.get_by_role("button", name="Save opinion").click()
+    expect(page.get_by_text("Your opinion is saved.")).to_be_visible()
+
+
+def test_from_a_photograph_to_a_signed_and_acknowledged_review(
+    real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
+):
+    start_worker(beat=True, PREDICTOR="ml.fake.load")
+    alice = sign_in(open_page(), real_cast.alice)
+    register(alice, "Winterbottom")
+    note_consent(alice)
+    open_visit(alice, "Has changed over the summer. Benign?")
+    mark_lesion(alice, "Back")
+    upload(alice, drawn(3), drawn(4))
+    expect(
+        alice.locator("#screenings .chip-low, #screenings .chip-intermediate, #screenings .chip-high")
+    ).to_have_count(2)
+    visit_address = alice.url
+
+    alice.locator("#screenings a").first.click()
+    reading = alice.get_by_role("region", name="Reading by the model")
+    expect(reading.get_by_text("never a diagnosis by itself")).to_be_visible()
+    reading.get_by_text("Seven diagnoses").click()
+    expect(reading.get_by_role("meter")).to_have_count(7)
+    reading.get_by_text("Quality, model and threshold").click()
+    with real_cast.in_north():
+        version = Prediction.objects.first().model_version_id
+    expect(reading.get_by_text(version)).to_be_visible()
+    alice.get_by_label("Map").fill("4")
+    expect(alice.locator("#viewer-map")).to_have_css("opacity", "0.6")
+
+    rita = sign_in(open_page(), real_cast.rita)
+    expect(rita.get_by_role("heading", name="Worklist")).to_be_visible()
+    rita.get_by_role("button", name="Take").click()
+    rita.locator("#screenings a").first.click()
+    give_opinion(rita, suspicious=True, diagnosis="Melanoma", recommendation="Excise")
+    give_opinion(rita, suspicious=False, diagnosis="Melanocytic nevus", recommendation="Reassure")
+    rita.get_by_role("button", name="Sign for Winterbottom, Erna").click()
+    expect(rita.get_by_text("Nothing waits for review")).to_be_visible()
+
+    alice.goto("/today/")
+    alice.get_by_role("link", name="Winterbottom, Erna").first.click()
+    expect(alice.get_by_text("Signed by Rita Rowan")).to_be_visible()
+    alice.get_by_role("button", name="Acknowledge").click()
+    expect(alice.get_by_text("acknowledged by Alice Alder")).to_be_visible()
+    assert alice.url == visit_address
+    alice.locator("#screenings a").first.click()
+    alice.get_by_role("link", name="History").click()
+    for step in ("Photograph added", "Reading: read", "Review: signed", "Signature changed"):
+        expect(alice.get_by_text(step, exact=True).first).to_be_visible()
+
+    with real_cast.in_north():
+        screenings = Screening.objects.order_by("created_at")
+        assert {(each.reading_status, each.review_status) for each in screenings} == {("predicted", "signed")}
+        assert Review.objects.count() == 2
+        signature = Signature.objects.get()
+        assert (signature.reviewer_id, signature.acknowledged_by_id) == (
+            real_cast.rita.user.pk,
+            real_cast.alice.user.pk,
+        )
+        assert FollowUp.objects.get().what == "excise"
+        events = AuditEvent.objects.filter(subject_type="screening_screening")
+        actors = set(events.values_list("actor_name", flat=True))
+    assert {"Alice Alder", "Rita Rowan", "system:worker"} <= actors
+
+
+def test_photograph_of_the_wrong_patient_is_moved(
+    real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
+):
+    start_worker(beat=True)
+    alice = sign_in(open_page(), real_cast.alice)
+    for family_name in ("Rightful", "Mistaken"):
+        register(alice, family_name)
+        note_consent(alice)
+        open_visit(alice, "Benign?")
+        mark_lesion(alice, "Back")
+    upload(alice, drawn(5))
+    alice.locator("#screenings a").first.click()
+    alice.get_by_role("link", name="Withdraw or move").click()
+    alice.get_by_label(re.compile("To another patient")).fill("rightf")
+    alice.get_by_role("button", name="Search", exact=True).click()
+    alice.get_by_role("link", name="Rightful, Erna").click()
+    alice.get_by_text("Wrong patient", exact=True).click()
+    alice.get_by_label("Visit").select_option(index=1)
+    alice.get_by_label("Lesion").select_option(index=1)
+    alice.get_by_role("button", name="Move to Rightful, Erna").click()
+    expect(alice.get_by_text("The photograph is moved, and will be read there.")).to_be_visible()
+    expect(alice.locator(".patient-line").first).to_contain_text("Rightful, Erna")
+
+    def moved_is_read() -> bool:
+        with real_cast.in_north():
+            return Screening.objects.filter(moved_from__isnull=False, reading_status="predicted").exists()
+
+    wait_until(moved_is_read)
+    with real_cast.in_north():
+        old = Screening.objects.select_related("moved_to__patient__identity").get(withdrawn_at__isnull=False)
+        assert old.withdrawn_reason == "wrong_patient"
+        assert old.moved_to.patient.identity.family_name == "Rightful"
+        event = AuditEvent.objects.filter(subject_id=str(old.pk), action="update").latest("id")
+    assert (event.actor_name, event.reason) == ("Alice Alder", "wrong_patient")
+
+
+def test_photograph_that_could_not_be_read_is_reviewed_on_a_phone(
+    real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
+):
+    start_worker(beat=True, PREDICTOR="ml.fake.load")
+    alice = sign_in(open_page(phone=True), real_cast.alice)
+    register(alice, "Winterbottom")
+    note_consent(alice)
+    open_visit(alice, "Could you look at this?")
+    mark_lesion(alice, "Back")
+    upload(alice, drawn(6, blur=12))
+    expect(alice.locator("#screenings .chip-unscorable")).to_be_visible()
+    alice.locator("#screenings a").first.click()
+    expect(alice.get_by_text("The photograph is too blurred to be read.")).to_be_visible()
+    expect(alice.get_by_role("meter")).to_have_count(0)
+
+    rita = sign_in(open_page(phone=True), real_cast.rita)
+    rita.get_by_role("button", name="Take").click()
+    rita.locator("#screenings a").first.click()
+    give_opinion(rita, suspicious=False, diagnosis="Lentigo", recommendation="Photograph again")
+    rita.get_by_role("button", name=re.compile("^Sign for")).click()
+    expect(rita.get_by_text("Nothing waits for review")).to_be_visible()
+    with real_cast.in_north():
+        screening = Screening.objects.select_related("signed_review", "prediction").get()
+        assert (screening.reading_status, screening.review_status) == ("unscorable", "signed")
+        assert screening.signed_review.reading_shown is None
+        assert screening.prediction.band == ""
+        assert Patient.objects.count() == 1
