@@ -59,12 +59,63 @@ class Step:
             print(f"  {self.title} … {seconds} s", flush=True)
         self.drawn = seconds
 
-    def done(self) -> None:
+    def done(self, note: str = "") -> None:
         start = "\r\033[K" if self.draws else ""
-        print(f"{start}  {self.title} ({time.monotonic() - self.started:.1f} s)", flush=True)
+        print(f"{start}  {self.title} ({note or f'{time.monotonic() - self.started:.1f} s'})", flush=True)
 
     def failed(self) -> None:
         print(f"{chr(13) + chr(27) + '[K' if self.draws else ''}  {self.title}: failed", flush=True)
+
+
+class RunningStep:
+    """A command that runs as one step; its errors go to `log`, what it prints is what `finish` returns."""
+
+    def __init__(
+        self,
+        title: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path = LOG,
+        environment: Mapping[str, str] | None = None,
+        folder: Path = ROOT,
+    ) -> None:
+        self.step, self.log = Step(title), log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- closed when the step ends
+        with log.open("a") as errors:
+            self.log_start = log.stat().st_size
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=self.output,
+                stderr=errors,
+                cwd=folder,
+                env=dict(environment) if environment is not None else None,
+            )
+
+    def finish(self) -> str:
+        """Wait for the end. Raises InstallProblem with a sentence when the command fails."""
+        note = "meanwhile" if self.process.poll() is not None else ""
+        try:
+            while self.process.poll() is None:
+                self.step.tick(last_line(self.log, self.log_start))
+                time.sleep(0.1)
+        except BaseException:
+            self.cancel()
+            raise
+        with self.output:
+            self.output.seek(0)
+            printed = self.output.read()
+        if self.process.returncode != 0:
+            self.step.failed()
+            raise InstallProblem(reason(printed + said_since(self.log, self.log_start), self.log))
+        self.step.done(note)
+        return printed
+
+    def cancel(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        self.output.close()
 
 
 def run_step(
@@ -75,37 +126,8 @@ def run_step(
     environment: Mapping[str, str] | None = None,
     folder: Path = ROOT,
 ) -> str:
-    """Run the command as one step and return what it printed; its errors go to `log`.
-
-    Raises InstallProblem with a sentence when it fails.
-    """
-    step = Step(title)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as errors, tempfile.TemporaryFile("w+") as output:
-        start = log.stat().st_size
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            cwd=folder,
-            env=dict(environment) if environment is not None else None,
-        )
-        try:
-            while process.poll() is None:
-                step.tick(last_line(log, start))
-                time.sleep(0.1)
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-        output.seek(0)
-        printed = output.read()
-    if process.returncode != 0:
-        step.failed()
-        raise InstallProblem(reason(printed + said_since(log, start), log))
-    step.done()
-    return printed
+    """Run the command as one step and return what it printed. Raises InstallProblem with a sentence when it fails."""
+    return RunningStep(title, command, log=log, environment=environment, folder=folder).finish()
 
 
 def said_since(log: Path, start: int) -> str:

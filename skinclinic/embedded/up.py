@@ -19,7 +19,7 @@ from rich.console import Console
 
 from skinclinic import env
 from skinclinic.embedded import place, ports, processes, screen
-from skinclinic.embedded.install import InstallProblem, Step, run_step
+from skinclinic.embedded.install import InstallProblem, RunningStep, Step, run_step
 from skinclinic.embedded.keeping import kept_secret, write_private
 from skinclinic.embedded.packages import install_packages
 from skinclinic.embedded.postgres import EmbeddedPostgres
@@ -72,8 +72,10 @@ def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wis
     environment = base_environment(listener.getsockname()[1], demo=begun == "demo")
     servers = place.servers_folder(LOCAL)
     parts = start_servers(supervisor, environment, servers)
-    prepare(environment, servers)
-    sign_ins = seed(environment, wishes) if begun == "demo" else []
+    install_packages(ROOT, log=LOCAL / "logs" / "install.log")
+    with collecting(environment):
+        prepare_tables(environment, servers)
+        sign_ins = seed(environment, wishes) if begun == "demo" else []
     write_private(LOCAL / "state.json", json.dumps({"begun": begun}))
     start_programs(supervisor, environment, listener)
     write_private(LOCAL / "running.json", json.dumps({"pid": os.getpid(), "environment": environment}))
@@ -201,13 +203,26 @@ def announced(title: str) -> Iterator[None]:
     step.done()
 
 
-def prepare(environment: Mapping[str, str], servers: Path) -> None:
-    """Files for the pages, then roles and tables; each does nothing when nothing has changed."""
-    log = LOCAL / "logs" / "prepare.log"
-    install_packages(ROOT, log=log)
+@contextmanager
+def collecting(environment: Mapping[str, str]) -> Iterator[None]:
+    """The pages' files are put together while the body does something else, unless they are as they were."""
+    log = LOCAL / "logs" / "collect.log"
+    command = [sys.executable, str(ROOT / "manage.py"), "collectstatic", "--noinput", "--clear", "-v0"]
     with done_once(ROOT / "staticfiles" / ".skinclinic-collected", static_files()) as to_do:
-        if to_do:
-            manage("Collecting the pages' files", ["collectstatic", "--noinput", "--clear", "-v0"], environment, log)
+        step = RunningStep("Collecting the pages' files", command, log=log, environment=environment) if to_do else None
+        try:
+            yield
+        except BaseException:
+            if step:
+                step.cancel()
+            raise
+        if step:
+            step.finish()
+
+
+def prepare_tables(environment: Mapping[str, str], servers: Path) -> None:
+    """Roles and tables; nothing happens when nothing has changed."""
+    log = LOCAL / "logs" / "prepare.log"
     if "DATABASE_OWNER_URL" not in environment:
         manage("Looking at the tables", ["migrate", "--check"], environment, log)
     elif env.text("DATABASE_URL"):

@@ -114,6 +114,22 @@ def test_a_step_returns_what_was_printed_and_logs_the_rest(tmp_path: Path, capsy
     assert re.fullmatch(r"  Seeding \(\d+\.\d s\)\n", capsys.readouterr().out)
 
 
+def test_a_step_that_ended_while_others_ran_does_not_claim_their_seconds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = install.RunningStep("Collecting", [sys.executable, "-c", ""], log=tmp_path / "log", folder=tmp_path)
+    step.process.wait()
+    step.finish()
+    assert capsys.readouterr().out == "  Collecting (meanwhile)\n"
+
+
+def test_a_cancelled_step_is_ended(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    step = install.RunningStep("Collecting", command, log=tmp_path / "log", folder=tmp_path)
+    step.cancel()
+    assert step.process.returncode == -15
+
+
 def test_a_python_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install.sys, "version_info", (3, 10, 4))
     with pytest.raises(InstallProblem, match=r"needs Python 3\.11, 3\.12 or 3\.13, and this is 3\.10"):
