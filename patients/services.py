@@ -37,8 +37,8 @@ def register_patient(
     *, actor: Actor, identity: Mapping[str, Any], sex: str, skin_type: int | None = None, record_number: str = ""
 ) -> Patient:
     with transaction.atomic():
-        patient = Patient.objects.create(clinic_id=actor.clinic_id, sex=sex, skin_type=skin_type)
-        PatientIdentity.objects.create(patient=patient, clinic_id=actor.clinic_id, **identity)
+        patient = Patient.objects.create(clinic_id=actor.own_clinic(), sex=sex, skin_type=skin_type)
+        PatientIdentity.objects.create(patient=patient, clinic_id=patient.clinic_id, **identity)
         if record_number:
             add_identifier(patient=patient, system=RECORD_NUMBER, value=record_number)
         return patient

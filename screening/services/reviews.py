@@ -98,7 +98,7 @@ def write_review(
         clinic_id=screening.clinic_id,
         patient_id=screening.patient_id,
         screening=screening,
-        reviewer_id=actor.user_id,
+        reviewer_id=actor.person(),
         kind=kind,
         reading_shown=shown_reading(screening),
         supersedes=supersedes,
@@ -134,7 +134,7 @@ def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
         if any(review.reviewer_id != actor.user_id for review in opinions.values()):
             raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
         signature = Signature.objects.create(
-            clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.user_id
+            clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.person()
         )
         for screening in waiting:
             sign_screening(screening, opinions[screening.pk], signature)
@@ -198,7 +198,7 @@ def amend_review(*, actor: Actor, screening: Screening, submission: UUID, opinio
             clinic_id=current.clinic_id,
             patient_id=current.patient_id,
             visit=current.visit,
-            reviewer_id=actor.user_id,
+            reviewer_id=actor.person(),
             amends=last_signature(current.visit),
         )
         sign_screening(current, review, signature)

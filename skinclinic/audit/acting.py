@@ -32,6 +32,18 @@ class Actor:
     def is_member(self) -> bool:
         return self.clinic_id is not None
 
+    def own_clinic(self) -> UUID:
+        """The clinic she acts in; asking somebody without one is a fault of the caller's."""
+        if self.clinic_id is None:
+            raise ValueError(f"{self.id} acts in no clinic.")
+        return self.clinic_id
+
+    def person(self) -> UUID:
+        """The user behind the act; a process or an API client has none."""
+        if self.user_id is None:
+            raise ValueError(f"{self.id} is no person.")
+        return self.user_id
+
     def has_role(self, *roles: str) -> bool:
         return bool(self.roles.intersection(roles))
 

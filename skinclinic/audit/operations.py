@@ -5,6 +5,7 @@ points into another clinic, `AppendOnly` takes the application's right to change
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.migrations.operations import RunSQL
 
@@ -80,7 +81,7 @@ class AppendOnly(RunSQL):
     """The application may insert into `table`, and change no more than the `mutable` columns."""
 
     def __init__(self, table: str, *, mutable: Sequence[str] = ()):
-        forwards = [f"REVOKE UPDATE, DELETE ON {table} FROM {APP_ROLE}"]
+        forwards: list[Any] = [f"REVOKE UPDATE, DELETE ON {table} FROM {APP_ROLE}"]
         if mutable:
             forwards.append(f"GRANT UPDATE ({', '.join(mutable)}) ON {table} TO {APP_ROLE}")
         super().__init__(forwards, [f"GRANT UPDATE, DELETE ON {table} TO {APP_ROLE}"])
