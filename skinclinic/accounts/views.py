@@ -1,5 +1,6 @@
 """The way in: the first-run page and the choice of a clinic."""
 
+from allauth.account.views import LoginView
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -12,6 +13,14 @@ from skinclinic.accounts.forms import FirstRunForm
 from skinclinic.accounts.services import AlreadyOpen, is_first_run, open_first_clinic
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@require_http_methods(["GET", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """allauth's own page, unless there is nobody yet who could sign in."""
+    if is_first_run():
+        return redirect("first_run")
+    return LoginView.as_view()(request)
 
 
 @require_http_methods(["GET", "POST"])
