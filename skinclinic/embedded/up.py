@@ -28,7 +28,7 @@ from skinclinic.embedded.supervisor import Program, Supervisor, python_module
 from skinclinic.embedded.valkey import EmbeddedValkey
 
 ROOT = env.ROOT
-LOCAL = ROOT / ".local"
+LOCAL = Path(env.text("LOCAL_FOLDER", str(ROOT / ".local"))).expanduser().absolute()
 USUAL_PORT = 8000
 LEAST_FREE_DISK = 300 * 2**20
 SECONDS_FOR_WEB = 60.0
