@@ -1,0 +1,134 @@
+"""A whole clinic for a benchmark: real servers, a web process, a worker, and a system that uploads."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import psutil
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ml.drawing import draw_photograph
+from skinclinic.embedded.place import temporary_folder
+from skinclinic.embedded.postgres import EmbeddedPostgres
+from skinclinic.embedded.valkey import EmbeddedValkey
+
+
+@dataclass
+class Stack:
+    address: str
+    web: psutil.Process
+    worker: psutil.Process
+    postgres: psutil.Process
+    valkey: psutil.Process
+
+
+@contextmanager
+def running_stack(*, worker_processes: int = 2, predictor: str = "ml.predictor.load") -> Iterator[Stack]:
+    """Servers that keep what they are given (fsync on), as `bin/up` starts them."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(temporary_folder())
+        postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+        valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
+        port = free_port()
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "skinclinic.settings",
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "DATABASE_URL": postgres.app_url(),
+            "DATABASE_OWNER_URL": postgres.owner_url(),
+            "REDIS_URL": valkey.url,
+            "SITE_URL": f"http://127.0.0.1:{port}",
+            "PREDICTOR": predictor,
+            "PROCESS_NAME": "bench",
+        }
+        prepare()
+        log = stack.enter_context((folder / "processes.log").open("wb"))
+        web = start(
+            ["-m", "gunicorn", "skinclinic.wsgi:application", "--threads", "8", "--bind", f"127.0.0.1:{port}"], log
+        )
+        stack.callback(end, web)
+        celery = ["-m", "celery", "-A", "skinclinic", "worker", "-c", str(worker_processes), "--loglevel", "WARNING"]
+        worker = start(celery, log)
+        stack.callback(end, worker)
+        address = f"http://127.0.0.1:{port}"
+        wait_for(lambda: answers(address))
+        wait_for(lambda: b"The worker is ready" in (folder / "processes.log").read_bytes())
+        yield Stack(address, process(web.pid), process(worker.pid), process(postgres.pid), process(valkey.pid))
+
+
+def prepare() -> None:
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("prepare_database", verbosity=0)
+    if not (ROOT / "staticfiles").is_dir():
+        call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def start(arguments: list[str], log) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=log, stderr=log)
+
+
+def end(running: subprocess.Popen[bytes]) -> None:
+    running.terminate()
+    try:
+        running.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        running.kill()
+
+
+def process(pid: int | None) -> psutil.Process:
+    assert pid is not None
+    return psutil.Process(pid)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/readyz", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def wait_for(holds, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError("The clinic did not start in time.")
+        time.sleep(0.1)
+
+
+def cpu_seconds(*processes: psutil.Process) -> float:
+    """Core seconds used so far by these processes and all their descendants."""
+    total = 0.0
+    for each in processes:
+        for one in [each, *each.children(recursive=True)]:
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def resident_megabytes(one: psutil.Process) -> float:
+    return one.memory_info().rss / 1e6
+
+
+def photograph(seed: int, width: int = 600, height: int = 450) -> bytes:
+    buffer = BytesIO()
+    draw_photograph(seed).resize((width, height)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
