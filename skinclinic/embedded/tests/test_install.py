@@ -241,10 +241,13 @@ def test_a_browser_that_does_not_run_is_none(monkeypatch: pytest.MonkeyPatch, tm
     shim.write_text("#!/bin/sh\nexit 127\n")
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("BROWSER", raising=False)
+    monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(browser, "PACKAGED", tmp_path / "none")
     assert browser.find() is None
     shim.write_text("#!/bin/sh\nexit 0\n")
     found = browser.find()
     assert found is not None
     assert found.path == str(shim)
+    assert browser.exports(browser.Browser("/a b", ("--x", "--y"))) == (
+        "export CHROMIUM='/a b'\nexport CHROMIUM_ARGUMENTS='--x --y'"
+    )
