@@ -72,7 +72,7 @@ class CorrectionForm(PatientForm):
 
 
 class ConsentForm(forms.Form):
-    kind = forms.ChoiceField(choices=ConsentKind.choices)
+    kind = forms.ChoiceField(choices=ConsentKind.choices, initial=ConsentKind.AI_READING)
     decision = forms.ChoiceField(choices=ConsentDecision.choices, widget=forms.RadioSelect)
     decided_on = forms.DateField(label="Date", widget=DayInput, initial=timezone.localdate, validators=[past_date])
 
@@ -90,8 +90,8 @@ class VisitForm(forms.ModelForm):
 
 
 class LesionForm(forms.Form):
-    site = forms.ChoiceField(choices=BodySite.choices)
-    laterality = forms.ChoiceField(label="Side", choices=Laterality.choices)
+    site = forms.ChoiceField(choices=[("", "Choose…"), *BodySite.choices])
+    laterality = forms.ChoiceField(label="Side", choices=[("", "Choose…"), *Laterality.choices])
     view = forms.ChoiceField(choices=MapView.choices, initial=MapView.FRONT, label="Body map")
     x = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
     y = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)

@@ -51,14 +51,15 @@ QUESTIONS = (
     "Bleeds after shaving.",
     "Routine skin check, this one stands out.",
 )
-# Where on the body map a site lies: view, x, y.
+MIDDLE = 0.5
+# Where on the body map a site lies: view, x (on either side of the middle), y.
 PLACES = {
-    BodySite.BACK: (MapView.BACK, 0.50, 0.30),
-    BodySite.CHEST: (MapView.FRONT, 0.50, 0.26),
+    BodySite.BACK: (MapView.BACK, MIDDLE, 0.30),
+    BodySite.CHEST: (MapView.FRONT, MIDDLE, 0.26),
     BodySite.FOREARM: (MapView.FRONT, 0.24, 0.42),
-    BodySite.LOWER_LEG: (MapView.FRONT, 0.43, 0.80),
-    BodySite.FACE: (MapView.FRONT, 0.50, 0.08),
-    BodySite.ABDOMEN: (MapView.FRONT, 0.50, 0.40),
+    BodySite.LOWER_LEG: (MapView.FRONT, 0.40, 0.80),
+    BodySite.FACE: (MapView.FRONT, MIDDLE, 0.08),
+    BodySite.ABDOMEN: (MapView.FRONT, MIDDLE, 0.40),
 }
 KINDS = ("nevus", "nevus", "nevus", "keratosis", "melanoma", "bcc", "vascular")
 PATIENTS = 12
@@ -154,9 +155,11 @@ def seed_patient(actor: Actor, number: int, draws: random.Random, pictures: Iter
 
 def mark_lesion(patient: Patient, site: BodySite, draws: random.Random) -> Lesion:
     view, x, y = PLACES[site]
-    side = draws.choice(Laterality.values)
-    shift = {Laterality.LEFT: 0.05, Laterality.RIGHT: -0.05, Laterality.MIDLINE: 0.0}[Laterality(side)]
-    return add_lesion(patient=patient, site=site, laterality=side, view=view, x=x + shift, y=y)
+    side = draws.choice(list(Laterality) if x == MIDDLE else [Laterality.LEFT, Laterality.RIGHT])
+    offset = {Laterality.LEFT: 1, Laterality.RIGHT: -1, Laterality.MIDLINE: 0}[side] * (abs(x - MIDDLE) or 0.06)
+    # Seen from behind, the patient's left is on the left of the map.
+    x = MIDDLE + (offset if view == MapView.FRONT else -offset)
+    return add_lesion(patient=patient, site=site, laterality=side, view=view, x=x, y=y)
 
 
 def photograph_lesion(actor: Actor, visit: Visit, lesion: Lesion, pictures: Iterator[tuple[str, bytes]]) -> None:

@@ -116,7 +116,7 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
             continue
         name = column.replace("_", " ")
         if change == "private":
-            told.append((name, "changed; the text is not kept here"))
+            told.append((name, "noted" if event.action == "insert" else "changed; the old text is not kept here"))
         elif isinstance(change, list) and event.action == "update":
             told.append((name, f"{shown(change[0])} → {shown(change[1])}"))
         else:

@@ -54,7 +54,8 @@ BEGIN
     INTO changes
     FROM jsonb_object_keys(whole) AS name
     WHERE before -> name IS DISTINCT FROM after -> name
-      AND NOT (TG_OP = 'INSERT' AND after ->> name IS NULL);
+      -- What a new row leaves empty is not worth a word.
+      AND NOT (TG_OP = 'INSERT' AND coalesce(after ->> name, '') IN ('', '[]', '{}'));
 
     IF TG_OP = 'UPDATE' AND changes = '{}'::jsonb THEN
         RETURN NULL;
