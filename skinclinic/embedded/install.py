@@ -35,6 +35,7 @@ REASONS = {
     r"Failed to fetch|Could not fetch URL|dns error|Temporary failure in name resolution": UNREACHABLE,
     r"invalid peer certificate|CERTIFICATE_VERIFY_FAILED": UNREACHABLE,
     r"NewConnectionError|ENOTFOUND|ECONNREFUSED|EAI_AGAIN|Network is unreachable": UNREACHABLE,
+    r"OperationalError": "The database could not be reached, or refused; look at its address in DATABASE_URL.",
     r"Permission denied|EACCES": "This user may not write here; give it the right to, or clone somewhere else.",
 }
 
@@ -146,7 +147,8 @@ def reason(said: str, log: Path) -> str:
         if re.search(pattern, said):
             return f"{sentence} The details are in {log}."
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return f"It said: {lines[-1] if lines else 'nothing'} (more in {log})."
+    said_last = re.sub(r"^(?:[\w.]+(?:Error|Exception|Configured|Problem): )", "", lines[-1]) if lines else "nothing"
+    return f"It said: {said_last} (more in {log})."
 
 
 def main() -> int:

@@ -55,6 +55,7 @@ def up(wishes: Wishes, console: Console) -> None:
 
     Raises EmbeddedProblem, InstallProblem or EnvironmentProblem, with a sentence, when something stands in the way.
     """
+    refuse_odd_addresses()
     refuse_full_disk()
     place.servers_folder(LOCAL)
     lock = place.FolderLock("The clinic", LOCAL)
@@ -76,7 +77,7 @@ def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wis
     with collecting(environment):
         prepare_tables(environment, servers)
         sign_ins = seed(environment, wishes) if begun == "demo" else []
-    write_private(LOCAL / "state.json", json.dumps({"begun": begun}))
+    write_private(beside_the_data() / "state.json", json.dumps({"begun": begun}))
     start_programs(supervisor, environment, listener)
     write_private(LOCAL / "running.json", json.dumps({"pid": os.getpid(), "environment": environment}))
     screen.show(
@@ -102,6 +103,13 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
+def refuse_odd_addresses() -> None:
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+        if address := env.text(name):
+            env.database(address, name)
+    env.url("REDIS_URL", schemes=env.REDIS_SCHEMES)
+
+
 def refuse_full_disk() -> None:
     if shutil.disk_usage(ROOT).free < LEAST_FREE_DISK:
         raise DiskFull(ROOT)
@@ -112,7 +120,7 @@ def what_begins(wishes: Wishes) -> str:
 
     What began as one stays that: a demo is never put into a clinic, nor a clinic into a demo.
     """
-    path = LOCAL / "state.json"
+    path = beside_the_data() / "state.json"
     before = json.loads(path.read_text())["begun"] if path.exists() else None
     if before == "demo" and wishes.empty:
         raise EmbeddedProblem(
@@ -127,6 +135,16 @@ def what_begins(wishes: Wishes) -> str:
     if wishes.empty:
         return "empty"
     return "theirs" if env.text("DATABASE_URL") and not (wishes.demo or wishes.photos) else "demo"
+
+
+def beside_the_data() -> Path:
+    """The folder for what is known about a clinic: another database is another clinic."""
+    address = env.text("DATABASE_URL")
+    if address is None:
+        return place.servers_folder(LOCAL)
+    folder = LOCAL / f"database-{hashlib.sha256(where(address).encode()).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @contextmanager
@@ -270,7 +288,7 @@ def manage(title: str, arguments: list[str], environment: Mapping[str, str], log
 
 def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]:
     """The demo clinic's sign-ins. They are kept, readable by this user only, to be shown at every start."""
-    path = LOCAL / "sign-ins.json"
+    path = beside_the_data() / "sign-ins.json"
     if path.exists():
         return cast("list[dict[str, Any]]", json.loads(path.read_text()))
     arguments = ["seed_demo", "--json", *(["--photos", str(wishes.photos)] if wishes.photos else [])]

@@ -89,8 +89,9 @@ def imported(path: Path) -> set[str]:
         (("Distribution `x==1 @ registry` can't be installed because it doesn't have a source distribution or wheel "
          "for the current platform"), "has no build for this machine"),
         ("error: Failed to fetch: `the index`", "registry could not be reached"),
+        ("django.db.utils.OperationalError: connection\n\tIs it running?", "look at its address in DATABASE_URL"),
         ("npm error code EAI_AGAIN", "registry could not be reached"),
-        ("Traceback …\nValueError: something new", "It said: ValueError: something new"),
+        ("Traceback …\nValueError: something new", "It said: something new (more in"),
     ],
 )  # fmt: skip
 def test_what_installers_say_becomes_one_sentence(said: str, told: str, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / ".local"
 
 
-def began_as(local: Path, begun: str) -> None:
-    (local / "state.json").write_text(json.dumps({"begun": begun}))
+def began_as(begun: str) -> None:
+    (up.beside_the_data() / "state.json").write_text(json.dumps({"begun": begun}))
 
 
 def test_a_first_start_makes_a_demo_unless_asked_for_an_empty_clinic() -> None:
@@ -40,15 +40,41 @@ def test_a_database_of_their_own_gets_a_demo_only_when_asked(monkeypatch: pytest
     assert up.what_begins(Wishes(demo=True)) == "demo"
 
 
-def test_what_began_stays_what_it_is(local: Path) -> None:
-    began_as(local, "empty")
+def test_what_began_stays_what_it_is() -> None:
+    began_as("empty")
     assert up.what_begins(Wishes()) == "empty"
     with pytest.raises(EmbeddedProblem, match="a demo is never put into it"):
         up.what_begins(Wishes(demo=True))
-    began_as(local, "demo")
+    began_as("demo")
     assert up.what_begins(Wishes()) == "demo"
     with pytest.raises(EmbeddedProblem, match="to begin an empty one, remove"):
         up.what_begins(Wishes(empty=True))
+
+
+def test_another_database_is_another_clinic(monkeypatch: pytest.MonkeyPatch) -> None:
+    began_as("demo")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:one@db/clinic")
+    assert up.what_begins(Wishes()) == "theirs"
+    began_as("theirs")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:changed@db/clinic")
+    with pytest.raises(EmbeddedProblem, match="a demo is never put into it"):
+        up.what_begins(Wishes(demo=True))
+    monkeypatch.delenv("DATABASE_URL")
+    assert up.what_begins(Wishes()) == "demo"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATABASE_URL", "sqlite:///clinic"), ("REDIS_URL", "http://queue"), ("DATABASE_OWNER_URL", "postgresql://x")],
+)
+def test_an_odd_address_is_refused_before_anything_starts(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert __main__.main([]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(name)
+    assert len(said.splitlines()) == 1
 
 
 def test_the_usual_port_gives_way_and_says_so(
