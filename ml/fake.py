@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +25,8 @@ OUTCOME_VARIABLE = "SKINCLINIC_FAKE_OUTCOME"
 OUTCOMES = ("predicted", "unscorable", "error")
 
 
-def load() -> FakePredictor:
+def load(folder: Path | None = None) -> FakePredictor:
+    """`folder` is taken as by the real predictor's `load`, and not looked at."""
     return FakePredictor()
 
 

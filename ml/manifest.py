@@ -92,7 +92,7 @@ class Manifest:
         return self.files[NETWORK_FILE]
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
 
 def sha256_of(path: Path) -> str:
