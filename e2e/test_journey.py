@@ -90,7 +90,7 @@ def give_opinion(page: Page, *, suspicious: bool, diagnosis: str, recommendation
 def test_from_a_photograph_to_a_signed_and_acknowledged_review(
     real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
 ):
-    start_worker(beat=True, PREDICTOR="ml.fake.load")
+    start_worker(beat=True, PREDICTOR="ml.predictor.load")
     alice = sign_in(open_page(), real_cast.alice)
     register(alice, "Winterbottom")
     note_consent(alice)
@@ -188,7 +188,7 @@ def test_photograph_of_the_wrong_patient_is_moved(
 def test_photograph_that_could_not_be_read_is_reviewed_on_a_phone(
     real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
 ):
-    start_worker(beat=True, PREDICTOR="ml.fake.load")
+    start_worker(beat=True, PREDICTOR="ml.predictor.load")
     alice = sign_in(open_page(phone=True), real_cast.alice)
     register(alice, "Winterbottom")
     note_consent(alice)

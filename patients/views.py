@@ -26,7 +26,7 @@ from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER
 from skinclinic.audit.record import record_page
 from skinclinic.errors import StaleForm
 
-PAGE = 50
+PAGE = 40
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from django.db.models import Case, Count, DateTimeField, F, IntegerField, Min, Q, Value, When
+from django.db.models import Case, DateTimeField, F, IntegerField, Min, Q, Value, When
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
@@ -75,7 +75,6 @@ def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> Cli
         visits.filter(waiting)
         .annotate(
             rank=rank,
-            open_count=Count("screenings__id", distinct=True),
             waiting_since=Min(F("screenings__created_at"), output_field=DateTimeField()),
         )
         .order_by("rank", "waiting_since", "id")

@@ -18,7 +18,7 @@ from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor
 from skinclinic.audit.record import record_page
 
-PAGE = 50
+PAGE = 30
 
 
 @require_GET
@@ -32,16 +32,23 @@ def worklist(request: HttpRequest) -> HttpResponse:
 
 
 def waiting_visits(actor: Actor) -> list[Visit]:
-    """The first page of what waits, each visit with its `shown` screenings."""
+    """The first page of what waits, each visit with its `shown` screenings.
+
+    The order is found on narrow rows first: sorting every waiting visit with all that a row shows took twice as long.
+    """
+    visits = Visit.objects.visible_to(actor)
+    waiting = dict(visits_to_review(visits).values_list("pk", "waiting_since")[:PAGE])
     shown = Prefetch(
         "screenings",
         Screening.objects.in_use().select_related("image__lesion", "prediction").order_by("image__lesion__number"),
         to_attr="shown",
     )
-    waiting = visits_to_review(Visit.objects.visible_to(actor))
-    return list(waiting.select_related("patient__identity", "clinician", "taken_by").prefetch_related(
-        shown, "patient__identifiers"
-    )[:PAGE])  # fmt: skip
+    with_all = visits.select_related("patient__identity", "clinician", "taken_by")
+    found = with_all.prefetch_related(shown, "patient__identifiers").in_bulk(list(waiting))
+    page = [found[key] for key in waiting if key in found]
+    for visit in page:
+        visit.waiting_since = waiting[visit.pk]
+    return page
 
 
 @require_POST
