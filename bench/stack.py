@@ -53,12 +53,11 @@ def running_stack(*, worker_processes: int = 2, predictor: str = "ml.predictor.l
         }
         prepare()
         log = stack.enter_context((folder / "processes.log").open("wb"))
-        web = start(
-            ["-m", "gunicorn", "skinclinic.wsgi:application", "--threads", "8", "--bind", f"127.0.0.1:{port}"], log
-        )
+        gunicorn = ["-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "skinclinic.wsgi:application"]
+        web = start([*gunicorn, "--bind", f"127.0.0.1:{port}"], log, name="web")
         stack.callback(end, web)
-        celery = ["-m", "celery", "-A", "skinclinic", "worker", "-c", str(worker_processes), "--loglevel", "WARNING"]
-        worker = start(celery, log)
+        celery = ["-m", "celery", "-A", "skinclinic", "worker", "--loglevel", "WARNING", "--without-gossip"]
+        worker = start([*celery, "--without-mingle", "-c", str(worker_processes)], log, name="worker")
         stack.callback(end, worker)
         address = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(address))
@@ -76,8 +75,10 @@ def prepare() -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
 
 
-def start(arguments: list[str], log) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=log, stderr=log)
+def start(arguments: list[str], log, *, name: str) -> subprocess.Popen[bytes]:
+    """Under a name of its own, by which its connections to Postgres are told apart."""
+    environment = os.environ | {"PROCESS_NAME": name}
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
 
 def end(running: subprocess.Popen[bytes]) -> None:
@@ -122,6 +123,15 @@ def cpu_seconds(*processes: psutil.Process) -> float:
             times = one.cpu_times()
             total += times.user + times.system
     return total
+
+
+def backends_of(name: str) -> list[psutil.Process]:
+    """The database's side of the connections that processes of this name hold."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [name])
+        return [psutil.Process(pid) for (pid,) in cursor.fetchall()]
 
 
 def resident_megabytes(one: psutil.Process) -> float:

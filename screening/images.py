@@ -125,7 +125,8 @@ def decode(image: Image.Image) -> Image.Image:
     try:
         image.load()
         profile = image.info.get("icc_profile")
-        image = ImageOps.exif_transpose(image)
+        # In place where it can be: a copy of a large photograph is tens of MB.
+        ImageOps.exif_transpose(image, in_place=True)
         image = into_srgb(flatten(image), profile)
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
         raise damaged() from error
@@ -157,7 +158,7 @@ def into_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         except (ImageCms.PyCMSError, OSError, ValueError):
             # A broken profile, or one for another kind of pixels: the plain reading of the numbers is the better guess.
             pass
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def as_jpeg(image: Image.Image, *, quality: int) -> bytes:

@@ -30,7 +30,7 @@ class DatabaseStorage(Storage):
 
         chunks = StoredChunk.objects.filter(file_id=name).order_by("position").values_list("data", flat=True)
         buffer = BytesIO()
-        for data in chunks.iterator(chunk_size=4):
+        for data in chunks:
             buffer.write(data)
         if not buffer.tell():
             raise FileNotFoundError(f"There is no stored file of the name {name}.")
