@@ -135,7 +135,7 @@ def _read_file(predictor: LiteRTPredictor, path: Path, map_path: Path | None) ->
         from ml.overlay import draw_overlay
         from ml.preprocess import open_photograph
 
-        draw_overlay(open_photograph(photograph)[0], reading.activation_map, None).save(map_path, "PNG")
+        draw_overlay(open_photograph(photograph, full=True)[0], reading.activation_map, None).save(map_path, "PNG")
     return reading
 
 

@@ -18,14 +18,14 @@ PREPROCESSING = "1"
 SIDE = 224
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 60_000_000
-# JPEG is decoded at a fraction of its size, but never below this: twice the network's side keeps the resize honest.
-DRAFT_SIDE = 2 * SIDE
+ORIENTATION_TAG = 0x0112
+TURNED = (5, 6, 7, 8)
 
 
-def open_photograph(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
-    """Decode `data`; return the upright RGB photograph and its full (width, height) before any draft decoding.
+def open_photograph(data: bytes, *, full: bool = False) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode `data`; return the upright RGB photograph and its full (width, height).
 
-    Raises UnreadablePhotograph with a sentence for the user.
+    A large JPEG is decoded at a fraction of its size, enough for the network, unless `full` is asked for. Raises UnreadablePhotograph with a sentence for the user.
     """
     try:
         with warnings.catch_warnings():
@@ -34,11 +34,13 @@ def open_photograph(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
         size = photograph.size
         if size[0] * size[1] > MAX_PIXELS:
             raise UnreadablePhotograph("The photograph is larger than 60 megapixels. Send a smaller one.")
-        if photograph.format == "JPEG":
-            photograph.draft("RGB", (DRAFT_SIDE, DRAFT_SIDE))
-        upright = ImageOps.exif_transpose(photograph)
-        if upright.size[0] != upright.size[1] and _is_turned(photograph):
+        if photograph.format == "JPEG" and not full:
+            # At 1/2, 1/4 or 1/8 of its size where that is enough: the decoder averages, as the resize would.
+            photograph.draft("RGB", (SIDE, SIDE))
+        orientation = photograph.getexif().get(ORIENTATION_TAG, 1)
+        if orientation in TURNED:
             size = (size[1], size[0])
+        upright = photograph if orientation == 1 else ImageOps.exif_transpose(photograph)
         return _to_rgb(upright), size
     except UnreadablePhotograph:
         raise
@@ -50,18 +52,14 @@ def open_photograph(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
         raise UnreadablePhotograph("The photograph is damaged and cannot be opened. Send it again.") from error
 
 
-def _is_turned(photograph: Image.Image) -> bool:
-    orientation_tag = 0x0112
-    return photograph.getexif().get(orientation_tag, 1) in (5, 6, 7, 8)
-
-
 def _to_rgb(photograph: Image.Image) -> Image.Image:
     if photograph.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip to white
         photograph = Image.fromarray((np.asarray(photograph) >> 8).astype(np.uint8))
     if photograph.mode in ("RGBA", "LA", "PA") or "transparency" in photograph.info:
         rgba = photograph.convert("RGBA")
         photograph = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return photograph.convert("RGB")
+    photograph.load()
+    return photograph if photograph.mode == "RGB" else photograph.convert("RGB")
 
 
 def central_square(photograph: Image.Image) -> tuple[float, float, float, float]:

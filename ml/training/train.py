@@ -78,7 +78,9 @@ def train(*, data: Path, weights: Path | None, run: Path, recipe: Recipe, max_st
         loss = trainer.run_epoch(pixels, training, labels, epoch, max_steps)
         look = (epoch + 1) % VALIDATE_EVERY == 0 or epoch + 1 == recipe.epochs
         figures = trainer.validate(pixels, validation, labels) if look else {}
-        history.append({"epoch": epoch + 1, "loss": loss, **figures, "seconds": time.monotonic() - started})
+        seconds = time.monotonic() - started
+        entry = {"epoch": epoch + 1, "planned_epochs": recipe.epochs, "loss": loss, **figures, "seconds": seconds}
+        history.append(entry)
         trainer.save(run, history)
         console.print(json.dumps({key: round(value, 4) for key, value in history[-1].items()}))
     with trainer.averaged():
