@@ -97,6 +97,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "skinclinic.accounts.context.clinic",
             ],
+            "builtins": ["screening.templatetags.chips"],
         },
     },
 ]
