@@ -25,7 +25,8 @@ TURNED = (5, 6, 7, 8)
 def open_photograph(data: bytes, *, full: bool = False) -> tuple[Image.Image, tuple[int, int]]:
     """Decode `data`; return the upright RGB photograph and its full (width, height).
 
-    A large JPEG is decoded at a fraction of its size, enough for the network, unless `full` is asked for. Raises UnreadablePhotograph with a sentence for the user.
+    A large JPEG is decoded at a fraction of its size, enough for the network, unless `full` is asked for.
+    Raises UnreadablePhotograph with a sentence for the user.
     """
     try:
         with warnings.catch_warnings():

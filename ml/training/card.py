@@ -55,14 +55,15 @@ actinic keratosis / intraepithelial carcinoma ("malignant or pre-malignant").
 
 **Training.** The whole network was fine-tuned from ImageNet weights for {recipe.get("epochs", "?")} epochs (batch
 {recipe.get("batch", "?")}, AdamW {recipe.get("learning_rate", "?")}, cosine schedule, weighted loss, label smoothing
-{recipe.get("label_smoothing", "?")}, averaged weights), normalisation statistics re-estimated, then frozen.{_changes_of_plan(manifest)}"""
+{recipe.get("label_smoothing", "?")}, averaged weights), normalisation statistics re-estimated, then frozen.
+{_changes_of_plan(manifest)}""".rstrip()
 
 
 def _changes_of_plan(manifest: Manifest) -> str:
     """A run that was stopped and resumed for another number of epochs followed two learning-rate schedules."""
     epochs = manifest.training.get("recipe", {}).get("epochs")
     strayed = [entry for entry in manifest.training.get("history", []) if entry.get("planned_epochs", epochs) != epochs]
-    return "".join(f" Epoch {entry['epoch']} followed a plan of {entry['planned_epochs']} epochs." for entry in strayed)
+    return " ".join(f"Epoch {entry['epoch']} followed a plan of {entry['planned_epochs']} epochs." for entry in strayed)
 
 
 def _data(manifest: Manifest) -> str:
