@@ -29,14 +29,14 @@ class OpinionForm(forms.Form):
     )
     diagnosis = forms.ChoiceField(choices=[("", "Choose…"), *Diagnosis.choices])
     recommendation = forms.ChoiceField(choices=[("", "Choose…"), *Recommendation.choices])
-    follow_up_months = forms.IntegerField(label="in months", min_value=1, max_value=60, required=False)
+    follow_up_months = forms.IntegerField(label="Months until then", min_value=1, max_value=60, required=False)
     difference_reason = forms.ChoiceField(
-        label="Why it differs from the reading",
+        label="Why it differs",
         choices=[("", "It does not differ"), *DifferenceReason.choices],
         required=False,
     )
     words = forms.CharField(
-        label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
+        label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 1}), strip=True
     )
 
     def clean(self) -> dict[str, Any]:
