@@ -92,7 +92,8 @@ def test_a_missing_model_is_one_sentence(
 def test_the_map_is_drawn_over_the_photograph(photograph_file: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "map.png"
     assert main(["predict", str(photograph_file(kind="melanoma")), "--map", str(out)]) == 0
-    assert Image.open(out).size == (600, 450)
+    with Image.open(out) as drawn:
+        assert drawn.size == (600, 450)
 
 
 def test_one_map_does_not_do_for_two_photographs(
