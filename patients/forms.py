@@ -1,7 +1,4 @@
-from datetime import date
-
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from patients.codes import (
@@ -17,15 +14,8 @@ from patients.codes import (
 )
 from patients.models import PatientIdentity, Visit
 from patients.services import IDENTITY_FIELDS
-
-OLDEST = 125
-
-
-def past_date(day: date) -> None:
-    if day > timezone.localdate():
-        raise ValidationError("This day has not come yet. Check the date.")
-    if day.year < timezone.localdate().year - OLDEST:
-        raise ValidationError(f"This is more than {OLDEST} years ago. Check the year.")
+from patients.validators import validate_past_date
+from skinclinic.text import validate_one_line
 
 
 class DayInput(forms.DateInput):
@@ -46,7 +36,12 @@ class PatientForm(forms.ModelForm):
         empty_value=None,
         required=False,
     )
-    record_number = forms.CharField(max_length=100, required=False, help_text="The number the clinic knows her by.")
+    record_number = forms.CharField(
+        max_length=100,
+        required=False,
+        validators=[validate_one_line],
+        help_text="The number the clinic knows her by.",
+    )
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     class Meta:
@@ -55,11 +50,6 @@ class PatientForm(forms.ModelForm):
         widgets = {"birth_date": DayInput, "address": forms.Textarea({"rows": 2})}
 
     field_order = ["family_name", "given_name", "birth_date", "sex", "record_number", "skin_type"]
-
-    def clean_birth_date(self) -> date:
-        day: date = self.cleaned_data["birth_date"]
-        past_date(day)
-        return day
 
     def identity(self) -> dict[str, object]:
         return {name: self.cleaned_data[name] for name in IDENTITY_FIELDS}
@@ -74,7 +64,9 @@ class CorrectionForm(PatientForm):
 class ConsentForm(forms.Form):
     kind = forms.ChoiceField(choices=ConsentKind.choices, initial=ConsentKind.AI_READING)
     decision = forms.ChoiceField(choices=ConsentDecision.choices, widget=forms.RadioSelect)
-    decided_on = forms.DateField(label="Date", widget=DayInput, initial=timezone.localdate, validators=[past_date])
+    decided_on = forms.DateField(
+        label="Date", widget=DayInput, initial=timezone.localdate, validators=[validate_past_date]
+    )
 
 
 class VisitForm(forms.ModelForm):

@@ -22,7 +22,9 @@ from patients.codes import (
     Urgency,
 )
 from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet
+from patients.validators import validate_past_date
 from skinclinic.accounts.models import Clinic, User
+from skinclinic.text import validate_one_line
 
 
 class ClinicRecord(models.Model):
@@ -68,10 +70,10 @@ class PatientIdentity(models.Model):
 
     patient = models.OneToOneField(Patient, on_delete=models.PROTECT, primary_key=True, related_name="identity")
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
-    family_name = models.CharField(max_length=100)
-    given_name = models.CharField(max_length=100)
-    birth_date = models.DateField()
-    phone = models.CharField(max_length=40, blank=True)
+    family_name = models.CharField(max_length=100, validators=[validate_one_line])
+    given_name = models.CharField(max_length=100, validators=[validate_one_line])
+    birth_date = models.DateField(validators=[validate_past_date])
+    phone = models.CharField(max_length=40, blank=True, validators=[validate_one_line])
     email = models.EmailField("e-mail address", blank=True)
     address = models.TextField(blank=True, max_length=500)
 
@@ -102,7 +104,7 @@ class PatientIdentifier(ClinicRecord):
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="identifiers")
     system = models.CharField(max_length=200, help_text="Who gives the number, such as urn:clinic:record.")
-    value = models.CharField(max_length=100)
+    value = models.CharField(max_length=100, validators=[validate_one_line])
     type = models.CharField(max_length=16, choices=IdentifierType.choices, default=IdentifierType.RECORD)
 
     class Meta:
@@ -121,7 +123,7 @@ class Consent(ClinicRecord):
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="consents")
     kind = models.CharField(max_length=16, choices=ConsentKind.choices)
     decision = models.CharField(max_length=8, choices=ConsentDecision.choices)
-    decided_on = models.DateField()
+    decided_on = models.DateField(validators=[validate_past_date])
     noted_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True, editable=False)
 

@@ -3,7 +3,6 @@
 from datetime import date
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
-from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -64,9 +63,6 @@ class PatientQuerySet(ClinicQuerySet):
 class ConsentQuerySet(ClinicQuerySet):
     def in_force(self) -> Self:
         return self.filter(ended_at__isnull=True)
-
-    def allows(self, patient_id: UUID, kind: str) -> bool:
-        return self.in_force().filter(patient_id=patient_id, kind=kind, decision="given").exists()
 
 
 def as_date(word: str) -> date | None:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
@@ -29,6 +29,17 @@ class IdentifierTaken(ClinicError):
         self.patient = patient
 
 
+class RecordMerged(ClinicError):
+    """Nothing new is written into a record that was merged into another."""
+
+    def __init__(self) -> None:
+        super().__init__("This record was merged into another one. Open that one and work there.")
+
+
+class NothingToWithdraw(ClinicError):
+    """Only a consent that is given can be withdrawn."""
+
+
 class CannotMerge(ClinicError):
     """These two records cannot be made one, or not be parted again."""
 
@@ -47,12 +58,17 @@ def register_patient(
 def add_identifier(
     *, patient: Patient, system: str, value: str, number_type: str = IdentifierType.RECORD
 ) -> PatientIdentifier:
-    holder = PatientIdentifier.objects.filter(clinic_id=patient.clinic_id, system=system, value=value).first()
-    if holder is not None:
-        raise IdentifierTaken(holder.patient)
-    return PatientIdentifier.objects.create(
-        clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
-    )
+    """Raises IdentifierTaken also when somebody else gives the same number at the same moment."""
+    try:
+        with transaction.atomic():
+            return PatientIdentifier.objects.create(
+                clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
+            )
+    except IntegrityError as error:
+        holder = PatientIdentifier.objects.filter(clinic_id=patient.clinic_id, system=system, value=value).first()
+        if holder is None:
+            raise
+        raise IdentifierTaken(holder.patient) from error
 
 
 def correct_patient(
@@ -73,7 +89,7 @@ def correct_patient(
 def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, decided_on: date) -> Consent:
     """Note what the patient decided; what was in force before ends now and stays on record."""
     with transaction.atomic():
-        Patient.objects.select_for_update().get(pk=patient.pk)
+        hold_current(patient)
         Consent.objects.in_force().filter(patient=patient, kind=kind).update(ended_at=timezone.now())
         return Consent.objects.create(
             clinic_id=patient.clinic_id,
@@ -85,30 +101,45 @@ def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, de
         )
 
 
-def withdraw_consent(*, patient: Patient, kind: str) -> int:
-    """End what is in force; with nothing in force nothing is allowed."""
-    return Consent.objects.in_force().filter(patient=patient, kind=kind).update(ended_at=timezone.now())
+def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
+    """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
+    with transaction.atomic():
+        if not Consent.objects.in_force().filter(patient=patient, kind=kind, decision=ConsentDecision.GIVEN).exists():
+            raise NothingToWithdraw("There is no consent of this kind in force that could be withdrawn.")
+        refused, today = ConsentDecision.REFUSED, timezone.localdate()
+        return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)
 
 
 def consents_of(patient: Patient) -> dict[str, Consent | None]:
-    """What is in force, for each kind there is."""
-    in_force = {
-        consent.kind: consent
-        for consent in Consent.objects.in_force().filter(patient=patient).select_related("noted_by")
-    }
-    return {kind: in_force.get(kind) for kind in ConsentKind.values}
+    """What is in force for each kind there is; of records that were merged, a refusal wins over what was given."""
+    in_force = Consent.objects.in_force().filter(patient__in=ids_of_person(patient.pk)).select_related("noted_by")
+    found: dict[str, Consent | None] = dict.fromkeys(ConsentKind.values)
+    for consent in in_force.order_by("created_at"):
+        known = found[consent.kind]
+        if known is None or known.decision != ConsentDecision.REFUSED:
+            found[consent.kind] = consent
+    return found
+
+
+def decision_of(patient_id: UUID, kind: str) -> str | None:
+    """The person's decision in force, from all her records: refused if any of them says so."""
+    in_force = Consent.objects.in_force().filter(patient__in=ids_of_person(patient_id), kind=kind)
+    decisions = set(in_force.values_list("decision", flat=True))
+    return ConsentDecision.REFUSED if ConsentDecision.REFUSED in decisions else next(iter(decisions), None)
 
 
 def allows_reading(patient_id: UUID) -> bool:
-    return Consent.objects.allows(patient_id, ConsentKind.AI_READING)
+    return decision_of(patient_id, ConsentKind.AI_READING) == ConsentDecision.GIVEN
 
 
 def refuses_photographs(patient_id: UUID) -> bool:
-    return (
-        Consent.objects.in_force()
-        .filter(patient_id=patient_id, kind=ConsentKind.PHOTOGRAPH, decision=ConsentDecision.REFUSED)
-        .exists()
-    )
+    return decision_of(patient_id, ConsentKind.PHOTOGRAPH) == ConsentDecision.REFUSED
+
+
+def hold_current(patient: Patient) -> None:
+    """Lock the patient's row for this transaction; raises RecordMerged for a record that is not used any more."""
+    if Patient.objects.select_for_update().values_list("merged_into", flat=True).get(pk=patient.pk):
+        raise RecordMerged
 
 
 def open_visit(
@@ -120,22 +151,24 @@ def open_visit(
     diameter_mm: int | None = None,
     urgency: str = Urgency.ROUTINE,
 ) -> Visit:
-    return Visit.objects.create(
-        clinic_id=patient.clinic_id,
-        patient=patient,
-        clinician_id=actor.user_id,
-        question=question,
-        history=history or [],
-        diameter_mm=diameter_mm,
-        urgency=urgency,
-        due_at=timezone.now() + DUE_WITHIN[Urgency(urgency)],
-    )
+    with transaction.atomic():
+        hold_current(patient)
+        return Visit.objects.create(
+            clinic_id=patient.clinic_id,
+            patient=patient,
+            clinician_id=actor.user_id,
+            question=question,
+            history=sorted(set(history or [])),
+            diameter_mm=diameter_mm,
+            urgency=urgency,
+            due_at=timezone.now() + DUE_WITHIN[Urgency(urgency)],
+        )
 
 
 def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: float, y: float) -> Lesion:
     with transaction.atomic():
         # The row lock keeps two lesions that are added at once from taking the same number.
-        Patient.objects.select_for_update().get(pk=patient.pk)
+        hold_current(patient)
         last = Lesion.objects.filter(patient=patient).aggregate(last=Max("number"))["last"] or 0
         return Lesion.objects.create(
             clinic_id=patient.clinic_id,
@@ -173,6 +206,7 @@ def unmerge_patient(*, duplicate: Patient) -> None:
         publish(EventType.PATIENT_UNMERGED, clinic_id=duplicate.clinic_id, patient=duplicate.pk, into=into)
 
 
-def ids_of_person(patient: Patient) -> list[UUID]:
-    """The patient's own id and those of the records merged into it: her chart shows what hangs on any of them."""
-    return [patient.pk, *Patient.objects.filter(merged_into=patient.pk).values_list("pk", flat=True)]
+def ids_of_person(patient_id: UUID) -> list[UUID]:
+    """The ids of all records of one person: the one that remains, and those that were merged into it."""
+    remaining = Patient.objects.filter(pk=patient_id).values_list("merged_into", flat=True).first() or patient_id
+    return [remaining, *Patient.objects.filter(merged_into=remaining).values_list("pk", flat=True)]

@@ -24,7 +24,7 @@ from patients.services import (
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER
 from skinclinic.audit.record import record_page
-from skinclinic.errors import StaleForm
+from skinclinic.errors import ClinicError, StaleForm
 
 PAGE = 40
 
@@ -119,7 +119,11 @@ def consent_note(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 @member_required(CLINICIAN, REVIEWER, MANAGER)
 def consent_withdraw(request: HttpRequest, patient_id: UUID, kind: str) -> HttpResponse:
     patient = get_visible(Patient.objects.all(), request.actor, patient_id)
-    if withdraw_consent(patient=patient, kind=kind):
+    try:
+        withdraw_consent(actor=request.actor, patient=patient, kind=kind)
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    else:
         messages.success(request, "The consent is withdrawn from now on.")
     return redirect("patient_chart", patient.pk)
 

@@ -87,9 +87,11 @@ class FollowUpStatus(models.TextChoices):
     DONE = "done", "Done"
     DECLINED = "declined", "Declined by the patient"
     LOST = "lost", "Lost to follow-up"
+    WITHDRAWN = "withdrawn", "Withdrawn with the photograph"
 
 
 class RetryReason(models.TextChoices):
     WORKER_MENDED = "worker_mended", "The worker was mended"
     MODEL_CHANGED = "model_changed", "The model was put right"
     ANOTHER_TRY = "another_try", "Another try"
+    CONSENT_GIVEN = "consent_given", "The patient has consented now"

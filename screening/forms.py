@@ -88,7 +88,8 @@ class RetryForm(forms.Form):
     reason = forms.ChoiceField(choices=RetryReason.choices)
 
 
+CLOSED_BY_HAND = (FollowUpStatus.DONE, FollowUpStatus.DECLINED, FollowUpStatus.LOST)
+
+
 class FollowUpForm(forms.Form):
-    status = forms.ChoiceField(
-        choices=[choice for choice in FollowUpStatus.choices if choice[0] != FollowUpStatus.OPEN]
-    )
+    status = forms.ChoiceField(choices=[(end.value, end.label) for end in CLOSED_BY_HAND])

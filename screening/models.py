@@ -285,7 +285,7 @@ class FollowUp(PatientRecord):
     what = models.CharField(max_length=12, choices=Recommendation.choices)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     due_on = models.DateField()
-    status = models.CharField(max_length=8, choices=FollowUpStatus.choices, default=FollowUpStatus.OPEN)
+    status = models.CharField(max_length=12, choices=FollowUpStatus.choices, default=FollowUpStatus.OPEN)
     closed_at = models.DateTimeField(null=True)
 
     objects = FollowUpQuerySet.as_manager()

@@ -28,11 +28,11 @@ R, V = ReadingStatus, ReviewStatus
 
 READING_MOVES: dict[str, frozenset[str]] = {
     R.QUEUED: frozenset({R.RUNNING}),
-    R.RUNNING: frozenset({R.PREDICTED, R.UNSCORABLE, R.FAILED, R.QUEUED}),
+    R.RUNNING: frozenset({R.PREDICTED, R.UNSCORABLE, R.FAILED, R.QUEUED, R.NOT_WANTED}),
     R.FAILED: frozenset({R.QUEUED}),
     R.PREDICTED: frozenset(),
     R.UNSCORABLE: frozenset(),
-    R.NOT_WANTED: frozenset(),
+    R.NOT_WANTED: frozenset({R.QUEUED}),
 }
 REVIEW_MOVES: dict[str, frozenset[str]] = {
     V.OPEN: frozenset({V.READ}),

@@ -16,6 +16,7 @@ WORDS = {
         "There is nothing here",
         "It may have been moved, or it belongs to another clinic. Start again from the list.",
     ),
+    409: ("This cannot be done as it stands", "Go back, load the page again and look at what has changed."),
     500: (
         "Something went wrong on our side",
         "Nothing was saved by this step. Try again; if it happens again, tell your manager.",

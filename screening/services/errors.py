@@ -22,7 +22,16 @@ class OpinionMissing(ClinicError):
 
 
 class ReasonMissing(ClinicError):
-    """The opinion differs from the reading that was shown, and does not say why."""
+    """An act that asks for a reason came without one: an opinion that differs, a withdrawal for something else."""
+
+
+class ReadingUnseen(ClinicError):
+    """A reading has arrived since the opinion was given, so that the signer has not seen it beside it."""
+
+
+class ReadingRefusedByPatient(ClinicError):
+    def __init__(self) -> None:
+        super().__init__("The patient has not consented to a reading by the model. Note her decision first.")
 
 
 class NotYours(ClinicError):

@@ -8,10 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from patients.models import Lesion, Visit
-from patients.services import allows_reading, refuses_photographs
+from patients.services import allows_reading, hold_current, refuses_photographs
+from screening.codes import FollowUpStatus, WithdrawalReason
 from screening.images import CleanPhotograph
-from screening.models import LesionImage, Screening
-from screening.services.errors import PhotographsRefusedByPatient, StaleTransition, WrongPatient
+from screening.models import FollowUp, LesionImage, Screening
+from screening.services.errors import PhotographsRefusedByPatient, ReasonMissing, StaleTransition, WrongPatient
 from screening.services.queue import send_on_commit
 from screening.status import ReadingStatus
 from skinclinic.audit.acting import Actor
@@ -29,11 +30,9 @@ def add_photograph(
     if lesion.patient_id != visit.patient_id:
         raise WrongPatient("This lesion is another patient's. Choose a lesion of the patient whose visit this is.")
     with transaction.atomic():
-        if refuses_photographs(visit.patient_id):
-            raise PhotographsRefusedByPatient
-        image_id = uuid4()
+        refuse_unwanted(visit)
         image = LesionImage(
-            id=image_id,
+            id=uuid4(),
             clinic_id=visit.clinic_id,
             patient_id=visit.patient_id,
             lesion=lesion,
@@ -51,6 +50,12 @@ def add_photograph(
         image.thumbnail.save("thumbnail.jpg", ContentFile(clean.thumbnail), save=False)
         image.save(force_insert=True)
         return queue_screening(visit=visit, image=image)
+
+
+def refuse_unwanted(visit: Visit) -> None:
+    hold_current(visit.patient)
+    if refuses_photographs(visit.patient_id):
+        raise PhotographsRefusedByPatient
 
 
 def queue_screening(*, visit: Visit, image: LesionImage) -> Screening:
@@ -82,7 +87,12 @@ def duplicates_of(image: LesionImage) -> "QuerySet[LesionImage]":
 
 
 def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words: str = "") -> None:
-    """Take a screening off every list and statistic. It stays on record, with its photograph and its readings."""
+    """Take a screening off every list and statistic. It stays on record, with its photograph and its readings.
+
+    What its signed review asked for was asked for the wrong patient or lesion: the open follow-up ends with it.
+    """
+    if reason == WithdrawalReason.OTHER and not words:
+        raise ReasonMissing("Say in words why it is withdrawn.")
     with transaction.atomic():
         moved = (
             Screening.objects.in_use()
@@ -93,6 +103,9 @@ def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words
         )
         if moved != 1:
             raise StaleTransition("This screening is withdrawn already.")
+        FollowUp.objects.open().filter(review__screening=screening).update(
+            status=FollowUpStatus.WITHDRAWN, closed_at=timezone.now()
+        )
         publish(EventType.SCREENING_WITHDRAWN, clinic_id=screening.clinic_id, screening=screening.pk)
 
 
@@ -106,6 +119,7 @@ def move_screening(
     if lesion.patient_id != visit.patient_id:
         raise WrongPatient("This lesion is another patient's. Choose a lesion of the patient whose visit this is.")
     with transaction.atomic():
+        refuse_unwanted(visit)
         withdraw_screening(actor=actor, screening=screening, reason=reason, words=words)
         copy = copy_image(screening.image, visit=visit, lesion=lesion, user_id=actor.user_id)
         target = queue_screening(visit=visit, image=copy)

@@ -13,10 +13,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from ml.contract import ModelError, Reading
+from patients.services import allows_reading
 from screening.codes import FailureCode
 from screening.models import ModelVersion, Prediction, Screening
 from screening.reader import Reader, the_reader
-from screening.services.errors import StaleTransition
+from screening.services.errors import ReadingRefusedByPatient, StaleTransition
 from screening.services.queue import send, send_on_commit, waiting_in_broker
 from screening.status import ReadingStatus, reading_sources
 from skinclinic.audit.acting import Actor, acting, system
@@ -89,6 +90,12 @@ def claim_reading(screening_id: UUID) -> Claim | None:
     if claimed != 1:
         return None
     screening = Screening.objects.select_related("image").get(pk=screening_id)
+    if not allows_reading(screening.patient_id):
+        # She may have withdrawn her consent while the photograph waited.
+        Screening.objects.filter(pk=screening_id).update(
+            reading_status=ReadingStatus.NOT_WANTED, lease_until=None, finished_at=Now()
+        )
+        return None
     try:
         photograph = screening.image.photograph.read()
     except OSError:
@@ -141,11 +148,13 @@ def move_claimed(claim: Claim, target: ReadingStatus, **columns) -> None:
 
 
 def retry_reading(*, actor: Actor, screening: Screening) -> None:
-    """Queue a failed reading once more; its lost attempts are forgiven."""
+    """Queue a failed reading once more, its lost attempts forgiven; or one that the patient has allowed by now."""
+    if not allows_reading(screening.patient_id):
+        raise ReadingRefusedByPatient
     with transaction.atomic():
         moved = (
             Screening.objects.in_use()
-            .filter(pk=screening.pk, reading_status=ReadingStatus.FAILED)
+            .filter(pk=screening.pk, reading_status__in=[ReadingStatus.FAILED, ReadingStatus.NOT_WANTED])
             .update(
                 reading_status=ReadingStatus.QUEUED,
                 failure_code="",
@@ -156,7 +165,7 @@ def retry_reading(*, actor: Actor, screening: Screening) -> None:
             )
         )
         if moved != 1:
-            raise StaleTransition("Only a failed reading can be tried again, and this one is not, or not any more.")
+            raise StaleTransition("Only a failed or unwanted reading can be asked for again; this is neither.")
         publish(EventType.SCREENING_QUEUED, clinic_id=screening.clinic_id, screening=screening.pk)
         send_on_commit(screening)
 

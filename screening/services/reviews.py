@@ -12,7 +12,7 @@ from django.utils import timezone
 from patients.models import Visit
 from screening.codes import Recommendation, ReviewKind
 from screening.models import FollowUp, Prediction, Review, Screening, Signature
-from screening.services.errors import NotYours, OpinionMissing, ReasonMissing, StaleTransition
+from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, ReasonMissing, StaleTransition
 from screening.status import REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus, review_sources
 from skinclinic.audit.acting import Actor
 from skinclinic.events.models import EventType
@@ -67,10 +67,11 @@ def save_opinion(*, actor: Actor, screening: Screening, submission: UUID, opinio
     StaleTransition when the screening is signed or withdrawn already.
     """
     with transaction.atomic():
-        if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
-            return again
         held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
         current = held.select_related("prediction").first()
+        # Asked once the row is locked: the form's twin may have been saved while this one waited.
+        if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
+            return again
         if current is None or current.review_status not in review_sources(ReviewStatus.READ):
             raise StaleTransition(
                 "This screening is signed or withdrawn already. Load the page again; a signed one can be amended."
@@ -113,17 +114,25 @@ def write_review(
 
 def latest_opinions(screenings: list[Screening]) -> Mapping[UUID, Review]:
     """The last review of each screening, by the screening's id."""
-    reviews = Review.objects.filter(screening__in=screenings).order_by("created_at", "id").select_related("reviewer")
+    reviews = (
+        Review.objects.filter(screening__in=screenings)
+        .order_by("created_at", "id")
+        .select_related("reviewer", "reading_shown")
+    )
     return {review.screening_id: review for review in reviews}
 
 
 def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
     """Put the reviewer's name under every open screening of the visit, and make the follow-ups that she asks for.
 
-    Raises OpinionMissing while one of them has no opinion, NotYours when the last opinion is another reviewer's.
+    Raises OpinionMissing while one of them has no opinion, NotYours when the last opinion is another reviewer's, and
+    ReadingUnseen when a reading has arrived since it was given.
     """
     with transaction.atomic():
-        waiting = list(Screening.objects.to_be_reviewed().filter(visit=visit).select_for_update(of=("self",)))
+        open_ones = (
+            Screening.objects.to_be_reviewed().filter(visit=visit).select_related("prediction", "image", "visit")
+        )
+        waiting = list(open_ones.select_for_update(of=("self",)))
         if not waiting:
             raise StaleTransition("Everything in this visit is signed already.")
         opinions = latest_opinions(waiting)
@@ -133,6 +142,11 @@ def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
             )
         if any(review.reviewer_id != actor.user_id for review in opinions.values()):
             raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
+        if unseen := [each for each in waiting if opinions[each.pk].reading_shown != shown_reading(each)]:
+            raise ReadingUnseen(
+                f"A reading has arrived for {len(unseen)} of {len(waiting)} photographs since you gave your opinion. "
+                "Look at it and give your opinion again."
+            )
         signature = Signature.objects.create(
             clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.person()
         )
@@ -179,10 +193,10 @@ def amend_review(*, actor: Actor, screening: Screening, submission: UUID, opinio
     Its open follow-up is closed, since the amended review makes its own.
     """
     with transaction.atomic():
-        if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
-            return again
         held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
         current = held.select_related("prediction", "image", "visit", "signed_review", "signature").first()
+        if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
+            return again
         if current is None or current.review_status not in REVIEW_IS_SIGNED or current.signed_review is None:
             raise StaleTransition("Only a signed review can be amended.")
         review = write_review(

@@ -11,7 +11,7 @@ from conftest import make_chart, make_screening
 from patients.models import Visit
 from screening.models import FollowUp, Review, Screening, Signature
 from screening.services import reviews
-from screening.services.errors import NotYours, OpinionMissing, ReasonMissing, StaleTransition
+from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, ReasonMissing, StaleTransition
 from screening.services.photographs import move_screening, withdraw_screening
 from screening.services.reviews import Opinion
 from screening.tests.conftest import fresh
@@ -66,6 +66,15 @@ def test_difference_from_the_reading_needs_a_reason(cast, chart, screening, susp
 
 def test_before_a_reading_is_there_nothing_was_shown(cast, chart, screening):
     assert give(cast, screening, replace(BENIGN, suspicious=True)).reading_shown is None
+
+
+def test_reading_that_arrived_after_the_opinion_must_be_seen_before_signing(cast, chart, screening):
+    give(cast, screening)
+    read_by_model(cast, screening, refer=True)
+    with pytest.raises(ReadingUnseen):
+        sign(cast, chart.visit)
+    give(cast, screening, replace(BENIGN, difference_reason="history"))
+    sign(cast, chart.visit)
 
 
 def test_form_sent_twice_is_one_review(cast, chart, screening):
@@ -146,6 +155,27 @@ def test_two_reviewers_sign_at_the_same_moment(real_cast, photograph_bytes):
         assert AuditEvent.objects.filter(subject_type="screening_signature").count() == 1
 
 
+def test_form_sent_twice_at_the_same_moment_is_one_review(real_cast, photograph_bytes):
+    chart = make_chart(real_cast.alice)
+    screening = make_screening(real_cast.alice, chart, photograph_bytes)
+    submission, reviews_given, start = uuid4(), [], threading.Barrier(6)
+
+    def send() -> None:
+        start.wait()
+        try:
+            reviews_given.append(give(real_cast, screening, submission=submission))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reviews_given) == 6
+    assert len({review.pk for review in reviews_given}) == 1
+
+
 def test_taken_visit_is_not_taken_by_another_until_time_is_up(cast, chart):
     with cast.rita.acting() as rita:
         reviews.take_visit(actor=rita, visit=chart.visit)
@@ -162,7 +192,7 @@ def test_withdrawn_screening_cannot_be_reviewed_and_stays_on_record(cast, chart,
     with cast.alice.acting() as alice:
         withdraw_screening(actor=alice, screening=screening, reason="wrong_patient")
         with pytest.raises(StaleTransition):
-            withdraw_screening(actor=alice, screening=screening, reason="other")
+            withdraw_screening(actor=alice, screening=screening, reason="wrong_lesion")
     with pytest.raises(StaleTransition):
         give(cast, screening)
     with cast.in_north():

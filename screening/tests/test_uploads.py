@@ -287,6 +287,24 @@ def test_time_and_camera_are_kept_as_columns(cast, chart):
     assert image.camera == "Dermlite DL4"
 
 
+@pytest.mark.parametrize("offset", ["+99:00", "+24:00", "nonsense", "+01:77"])
+def test_odd_offset_of_the_camera_is_left_out(cast, chart, offset):
+    exif = exif_with_secrets()
+    exif.get_ifd(0x8769)[0x9011] = offset
+    image = assert_taken(cast, upload(cast, chart, encoded(picture(), exif=exif)))
+    assert image.captured_at.isoformat() == "2026-11-02T09:30:00+00:00"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow says what it could not read
+@pytest.mark.parametrize("cut", range(16, 120, 8))
+def test_damaged_exif_does_not_refuse_the_photograph(cast, cut):
+    exif = exif_with_secrets()
+    exif[0x0112] = 6
+    whole = exif.tobytes()
+    broken = whole[:cut] + bytes(255 - byte for byte in whole[cut:])
+    assert clean_photograph(io.BytesIO(encoded(picture(), exif=broken))).width in (240, 320)
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
@@ -300,6 +318,16 @@ def test_time_and_camera_are_kept_as_columns(cast, chart):
 )
 def test_file_name_is_only_text(name, kept):
     assert file_name(name) == kept
+
+
+def test_upload_from_a_page_of_another_clinic_is_refused(cast, chart):
+    response = cast.alice.client.post(
+        f"/visits/{chart.visit.pk}/photographs/",
+        {"photographs": SimpleUploadedFile("a.jpg", encoded(picture())), "lesion": str(chart.lesion.pk)},
+    )
+    assert response.status_code == 409
+    with cast.in_north():
+        assert not LesionImage.objects.exists()
 
 
 def test_file_name_never_names_the_stored_file(cast, chart):

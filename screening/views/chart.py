@@ -24,7 +24,7 @@ from skinclinic.audit.record import record
 def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     record("chart_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
-    ids = ids_of_person(patient)
+    ids = ids_of_person(patient.pk)
     visits = Visit.objects.visible_to(request.actor).filter(patient__in=ids).select_related("clinician")
     consents = consents_of(patient)
     context = {
@@ -77,6 +77,6 @@ def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Every step on this patient's record, newest first, with who and when."""
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     record("history_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
-    events = AuditEvent.objects.filter(clinic_id=request.actor.clinic_id).about_patient(patient.pk)
+    events = AuditEvent.objects.filter(clinic_id=request.actor.clinic_id).about_patients(ids_of_person(patient.pk))
     context = {"patient": patient, "lines": history_lines(events[:300])}
     return render(request, "patients/history.html", context)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -43,9 +44,10 @@ def todays_work(request: HttpRequest) -> dict[str, object]:
     signatures = Signature.objects.visible_to(actor).filter(acknowledged_at__isnull=True)
     follow_ups = FollowUp.objects.visible_to(actor).open()
     if not actor.has_role(AUDITOR, "manager"):
-        mine = mine.filter(visit__clinician=actor.user_id)
-        signatures = signatures.filter(visit__clinician=actor.user_id)
-        follow_ups = follow_ups.filter(owner=actor.user_id)
+        # What another system opened has no clinician of its own: it is every clinician's.
+        mine = mine.filter(Q(visit__clinician=actor.user_id) | Q(visit__clinician=None))
+        signatures = signatures.filter(Q(visit__clinician=actor.user_id) | Q(visit__clinician=None))
+        follow_ups = follow_ups.filter(Q(owner=actor.user_id) | Q(owner=None))
     recent = mine.filter(created_at__gte=timezone.now() - RECENT)
     return {
         "screenings": list(recent.with_reading().order_by("-created_at")[:60]),

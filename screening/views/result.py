@@ -9,12 +9,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from patients.forms import SearchForm
 from patients.models import Patient
+from patients.services import allows_reading
 from screening.forms import FollowUpForm, MoveForm, OpinionForm, RetryForm, WithdrawForm
 from screening.models import FollowUp, Screening
 from screening.presentation import present
 from screening.services.photographs import duplicates_of, move_screening, withdraw_screening
 from screening.services.readings import retry_reading
 from screening.services.reviews import amend_review, close_follow_up, opinion_from, save_opinion
+from screening.status import ReadingStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, acting
 from skinclinic.audit.record import record
@@ -49,6 +51,8 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
             Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
         ) if form else [],
         "retry_form": RetryForm(),
+        "may_be_read": shown.reading_status == ReadingStatus.FAILED
+        or (shown.reading_status == ReadingStatus.NOT_WANTED and allows_reading(shown.patient_id)),
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from skinclinic.accounts.middleware import request_acting
 from skinclinic.accounts.permissions import get_visible, require_role
 from skinclinic.audit.acting import CLINICIAN
 from skinclinic.audit.record import record
-from skinclinic.errors import ClinicError
+from skinclinic.errors import ClinicError, StaleForm
 
 
 @require_POST
@@ -47,8 +47,10 @@ def visit_and_lesion(request: HttpRequest, visit_id: UUID) -> tuple[Visit, Lesio
     """The visit of the URL and the lesion of the form, as far as this actor may add to them."""
     if not request.actor.is_member:
         raise Http404
-    visit = get_visible(Visit.objects.all(), request.actor, visit_id)
+    visit = get_visible(Visit.objects.select_related("patient"), request.actor, visit_id)
     require_role(request.actor, CLINICIAN)
+    if request.POST.get("clinic") != str(request.actor.clinic_id):
+        raise StaleForm("You have changed clinics since this page was opened. Load it again.")
     lesion = Lesion.objects.visible_to(request.actor).filter(patient=visit.patient_id, pk=lesion_id(request)).first()
     if lesion is None:
         raise Http404

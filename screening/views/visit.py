@@ -54,6 +54,11 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "reading_allowed": allows_reading(shown.patient_id),
         "signatures": list(shown.signatures.select_related("reviewer", "acknowledged_by")),
         "waiting": waiting,
+        "withdrawn": list(
+            Screening.objects.visible_to(request.actor)
+            .filter(visit=shown, withdrawn_at__isnull=False)
+            .select_related("image__lesion")
+        ),
         "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(
             screening.opinion and screening.opinion.reviewer_id == request.actor.user_id for screening in waiting
         ),

@@ -11,6 +11,8 @@ from django.utils import timezone
 from skinclinic.accounts.entry import enter_clinic, signed_in
 from skinclinic.audit.acting import ANONYMOUS, Actor, acting
 from skinclinic.audit.record import record
+from skinclinic.error_pages import answer
+from skinclinic.errors import ClinicError
 
 REFUSALS = {403, 404}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -42,9 +44,16 @@ class ActingMiddleware:
         else:
             receive_body(request)
             response = self.answer_in_transaction(request)
+        if request.actor is not ANONYMOUS and not response.has_header("Cache-Control"):
+            # What a person was shown stays in no cache of a shared computer.
+            response["Cache-Control"] = "no-store, private"
         if response.status_code in REFUSALS and (match is not None or request.actor is not ANONYMOUS):
             record_refusal(request, match, response.status_code)
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A refusal that a page did not expect is told all the same: what it says is meant for people."""
+        return answer(request, 409, str(exception)) if isinstance(exception, ClinicError) else None
 
     def answer_in_transaction(self, request: HttpRequest) -> HttpResponse:
         try:

@@ -4,8 +4,8 @@ from django.db import models
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
-    def about_patient(self, patient_id) -> "AuditEventQuerySet":
-        return self.filter(patient_id=patient_id)
+    def about_patients(self, ids) -> "AuditEventQuerySet":
+        return self.filter(patient_id__in=ids)
 
     def about_any(self, ids) -> "AuditEventQuerySet":
         return self.filter(subject_id__in=[str(key) for key in ids])

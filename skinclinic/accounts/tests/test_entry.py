@@ -1,7 +1,10 @@
 """Signing in, the first run, and what a request leaves on the ledger when it goes wrong."""
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
@@ -67,6 +70,20 @@ def test_empty_installation_leads_to_the_first_run_page(db):
 def test_first_run_refuses_weak_passwords(db, password):
     assert Client().post("/welcome/", FIRST | {"password": password}).status_code == 200
     assert not Clinic.objects.exists()
+
+
+def test_person_is_let_in_and_can_sign_in(cast, capsys):
+    call_command("let_in", "North", "nora@example.org", "Nora Nut", "reviewer")
+    password = re.search(r"Password: (\S+)", capsys.readouterr().out)[1]
+    client, status = sign_in("nora@example.org", password)
+    assert status == 302
+    assert client.get("/", follow=True).redirect_chain[-1][0] == "/worklist/"
+    with pytest.raises(CommandError, match="belongs to North already"):
+        call_command("let_in", "North", "nora@example.org", "Nora Nut", "reviewer")
+
+
+def test_page_of_a_person_is_kept_in_no_cache(cast):
+    assert cast.alice.client.get("/patients/")["Cache-Control"] == "no-store, private"
 
 
 def test_answer_of_400_or_more_undoes_what_the_view_did(cast, chart, monkeypatch):

@@ -173,6 +173,56 @@ def test_pages_follow_the_cursor(cast, api):
     assert len(seen) == len(set(seen)) == 5
 
 
+@pytest.mark.parametrize("cursor", ["cD1hYmM=", "cD0yMDI2LTk5LTk5", "cD0A", "nonsense"])
+def test_odd_cursor_is_not_found(api, cursor):
+    assert api.get(f"patients/?cursor={cursor}").status_code == 404
+
+
+def test_json_nested_too_deeply_is_refused(api):
+    response = api.post("patients/", "[" * 100_000)
+    assert (response.status_code, response.json()["detail"]) == (400, "This JSON is nested too deeply.")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"birth_date": "9999-12-31"},
+        {"birth_date": "0001-01-01"},
+        {"family_name": "\u202eevil"},
+        {"given_name": "two\nlines"},
+    ],
+)
+def test_identity_that_cannot_be_is_refused(api, wrong):
+    response = api.post("patients/", {"identity": IDENTITY | wrong})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == f"identity.{next(iter(wrong))}"
+
+
+def test_consent_of_a_day_to_come_is_refused(cast, chart, api):
+    consent = {"kind": "ai_reading", "decision": "given", "decided_on": "9999-12-31"}
+    assert api.post(f"patients/{chart.patient.pk}/consents/", consent).status_code == 400
+
+
+def test_withdrawal_for_another_reason_asks_for_words(cast, chart, screening, api):
+    path = f"screenings/{screening.pk}/withdraw/"
+    assert api.post(path, {"reason": "other"}).status_code == 422
+    assert api.post(path, {"reason": "other", "words": "A finger."}).json()["withdrawn_reason"] == "other"
+
+
+def test_signed_visit_of_another_system_waits_for_every_clinician(cast, api, photograph_bytes):
+    patient = api.post("patients/", {"identity": IDENTITY}).json()["id"]
+    visit = api.post("visits/", {"patient": patient}).json()["id"]
+    spot = {"site": "back", "laterality": "left", "view": "back", "x": 0.4, "y": 0.3}
+    lesion = api.post("lesions/", {"patient": patient, **spot}).json()["id"]
+    made = api.upload(photograph_bytes, visit=visit, lesion=lesion).json()["id"]
+    with cast.in_north():
+        screening = Screening.objects.select_related("visit").get(pk=made)
+    give(cast, screening)
+    with cast.rita.acting() as rita:
+        sign_visit(actor=rita, visit=screening.visit)
+    assert "Signed reviews to acknowledge" in cast.alice.client.get("/today/").content.decode()
+
+
 def test_schema_is_valid_without_warnings(capsys):
     from django.core.management import call_command
 

@@ -5,7 +5,17 @@ from typing import Any
 from rest_framework import serializers
 
 from ml.labels import DIAGNOSES
-from patients.codes import BodySite, ConsentDecision, ConsentKind, IdentifierType, Laterality, MapView, Sex, SkinType
+from patients.codes import (
+    BodySite,
+    ConsentDecision,
+    ConsentKind,
+    HistoryItem,
+    IdentifierType,
+    Laterality,
+    MapView,
+    Sex,
+    SkinType,
+)
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from screening.codes import WithdrawalReason
 from screening.models import Prediction, Review, Screening
@@ -56,6 +66,9 @@ class ConsentSerializer(serializers.ModelSerializer):
 
 class VisitSerializer(serializers.ModelSerializer):
     patient = serializers.PrimaryKeyRelatedField(queryset=Patient.objects.none())
+    history = serializers.ListField(
+        child=serializers.ChoiceField(choices=HistoryItem.choices), required=False, max_length=len(HistoryItem)
+    )
 
     class Meta:
         model = Visit

@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -24,6 +24,7 @@ from screening.services.photographs import add_photograph, withdraw_screening
 from screening.status import REVIEW_IS_SIGNED
 from screening.views.history import ids_of_screening
 from skinclinic.accounts.middleware import request_acting
+from skinclinic.api.parsers import BoundedJSONParser
 from skinclinic.api.v1.serializers import (
     ConsentSerializer,
     HistorySerializer,
@@ -144,8 +145,12 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     queryset = Screening.objects.select_related("image", "prediction").order_by("-created_at", "-id")
     serializer_class = ScreeningSerializer
     scope = "screenings"
-    parser_classes = [JSONParser, MultiPartParser]
     own_transaction_actions = ("create",)
+
+    def get_parsers(self) -> list[BaseParser]:
+        """A photograph comes as a form; its view alone receives bodies of any size, and no JSON."""
+        uploads = getattr(self, "action_map", {}).get("post") == "create"
+        return [MultiPartParser()] if uploads else [BoundedJSONParser()]
 
     @extend_schema(
         request={"multipart/form-data": UploadSerializer},

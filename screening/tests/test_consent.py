@@ -1,0 +1,116 @@
+"""What a patient decided holds: at the upload, while a photograph waits, after a move and after a merge."""
+
+import pytest
+
+from conftest import make_chart, make_screening
+from patients.models import Patient
+from patients.services import (
+    NothingToWithdraw,
+    RecordMerged,
+    add_lesion,
+    consents_of,
+    merge_patients,
+    note_consent,
+    open_visit,
+    withdraw_consent,
+)
+from screening.services import readings
+from screening.services.errors import PhotographsRefusedByPatient, ReadingRefusedByPatient
+from screening.services.photographs import move_screening
+from screening.tests.conftest import fresh, status_of
+from screening.tests.test_reviews import give, sign
+
+
+def decide(person, chart, kind: str, decision: str) -> None:
+    with person.acting() as actor:
+        note_consent(actor=actor, patient=chart.patient, kind=kind, decision=decision, decided_on="2026-11-22")
+
+
+def test_withdrawn_consent_to_photographs_stops_uploads(cast, chart, photograph_bytes):
+    decide(cast.alice, chart, "photograph", "given")
+    with cast.alice.acting() as alice:
+        withdraw_consent(actor=alice, patient=chart.patient, kind="photograph")
+    with pytest.raises(PhotographsRefusedByPatient):
+        make_screening(cast.alice, chart, photograph_bytes)
+
+
+def test_refusal_cannot_be_withdrawn_into_nothing(cast, chart, photograph_bytes):
+    decide(cast.alice, chart, "photograph", "refused")
+    with pytest.raises(NothingToWithdraw), cast.alice.acting() as alice:
+        withdraw_consent(actor=alice, patient=chart.patient, kind="photograph")
+    with pytest.raises(PhotographsRefusedByPatient):
+        make_screening(cast.alice, chart, photograph_bytes)
+
+
+def test_consent_withdrawn_while_the_photograph_waits_is_heeded(cast, chart, screening):
+    decide(cast.alice, chart, "ai_reading", "refused")
+    with cast.in_north():
+        assert readings.claim_reading(screening.pk) is None
+    assert status_of(screening) == "not_wanted"
+    with pytest.raises(ReadingRefusedByPatient), cast.ada.acting() as ada:
+        readings.retry_reading(actor=ada, screening=screening)
+
+
+def test_consent_given_later_lets_the_photograph_be_read(cast, photograph_bytes):
+    chart = make_chart(cast.alice, consent="refused")
+    screening = make_screening(cast.alice, chart, photograph_bytes)
+    decide(cast.alice, chart, "ai_reading", "given")
+    page = cast.alice.client.get(f"/screenings/{screening.pk}/").content.decode()
+    assert "Read it now" in page
+    with cast.alice.acting() as alice:
+        readings.retry_reading(actor=alice, screening=screening)
+    assert status_of(screening) == "queued"
+
+
+def test_photograph_is_not_moved_to_a_patient_who_refuses(cast, chart, screening):
+    other = make_chart(cast.alice, family_name="Unwilling")
+    decide(cast.alice, other, "photograph", "refused")
+    with pytest.raises(PhotographsRefusedByPatient), cast.alice.acting() as alice:
+        move_screening(actor=alice, screening=screening, visit=other.visit, lesion=other.lesion, reason="wrong_patient")
+    assert fresh(screening).withdrawn_at is None
+
+
+def test_refusal_survives_a_merge_and_the_merged_record_is_closed(cast, chart, photograph_bytes):
+    twin = make_chart(cast.alice)
+    decide(cast.alice, chart, "photograph", "given")
+    decide(cast.alice, twin, "photograph", "refused")
+    with cast.alice.acting() as alice:
+        merge_patients(duplicate=twin.patient, into=chart.patient)
+        shown = consents_of(Patient.objects.get(pk=chart.patient.pk))
+        assert shown["photograph"].decision == "refused"
+        for write in (
+            lambda: open_visit(actor=alice, patient=twin.patient),
+            lambda: add_lesion(patient=twin.patient, site="back", laterality="left", view="back", x=0, y=0),
+        ):
+            with pytest.raises(RecordMerged):
+                write()
+    with pytest.raises(PhotographsRefusedByPatient):
+        make_screening(cast.alice, chart, photograph_bytes)
+    response = cast.alice.client.post(
+        f"/patients/{twin.patient.pk}/visits/new/", {"urgency": "routine", "clinic": str(cast.north.pk)}
+    )
+    assert (response.status_code, "merged into another" in response.content.decode()) == (409, True)
+
+
+def test_history_of_a_merged_patient_holds_both_records(cast, chart):
+    twin = make_chart(cast.alice)
+    with cast.alice.acting():
+        merge_patients(duplicate=twin.patient, into=chart.patient)
+    history = cast.alice.client.get(f"/patients/{chart.patient.pk}/history/").content.decode()
+    assert history.count("Visit added") == 2
+
+
+def test_follow_up_ends_with_the_photograph_that_is_moved_away(cast, chart, screening):
+    from dataclasses import replace
+
+    from screening.models import FollowUp
+    from screening.tests.test_reviews import BENIGN
+
+    give(cast, screening, replace(BENIGN, recommendation="excise"))
+    sign(cast, chart.visit)
+    right = make_chart(cast.alice, family_name="Rightful")
+    with cast.alice.acting() as alice:
+        move_screening(actor=alice, screening=screening, visit=right.visit, lesion=right.lesion, reason="wrong_patient")
+        assert FollowUp.objects.get().status == "withdrawn"
+    page = cast.alice.client.get(f"/visits/{chart.visit.pk}/").content.decode()
+    assert "Withdrawn from this visit" in page

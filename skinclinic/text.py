@@ -1,0 +1,27 @@
+"""Text that people typed or machines sent, where it is shown in one line."""
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+
+# Marks that turn the writing direction: in a list, one name could put another's characters in a different order.
+TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+LINE_ENDS = frozenset("\u2028\u2029")
+
+
+def is_hidden(char: str) -> bool:
+    return unicodedata.category(char) == "Cc" or char in TURNING or char in LINE_ENDS
+
+
+def one_line(text: str, limit: int = 100) -> str:
+    """What can be seen of `text`, in one line; for showing only."""
+    kept = (char for char in text if unicodedata.category(char)[0] != "C" and char not in LINE_ENDS)
+    return " ".join("".join(kept).split())[:limit]
+
+
+def validate_one_line(text: str) -> None:
+    if any(is_hidden(char) for char in text):
+        raise ValidationError(
+            "This has characters that cannot be seen, such as a line end or a mark that turns the writing direction. "
+            "Type it again instead of pasting it."
+        )
