@@ -17,6 +17,8 @@ from ml.contract import UnreadablePhotograph
 PREPROCESSING = "1"
 SIDE = 224
 FORMATS = ("JPEG", "PNG", "WEBP")
+# A square this much larger than wanted is cut to size: resizing it would only blur it.
+NEARLY = 1.01
 MAX_PIXELS = 60_000_000
 ORIENTATION_TAG = 0x0112
 TURNED = (5, 6, 7, 8)
@@ -79,6 +81,10 @@ def resize_square(photograph: Image.Image, box: tuple[float, float, float, float
 
 def to_square(photograph: Image.Image) -> np.ndarray:
     """The serving view: centred square, (224, 224, 3) uint8."""
+    side = min(photograph.size)
+    if SIDE <= side <= NEARLY * SIDE:
+        left, top = (photograph.width - SIDE) // 2, (photograph.height - SIDE) // 2
+        return np.asarray(photograph.crop((left, top, left + SIDE, top + SIDE)), dtype=np.uint8)
     return resize_square(photograph, central_square(photograph))
 
 

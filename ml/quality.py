@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,40 +43,45 @@ class Measures:
 
 
 def measure(square: np.ndarray) -> Measures:
-    """Measure a (224, 224, 3) uint8 square.
+    """Measure a (224, 224, 3) uint8 square, on every second row of its middle or fewer: as telling, and faster.
 
     fine, middle: log ratios of the energy at one scale to the next coarser one. brightest: 95th percentile of the
     grey level. saturated: share of white pixels. contrast: deviation of the grey level. features: median log
     red/green and blue/green, log fine energy, log contrast.
     """
-    middle = np.ascontiguousarray(square[MARGIN:-MARGIN, MARGIN:-MARGIN])
-    red, green, blue = (np.take(middle[..., channel], _disc(SIDE - 2 * MARGIN)) for channel in range(3))
+    middle = square[MARGIN:-MARGIN, MARGIN:-MARGIN]
     grey = middle.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    levels = np.take(grey, _disc(len(grey)))
-    bands = [_energy(band) for band in _bands(grey)]
+    disc = _disc(0, 2, SIDE // 2 - MARGIN, SIDE - 2 * MARGIN)
+    levels = np.take(grey[::2], disc)
+    red, green, blue = (np.take(middle[::2, :, channel], disc) for channel in range(3))
+    fine, medium, coarse = _energies(grey)
     contrast = float(levels.std())
-    medium = _median(green) + 8
     lightest = int(0.95 * (len(levels) - 1))
+    median_green = _median(green) + 8
     return Measures(
-        fine=_log_ratio(bands[0], bands[1]),
-        middle=_log_ratio(bands[1], bands[2]),
+        fine=_log_ratio(fine, medium),
+        middle=_log_ratio(medium, coarse),
         brightest=float(np.partition(levels, lightest)[lightest]),
         saturated=float((np.minimum(np.minimum(red, green), blue) >= SATURATED).mean()),
         contrast=contrast,
         features=(
-            float(np.log((_median(red) + 8) / medium)),
-            float(np.log((_median(blue) + 8) / medium)),
-            float(np.log(bands[0] + 0.1)),
+            float(np.log((_median(red) + 8) / median_green)),
+            float(np.log((_median(blue) + 8) / median_green)),
+            float(np.log(fine + 0.1)),
             float(np.log(contrast + 1)),
         ),
     )
 
 
 @cache
-def _disc(side: int) -> np.ndarray:
-    """Flat indices of the pixels within DISC of the middle of a square of `side` pixels."""
-    across = np.arange(side) - (side - 1) / 2
-    return np.flatnonzero(np.hypot(across[:, None], across[None, :]) < DISC)
+def _disc(first: int, spacing: int, rows: int, columns: int) -> np.ndarray:
+    """Flat indices of the pixels within DISC of the middle, in an array of `rows` that lie `spacing` pixels apart.
+
+    first: the place of the first row in the middle that is measured.
+    """
+    down = first + spacing * np.arange(rows) - (SIDE - 2 * MARGIN - 1) / 2
+    across = np.arange(columns) - (columns - 1) / 2
+    return np.flatnonzero(np.hypot(down[:, None], across[None, :]) < DISC)
 
 
 def _median(levels: np.ndarray) -> float:
@@ -86,27 +91,35 @@ def _median(levels: np.ndarray) -> float:
     return float(low + high) / 2
 
 
-def _energy(band: np.ndarray) -> float:
-    values = np.take(band, _disc(len(band)))
-    return float(values @ values) / len(values)
+def _energies(grey: np.ndarray) -> tuple[float, ...]:
+    """Mean squares of the differences of ever stronger binomial blurs (the "a trous" wavelet).
 
-
-def _bands(grey: np.ndarray) -> Iterator[np.ndarray]:
-    """Differences of ever stronger binomial blurs (the "a trous" wavelet): deviations of about 1, 2 and 4.6 pixels.
-
-    Each is smaller than the one before it by what the blur reaches over the edge; MARGIN leaves the disc whole.
+    The blurs deviate by about 1, 2 and 4.6 pixels. Each level keeps every second row that the one before it kept
+    (the last one all of them), so that neighbouring rows are as far apart as the taps of the next blur.
     """
-    for gap in (1, 2, 4):
-        smooth = _blur(_blur(grey, gap).T, gap).T
-        yield grey[2 * gap : -2 * gap, 2 * gap : -2 * gap] - smooth
+    energies = []
+    first, spacing = 0, 1
+    for gap, step in ((1, 2), (2, 2), (4, 1)):
+        smooth = _blur(_blur(grey, step).T, 1, gap).T
+        band = grey[2:-2:step, 2 * gap : -2 * gap] - smooth
+        first, spacing = first + 2 * spacing, spacing * step
+        values = np.take(band, _disc(first, spacing, *band.shape))
+        energies.append(float(values @ values) / len(values))
         grey = smooth
+    return tuple(energies)
 
 
-def _blur(grey: np.ndarray, gap: int) -> np.ndarray:
-    """Five binomial taps, `gap` pixels apart, along the first axis."""
+def _blur(grey: np.ndarray, step: int, gap: int = 1) -> np.ndarray:
+    """Five binomial taps, `gap` rows apart, at every `step`-th row."""
     rows = len(grey) - 4 * gap
-    first, second, third, fourth, fifth = (grey[tap * gap : tap * gap + rows] for tap in range(5))
-    return (first + fifth + 4 * (second + fourth) + 6 * third) / np.float32(16)
+    first, second, third, fourth, fifth = (grey[tap * gap : tap * gap + rows : step] for tap in range(5))
+    smooth = second + fourth
+    smooth *= 4
+    smooth += first
+    smooth += fifth
+    smooth += 6 * third
+    smooth /= 16
+    return smooth
 
 
 def _log_ratio(fine: float, coarse: float) -> float:
