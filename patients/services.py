@@ -87,10 +87,11 @@ def correct_patient(
 
 
 def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, decided_on: date) -> Consent:
-    """Note what the patient decided; what was in force before ends now and stays on record."""
+    """Note what the patient decided; what was in force before, in any of her records, ends now and stays on record."""
     with transaction.atomic():
         hold_current(patient)
-        Consent.objects.in_force().filter(patient=patient, kind=kind).update(ended_at=timezone.now())
+        in_force = Consent.objects.in_force().filter(patient__in=ids_of_person(patient.pk), kind=kind)
+        in_force.update(ended_at=timezone.now())
         return Consent.objects.create(
             clinic_id=patient.clinic_id,
             patient=patient,
@@ -104,7 +105,7 @@ def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, de
 def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
     """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
     with transaction.atomic():
-        if not Consent.objects.in_force().filter(patient=patient, kind=kind, decision=ConsentDecision.GIVEN).exists():
+        if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
             raise NothingToWithdraw("There is no consent of this kind in force that could be withdrawn.")
         refused, today = ConsentDecision.REFUSED, timezone.localdate()
         return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)

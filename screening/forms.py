@@ -21,6 +21,9 @@ class OpinionForm(forms.Form):
     """One doctor's opinion. `submission` is the form's own number: sent twice, it is saved once."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    # What stood beside the form when it was drawn: the reading, and the signed review that it would amend.
+    reading_shown = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    amends = forms.UUIDField(widget=forms.HiddenInput, required=False)
     suspicious = forms.TypedChoiceField(
         label="Malignant or pre-malignant?",
         choices=SUSPICION,

@@ -29,7 +29,10 @@ def photograph(request: HttpRequest, image_id: UUID) -> HttpResponse:
 def thumbnail(request: HttpRequest, image_id: UUID) -> HttpResponse:
     """Small and on many lists: the page that shows it has its own line on the ledger."""
     image = get_visible(LesionImage.objects.all(), request.actor, image_id)
-    return as_image(image.thumbnail.read(), "image/jpeg")
+    response = as_image(image.thumbnail.read(), "image/jpeg")
+    # Lists are drawn anew every few seconds; for so long a thumbnail stays with the browser that was shown it.
+    response["Cache-Control"] = "private, max-age=60"
+    return response
 
 
 @require_GET
@@ -51,7 +54,6 @@ def draw_map(prediction: Prediction, image: LesionImage, diagnosis: str | None) 
 
 def as_image(data: bytes, content_type: str) -> HttpResponse:
     response = HttpResponse(data, content_type=content_type)
-    response["Cache-Control"] = "private, max-age=300"
     response["Content-Security-Policy"] = SANDBOX
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Disposition"] = "inline"

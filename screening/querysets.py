@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Self
 
 from django.db.models import Case, DateTimeField, F, IntegerField, Min, Q, Value, When
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
@@ -24,8 +25,9 @@ class ScreeningQuerySet(ClinicQuerySet):
     def queued(self) -> Self:
         return self.filter(reading_status=ReadingStatus.QUEUED)
 
-    def with_expired_lease(self, now: datetime) -> Self:
-        return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=now)
+    def with_expired_lease(self) -> Self:
+        """By the database's clock, which wrote the lease."""
+        return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=Now())
 
     def with_reading(self) -> Self:
         """What a list shows of each, without a query per row."""

@@ -92,9 +92,8 @@ def claim_reading(screening_id: UUID) -> Claim | None:
     screening = Screening.objects.select_related("image").get(pk=screening_id)
     if not allows_reading(screening.patient_id):
         # She may have withdrawn her consent while the photograph waited.
-        Screening.objects.filter(pk=screening_id).update(
-            reading_status=ReadingStatus.NOT_WANTED, lease_until=None, finished_at=Now()
-        )
+        claim = Claim(screening.pk, screening.clinic_id, screening.patient_id, screening.attempt, None)
+        move_claimed(claim, ReadingStatus.NOT_WANTED)
         return None
     try:
         photograph = screening.image.photograph.read()
@@ -202,9 +201,7 @@ def sweep_readings() -> int:
 
 
 def take_back_expired() -> None:
-    expired = Screening.objects.with_expired_lease(timezone.now()).values_list(
-        "pk", "attempt", "lost_attempts", "clinic_id"
-    )
+    expired = Screening.objects.with_expired_lease().values_list("pk", "attempt", "lost_attempts", "clinic_id")
     for screening_id, attempt, lost, clinic_id in list(expired):
         still_held = Screening.objects.filter(pk=screening_id, reading_status=ReadingStatus.RUNNING, attempt=attempt)
         if lost + 1 < MAX_LOST_ATTEMPTS:

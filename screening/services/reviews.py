@@ -60,15 +60,23 @@ def shown_reading(screening: Screening) -> Prediction | None:
     return screening.prediction if screening.reading_status == ReadingStatus.PREDICTED else None
 
 
-def save_opinion(*, actor: Actor, screening: Screening, submission: UUID, opinion: Opinion) -> Review:
+def shown_reading_id(screening: Screening) -> UUID | None:
+    """Its key, without a look at the row: a locked screening may have got its reading while the lock was waited for."""
+    return screening.prediction_id if screening.reading_status == ReadingStatus.PREDICTED else None
+
+
+def save_opinion(
+    *, actor: Actor, screening: Screening, submission: UUID, reading_shown: UUID | None, opinion: Opinion
+) -> Review:
     """Record one opinion, at any reading status. The same form sent twice is one review.
 
-    Raises ReasonMissing when the suspicion is another than the shown reading's and no reason is given, and
-    StaleTransition when the screening is signed or withdrawn already.
+    `reading_shown` is the reading that stood beside the form. Raises ReadingUnseen when there is another by now,
+    ReasonMissing when the suspicion differs from it and no reason is given, and StaleTransition when the screening is
+    signed or withdrawn already.
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
-        current = held.select_related("prediction").first()
+        current = held.first()
         # Asked once the row is locked: the form's twin may have been saved while this one waited.
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
@@ -76,6 +84,7 @@ def save_opinion(*, actor: Actor, screening: Screening, submission: UUID, opinio
             raise StaleTransition(
                 "This screening is signed or withdrawn already. Load the page again; a signed one can be amended."
             )
+        refuse_unseen(current, reading_shown)
         review = write_review(
             actor=actor, screening=current, submission=submission, opinion=opinion, kind=ReviewKind.OPINION
         )
@@ -84,6 +93,11 @@ def save_opinion(*, actor: Actor, screening: Screening, submission: UUID, opinio
         )
         publish(EventType.SCREENING_REVIEWED, clinic_id=current.clinic_id, screening=current.pk)
         return review
+
+
+def refuse_unseen(screening: Screening, reading_shown: UUID | None) -> None:
+    if shown_reading_id(screening) != reading_shown:
+        raise ReadingUnseen("A reading has arrived while you wrote. Look at it, and save your opinion again.")
 
 
 def write_review(
@@ -129,9 +143,7 @@ def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
     ReadingUnseen when a reading has arrived since it was given.
     """
     with transaction.atomic():
-        open_ones = (
-            Screening.objects.to_be_reviewed().filter(visit=visit).select_related("prediction", "image", "visit")
-        )
+        open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
         waiting = list(open_ones.select_for_update(of=("self",)))
         if not waiting:
             raise StaleTransition("Everything in this visit is signed already.")
@@ -142,7 +154,7 @@ def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
             )
         if any(review.reviewer_id != actor.user_id for review in opinions.values()):
             raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
-        if unseen := [each for each in waiting if opinions[each.pk].reading_shown != shown_reading(each)]:
+        if unseen := [each for each in waiting if opinions[each.pk].reading_shown_id != shown_reading_id(each)]:
             raise ReadingUnseen(
                 f"A reading has arrived for {len(unseen)} of {len(waiting)} photographs since you gave your opinion. "
                 "Look at it and give your opinion again."
@@ -187,18 +199,31 @@ def follow_up_due(review: Review) -> date:
     return timezone.localdate() + DUE_AFTER[Recommendation(review.recommendation)]
 
 
-def amend_review(*, actor: Actor, screening: Screening, submission: UUID, opinion: Opinion) -> Review:
-    """Supersede a signed review by another, signed in the same act. The first one stays as it was.
+def amend_review(
+    *,
+    actor: Actor,
+    screening: Screening,
+    submission: UUID,
+    reading_shown: UUID | None,
+    opinion: Opinion,
+    amends: UUID,
+) -> Review:
+    """Supersede the signed review `amends` by another, signed in the same act. The first one stays as it was.
 
     Its open follow-up is closed, since the amended review makes its own.
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
-        current = held.select_related("prediction", "image", "visit", "signed_review", "signature").first()
+        current = held.select_related("image", "visit").first()
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
-        if current is None or current.review_status not in REVIEW_IS_SIGNED or current.signed_review is None:
-            raise StaleTransition("Only a signed review can be amended.")
+        if current is None or current.review_status not in REVIEW_IS_SIGNED or current.signed_review_id != amends:
+            raise StaleTransition(
+                "This review was signed or amended since you opened it. Load the page again and look."
+            )
+        refuse_unseen(current, reading_shown)
+        # Two amendments in one visit wait for each other, so that each amends the signature before it.
+        Visit.objects.select_for_update().get(pk=current.visit_id)
         review = write_review(
             actor=actor,
             screening=current,

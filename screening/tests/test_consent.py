@@ -92,6 +92,15 @@ def test_refusal_survives_a_merge_and_the_merged_record_is_closed(cast, chart, p
     assert (response.status_code, "merged into another" in response.content.decode()) == (409, True)
 
 
+def test_refusal_on_a_merged_record_can_be_changed(cast, chart, photograph_bytes):
+    twin = make_chart(cast.alice)
+    decide(cast.alice, twin, "photograph", "refused")
+    with cast.alice.acting():
+        merge_patients(duplicate=twin.patient, into=chart.patient)
+    decide(cast.alice, chart, "photograph", "given")
+    assert make_screening(cast.alice, chart, photograph_bytes).pk
+
+
 def test_history_of_a_merged_patient_holds_both_records(cast, chart):
     twin = make_chart(cast.alice)
     with cast.alice.acting():

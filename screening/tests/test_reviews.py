@@ -34,7 +34,13 @@ def read_by_model(cast, screening, *, refer: bool) -> None:
 
 def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:
     with (by or cast.rita).acting() as actor:
-        return reviews.save_opinion(actor=actor, screening=screening, submission=submission or uuid4(), opinion=opinion)
+        return reviews.save_opinion(
+            actor=actor,
+            screening=screening,
+            submission=submission or uuid4(),
+            reading_shown=reviews.shown_reading_id(fresh(screening)),
+            opinion=opinion,
+        )
 
 
 def sign(cast, visit, *, by=None) -> Signature:
@@ -77,6 +83,37 @@ def test_reading_that_arrived_after_the_opinion_must_be_seen_before_signing(cast
     sign(cast, chart.visit)
 
 
+def test_opinion_written_beside_no_reading_is_not_saved_once_there_is_one(cast, chart, screening):
+    """The form was drawn while the photograph waited; the reading came before it was sent."""
+    client, address = cast.rita.client, f"/screenings/{screening.pk}/opinion/"
+    form = {
+        "submission": str(uuid4()), "suspicious": "no", "diagnosis": "nevus", "recommendation": "reassure",
+        "clinic": str(cast.north.pk),
+    }  # fmt: skip
+    read_by_model(cast, screening, refer=False)
+    page = client.post(address, form).content.decode()
+    assert "A reading has arrived while you wrote" in page
+    with cast.in_north():
+        assert not Review.objects.exists()
+    shown = str(fresh(screening).prediction_id)
+    assert f'value="{shown}"' in page, "what is sent again says what was seen"
+    assert client.post(address, form | {"reading_shown": shown}).status_code == 302
+
+
+def test_opinion_never_becomes_an_amendment_unawares(cast, chart, screening):
+    """Rolf's form was drawn before Rita signed."""
+    give(cast, screening)
+    sign(cast, chart.visit)
+    with pytest.raises(StaleTransition):
+        give(cast, screening, by=cast.rolf)
+    with pytest.raises(StaleTransition), cast.rolf.acting() as rolf:
+        reviews.amend_review(
+            actor=rolf, screening=screening, submission=uuid4(), reading_shown=None, opinion=BENIGN, amends=uuid4()
+        )
+    with cast.in_north():
+        assert Review.objects.count() == 1
+
+
 def test_form_sent_twice_is_one_review(cast, chart, screening):
     submission = uuid4()
     assert give(cast, screening, submission=submission) == give(cast, screening, submission=submission)
@@ -108,6 +145,8 @@ def test_signed_review_is_amended_and_the_first_stays(cast, chart, screening):
             actor=rita,
             screening=screening,
             submission=uuid4(),
+            reading_shown=None,
+            amends=first.pk,
             opinion=Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"),
         )
         kept = Review.objects.get(pk=first.pk)

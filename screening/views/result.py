@@ -1,10 +1,12 @@
 """One screening: the photograph, its reading, the opinions, and what can be done about it."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from patients.forms import SearchForm
@@ -13,12 +15,13 @@ from patients.services import allows_reading
 from screening.forms import FollowUpForm, MoveForm, OpinionForm, RetryForm, WithdrawForm
 from screening.models import FollowUp, Screening
 from screening.presentation import present
+from screening.services.errors import ReadingUnseen
 from screening.services.photographs import duplicates_of, move_screening, withdraw_screening
 from screening.services.readings import retry_reading
-from screening.services.reviews import amend_review, close_follow_up, opinion_from, save_opinion
+from screening.services.reviews import amend_review, close_follow_up, opinion_from, save_opinion, shown_reading_id
 from screening.status import ReadingStatus
 from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, acting
+from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 
@@ -28,7 +31,7 @@ from skinclinic.errors import ClinicError
 def screening(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
     record("screening_seen", subject_type="screening_screening", subject_id=shown.pk, patient_id=shown.patient_id)
-    return render(request, "screening/result.html", result_context(request, shown, OpinionForm()))
+    return render(request, "screening/result.html", result_context(request, shown, opinion_form(shown)))
 
 
 @require_GET
@@ -45,6 +48,7 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "patient": shown.patient,
         "reading": present(shown, request.clinic),
         "form": form,
+        "reading_shown": shown_reading_id(shown),
         "reviews": list(shown.reviews.all()),
         "duplicates": list(duplicates_of(shown.image).select_related("screening")) if form else [],
         "siblings": list(
@@ -63,16 +67,36 @@ def opinion_save(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
     form = OpinionForm(request.POST)
     if form.is_valid():
-        say = amend_review if shown.is_signed else save_opinion
-        opinion = opinion_from(form.cleaned_data)
         try:
-            say(actor=request.actor, screening=shown, submission=form.cleaned_data["submission"], opinion=opinion)
+            say_opinion(request.actor, shown, form.cleaned_data)
+        except ReadingUnseen as refusal:
+            form = opinion_form(shown, request.POST)
+            form.add_error(None, str(refusal))
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, "The review is amended." if shown.is_signed else "Your opinion is saved.")
+            amended = form.cleaned_data["amends"]
+            messages.success(request, "The review is amended." if amended else "Your opinion is saved.")
             return redirect(next_after(request, shown))
     return render(request, "screening/result.html", result_context(request, shown, form))
+
+
+def opinion_form(shown: Screening, data: QueryDict | None = None) -> OpinionForm:
+    """The form beside what is shown now; `data` is what was written beside something older."""
+    beside = {"reading_shown": shown_reading_id(shown), "amends": shown.signed_review_id}
+    if data is None:
+        return OpinionForm(initial=beside)
+    return OpinionForm({**data.dict(), "reading_shown": str(beside["reading_shown"] or "")})
+
+
+def say_opinion(actor: Actor, shown: Screening, cleaned: dict[str, Any]) -> None:
+    """As the form was drawn, an opinion or an amendment: what was signed meanwhile is not amended unawares."""
+    said = {name: cleaned[name] for name in ("submission", "reading_shown")}
+    opinion = opinion_from(cleaned)
+    if cleaned["amends"]:
+        amend_review(actor=actor, screening=shown, opinion=opinion, amends=cleaned["amends"], **said)
+    else:
+        save_opinion(actor=actor, screening=shown, opinion=opinion, **said)
 
 
 def next_after(request: HttpRequest, shown: Screening) -> str:
@@ -83,7 +107,9 @@ def next_after(request: HttpRequest, shown: Screening) -> str:
         .exclude(pk=shown.pk)
         .first()
     )
-    return f"/screenings/{waiting.pk}/" if waiting and not shown.is_signed else f"/visits/{shown.visit_id}/"
+    if waiting and not shown.is_signed:
+        return reverse("screening", args=[waiting.pk])
+    return reverse("visit", args=[shown.visit_id])
 
 
 @require_POST

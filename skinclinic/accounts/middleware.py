@@ -9,6 +9,7 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
 
 from skinclinic.accounts.entry import enter_clinic, signed_in
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import ANONYMOUS, Actor, acting
 from skinclinic.audit.record import record
 from skinclinic.error_pages import answer
@@ -36,7 +37,8 @@ class ActingMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         match = find_match(request)
-        request.actor, request.clinic, request.memberships = ANONYMOUS, None, []
+        # An API client is known before any transaction; a person once her memberships are read.
+        request.actor, request.clinic, request.memberships = getattr(request, "caller", None) or ANONYMOUS, None, []
         if match is not None and opens_own_transaction(match, request.method or ""):
             response = self.get_response(request)
         elif match is not None and getattr(match.func, "no_acting", False):
@@ -72,6 +74,8 @@ def request_acting(request: HttpRequest, *, reason: str = "") -> Iterator[Actor]
     caller = getattr(request, "caller", None) or signed_in(request)
     with acting(caller, request_id=getattr(request, "request_id", ""), reason=reason):
         request.actor = enter_clinic(request, caller) if caller.user_id else caller
+        if request.clinic is None and caller.clinic_id:
+            request.clinic = Clinic.objects.get(pk=caller.clinic_id)
         zone = request.clinic.time_zone if request.clinic else "UTC"
         with timezone.override(zone):
             yield request.actor

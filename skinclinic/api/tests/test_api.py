@@ -1,10 +1,12 @@
 """The way of an integrating system, from its token to the signed review, and what it must not reach."""
 
 import base64
+from io import BytesIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from PIL import Image
 
 from conftest import IDENTITY, make_chart, make_screening
 from screening.models import Screening
@@ -221,6 +223,33 @@ def test_signed_visit_of_another_system_waits_for_every_clinician(cast, api, pho
     with cast.rita.acting() as rita:
         sign_visit(actor=rita, visit=screening.visit)
     assert "Signed reviews to acknowledge" in cast.alice.client.get("/today/").content.decode()
+
+
+def test_history_does_not_tell_what_an_opinion_says(cast, chart, screening, api):
+    give(cast, screening)
+    history = api.get(f"screenings/{screening.pk}/history/")
+    assert "nevus" not in history.content.decode()
+    assert "screening_screening" in {line["subject_type"] for line in history.json()}
+
+
+def test_refused_upload_without_the_scope_is_on_the_ledger_by_name(cast, chart, photograph_bytes):
+    reader = Api(cast.north, scopes=["screenings:read"])
+    assert reader.upload(photograph_bytes, visit=chart.visit.pk, lesion=chart.lesion.pk).status_code == 403
+    with cast.in_north():
+        assert AuditEvent.objects.get(action="refused").actor_name == "Record system"
+
+
+def test_camera_clock_is_the_clinics(cast, chart, api):
+    cast.north.time_zone = "Europe/Vienna"
+    cast.north.save(update_fields=["time_zone"])
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:02 09:30:00"
+    buffer = BytesIO()
+    Image.new("RGB", (300, 300), "tan").save(buffer, "JPEG", exif=exif)
+    made = api.upload(buffer.getvalue(), visit=chart.visit.pk, lesion=chart.lesion.pk).json()["id"]
+    with cast.in_north():
+        image = Screening.objects.select_related("image").get(pk=made).image
+    assert image.captured_at.isoformat() == "2026-11-02T08:30:00+00:00"
 
 
 def test_schema_is_valid_without_warnings(capsys):

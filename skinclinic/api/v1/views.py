@@ -2,6 +2,7 @@
 
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from django.urls import reverse
@@ -37,6 +38,7 @@ from skinclinic.api.v1.serializers import (
     VisitSerializer,
     WithdrawSerializer,
 )
+from skinclinic.audit.acting import acting
 from skinclinic.audit.models import AuditEvent
 from skinclinic.audit.record import record, record_page
 from skinclinic.errors import ClinicError
@@ -162,7 +164,9 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
         try:
-            clean = clean_photograph(wanted["photograph"])
+            with request_acting(request._request):
+                zone = ZoneInfo(request._request.clinic.time_zone)
+            clean = clean_photograph(wanted["photograph"], zone=zone)
             with request_acting(request._request) as actor:
                 screening = add_photograph(
                     actor=actor,
@@ -185,7 +189,8 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         screening = self.get_object()
         asked = WithdrawSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        withdraw_screening(actor=request.auth, screening=screening, **asked.validated_data)
+        with acting(request.auth, reason=asked.validated_data["reason"]):
+            withdraw_screening(actor=request.auth, screening=screening, **asked.validated_data)
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(responses=ReviewSerializer(many=True))
@@ -205,8 +210,13 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     @extend_schema(responses=HistorySerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None)
     def history(self, request: Request, pk: UUID) -> Response:
+        """Every step, without what opinions say: the signed ones are at `reviews/`, the others are nobody else's."""
         screening = self.get_object()
+        record(
+            "history_seen", subject_type="screening_screening", subject_id=screening.pk, patient_id=screening.patient_id
+        )
         events = AuditEvent.objects.filter(clinic_id=request.auth.clinic_id).about_any(ids_of_screening(screening))
+        events = events.exclude(subject_type="screening_review")
         return Response(HistorySerializer(events[:300], many=True).data)
 
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
@@ -221,7 +231,10 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
     def thumbnail(self, request: Request, pk: UUID) -> HttpResponse:
-        return as_image(self.get_object().image.thumbnail.read(), "image/jpeg")
+        image = self.get_object().image
+        table = image._meta.db_table
+        record("thumbnail_seen", subject_type=table, subject_id=image.pk, patient_id=image.patient_id)
+        return as_image(image.thumbnail.read(), "image/jpeg")
 
     @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
