@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
+from patients.querysets import PatientQuerySet
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import ClinicError, StaleForm
 from skinclinic.events.models import EventType
@@ -124,7 +125,7 @@ def consents_of(patient: Patient) -> dict[str, Consent | None]:
 
 def decision_of(patient_id: UUID, kind: str) -> str | None:
     """The person's decision in force, from all her records: refused if any of them says so."""
-    in_force = Consent.objects.in_force().filter(patient__in=ids_of_person(patient_id), kind=kind)
+    in_force = Consent.objects.in_force().filter(patient__in=records_of_person(patient_id), kind=kind)
     decisions = set(in_force.values_list("decision", flat=True))
     return ConsentDecision.REFUSED if ConsentDecision.REFUSED in decisions else next(iter(decisions), None)
 
@@ -207,7 +208,11 @@ def unmerge_patient(*, duplicate: Patient) -> None:
         publish(EventType.PATIENT_UNMERGED, clinic_id=duplicate.clinic_id, patient=duplicate.pk, into=into)
 
 
+def records_of_person(patient_id: UUID) -> PatientQuerySet:
+    """All records of one person: the one that remains, and those that were merged into it."""
+    itself, beside = Q(pk=patient_id), Q(merged_into__merged_from=patient_id)
+    return Patient.objects.filter(itself | Q(merged_into=patient_id) | Q(merged_from=patient_id) | beside)
+
+
 def ids_of_person(patient_id: UUID) -> list[UUID]:
-    """The ids of all records of one person: the one that remains, and those that were merged into it."""
-    remaining = Patient.objects.filter(pk=patient_id).values_list("merged_into", flat=True).first() or patient_id
-    return [remaining, *Patient.objects.filter(merged_into=remaining).values_list("pk", flat=True)]
+    return list(records_of_person(patient_id).values_list("pk", flat=True).distinct())
