@@ -64,8 +64,16 @@ def real_db(django_db_setup, django_db_blocker) -> Iterator[str]:
         yield name
         connection.close()
     connection.settings_dict["NAME"] = SHARED
+    drop_database(name)
+
+
+def drop_database(name: str) -> None:
+    """The owner may not end the application's sessions: those of a worker that was killed just now end themselves."""
+    with psycopg2.connect(servers.postgres.app_url("postgres")) as connected, connected.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+    connected.close()
     with owner_connection("postgres").cursor() as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 @dataclass(frozen=True)

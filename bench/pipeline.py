@@ -161,7 +161,9 @@ def core_cost_of_steps(data: bytes, repeats: int) -> dict[str, float]:
             screening = add_photograph(actor=actor, visit=visit, lesion=lesion, clean=clean)
         marks = [own_cpu(backend)]
         with acting(actor):
-            claim = readings.claim_reading(screening.pk)
+            claim = readings.claim_reading(screening_id=screening.pk)
+        with acting(actor):
+            readings.fetch_photograph(claim)
         marks.append(own_cpu(backend))
         with acting(actor):
             readings.finish_reading(claim=claim, reading=reading, version=version)

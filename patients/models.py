@@ -24,6 +24,7 @@ from patients.codes import (
 from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet
 from patients.validators import validate_past_date
 from skinclinic.accounts.models import Clinic, User
+from skinclinic.audit.acting import Actor
 from skinclinic.text import validate_one_line
 
 
@@ -175,6 +176,10 @@ class Visit(ClinicRecord):
     @property
     def is_taken(self) -> bool:
         return self.taken_until is not None and self.taken_until > timezone.now()
+
+    def is_taken_from(self, actor: Actor) -> bool:
+        """Whether another reviewer holds it."""
+        return self.is_taken and self.taken_by_id != actor.user_id
 
 
 class Lesion(ClinicRecord):

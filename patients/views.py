@@ -25,6 +25,7 @@ from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER
 from skinclinic.audit.record import record_page
 from skinclinic.errors import ClinicError, StaleForm
+from skinclinic.text import uuid_or_none
 
 PAGE = 40
 
@@ -141,13 +142,6 @@ def lesion_new(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         return redirect("visit", visit.pk) if visit else redirect("patient_chart", patient.pk)
     context = {"form": form, "patient": patient, "visit": visit, "lesions": list(patient.lesions.all())}
     return render(request, "patients/lesion_new.html", context)
-
-
-def uuid_or_none(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
 
 
 @require_http_methods(["GET", "POST"])

@@ -12,7 +12,10 @@ class Band(models.TextChoices):
 class FailureCode(models.TextChoices):
     """Why a reading failed, in words for the clinic; the technical detail goes to the log, under the screening's id."""
 
-    WORKER_LOST = "worker_lost", "The reading was cut off three times. A manager should look at the worker."
+    WORKER_LOST = (
+        "worker_lost",
+        "The reading was cut off three times. A manager should look at the worker and its log.",
+    )
     TOO_SLOW = "too_slow", "The reading took too long and was stopped."
     MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."
     BYTES_MISSING = "bytes_missing", "The stored photograph could not be fetched."
@@ -88,6 +91,7 @@ class FollowUpStatus(models.TextChoices):
     DECLINED = "declined", "Declined by the patient"
     LOST = "lost", "Lost to follow-up"
     WITHDRAWN = "withdrawn", "Withdrawn with the photograph"
+    SUPERSEDED = "superseded", "Replaced by an amended review"
 
 
 class RetryReason(models.TextChoices):

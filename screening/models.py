@@ -15,7 +15,7 @@ from screening.codes import (
     ReviewKind,
     WithdrawalReason,
 )
-from screening.querysets import FollowUpQuerySet, ScreeningQuerySet
+from screening.querysets import FollowUpQuerySet, LesionImageQuerySet, ScreeningQuerySet, SignatureQuerySet
 from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
 from skinclinic.accounts.models import User
 
@@ -53,6 +53,8 @@ class LesionImage(PatientRecord):
     camera = models.CharField(max_length=100, blank=True)
     uploaded_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
 
+    objects = LesionImageQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["clinic", "upload_sha256"], name="image_by_upload"),
@@ -71,11 +73,6 @@ class ModelVersion(models.Model):
     preprocessing = models.CharField(max_length=20)
     manifest = models.JSONField()
     registered_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["weights_sha256", "version"], name="model_version_names_its_weights")
-        ]
 
     def __str__(self) -> str:
         return self.version
@@ -259,6 +256,8 @@ class Signature(PatientRecord):
     amends = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="amended_by")
     acknowledged_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     acknowledged_at = models.DateTimeField(null=True)
+
+    objects = SignatureQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]

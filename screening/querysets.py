@@ -2,13 +2,15 @@
 
 from datetime import datetime
 from typing import Self
+from uuid import UUID
 
 from django.db.models import Case, DateTimeField, F, IntegerField, Min, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
-from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus
+from screening.codes import FollowUpStatus
+from screening.status import REVIEW_IS_OPEN, ReadingStatus
 
 
 class ScreeningQuerySet(ClinicQuerySet):
@@ -16,11 +18,15 @@ class ScreeningQuerySet(ClinicQuerySet):
         """Without the withdrawn ones, which are kept but on no list."""
         return self.filter(withdrawn_at__isnull=True)
 
+    def withdrawn(self) -> Self:
+        return self.filter(withdrawn_at__isnull=False)
+
+    def for_clinician(self, user_id: UUID | None) -> Self:
+        """Of her visits, and of those that another system opened: they have no clinician and are every clinician's."""
+        return self.filter(Q(visit__clinician=user_id) | Q(visit__clinician=None))
+
     def to_be_reviewed(self) -> Self:
         return self.in_use().filter(review_status__in=sorted(REVIEW_IS_OPEN))
-
-    def with_open_reading(self) -> Self:
-        return self.filter(reading_status__in=sorted(READING_IS_OPEN))
 
     def queued(self) -> Self:
         return self.filter(reading_status=ReadingStatus.QUEUED)
@@ -37,17 +43,30 @@ class ScreeningQuerySet(ClinicQuerySet):
         """What a result page shows."""
         return (
             self.with_reading()
-            .select_related("prediction__model_version", "signed_review__reviewer", "visit")
+            .select_related("prediction__model_version", "signed_review__reviewer", "visit__taken_by")
             .prefetch_related("reviews__reviewer")
         )
 
 
+class LesionImageQuerySet(ClinicQuerySet):
+    def in_use(self) -> Self:
+        return self.filter(screening__withdrawn_at__isnull=True)
+
+
+class SignatureQuerySet(ClinicQuerySet):
+    def unacknowledged(self) -> Self:
+        return self.filter(acknowledged_at__isnull=True)
+
+    def for_clinician(self, user_id: UUID | None) -> Self:
+        return self.filter(Q(visit__clinician=user_id) | Q(visit__clinician=None))
+
+
 class FollowUpQuerySet(ClinicQuerySet):
     def open(self) -> Self:
-        return self.filter(status="open")
+        return self.filter(status=FollowUpStatus.OPEN)
 
-    def overdue(self) -> Self:
-        return self.open().filter(due_on__lt=timezone.localdate())
+    def for_owner(self, user_id: UUID | None) -> Self:
+        return self.filter(Q(owner=user_id) | Q(owner=None))
 
 
 OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)

@@ -43,7 +43,6 @@ REVIEW_MOVES: dict[str, frozenset[str]] = {
 }
 
 READING_IS_OPEN = frozenset({R.QUEUED, R.RUNNING})
-READING_IS_DONE = frozenset({R.PREDICTED, R.UNSCORABLE})
 REVIEW_IS_OPEN = frozenset({V.OPEN, V.READ, V.DISPUTED})
 REVIEW_IS_SIGNED = frozenset({V.SIGNED, V.AMENDED})
 

@@ -10,7 +10,7 @@ from skinclinic.locks import only_one
 
 @shared_task
 def read_photograph_task(screening_id: str, clinic_id: str) -> None:
-    readings.read_photograph(UUID(screening_id), UUID(clinic_id))
+    readings.read_photograph(screening_id=UUID(screening_id), clinic_id=UUID(clinic_id))
 
 
 @shared_task

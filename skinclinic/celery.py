@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 
-from celery import Celery
-from celery.signals import worker_init, worker_process_init, worker_ready
+from celery import Celery, states
+from celery.signals import task_postrun, task_prerun, worker_init, worker_process_init, worker_ready
+from django.db import close_old_connections, connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "skinclinic.settings")
 
@@ -36,6 +37,19 @@ def load_model(**kwargs) -> None:
     from screening.reader import the_reader
 
     the_reader()
+
+
+@task_prerun.connect
+def drop_old_connection(**kwargs) -> None:
+    """As before a request: one that is too old is closed, and the next query asks first whether it still answers."""
+    close_old_connections()
+
+
+@task_postrun.connect
+def drop_doubtful_connection(state: str, **kwargs) -> None:
+    """A task that its time limit cut short may have left a query half answered, which no question would show."""
+    if state != states.SUCCESS:
+        connections.close_all()
 
 
 @worker_ready.connect

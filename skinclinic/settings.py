@@ -60,7 +60,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "oauth2_provider",
     "rest_framework",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
@@ -227,6 +226,8 @@ CELERY_TASK_TIME_LIMIT = READING_HARD_LIMIT
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = WORKER_TASKS_PER_CHILD
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Celery would open a connection to the database for each task; `skinclinic.celery` closes them as requests do.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # For ever: a worker that gives up after a hundred tries is a clinic whose readings stop.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

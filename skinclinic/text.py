@@ -1,6 +1,7 @@
 """Text that people typed or machines sent, where it is shown in one line."""
 
 import unicodedata
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 
@@ -25,3 +26,10 @@ def validate_one_line(text: str) -> None:
             "This has characters that cannot be seen, such as a line end or a mark that turns the writing direction. "
             "Type it again instead of pasting it."
         )
+
+
+def uuid_or_none(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None

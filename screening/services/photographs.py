@@ -78,11 +78,9 @@ def queue_screening(*, visit: Visit, image: LesionImage) -> Screening:
 def duplicates_of(image: LesionImage) -> "QuerySet[LesionImage]":
     """Other photographs of the same patient that came from the same file."""
     return (
-        LesionImage.objects.filter(
-            clinic_id=image.clinic_id, patient_id=image.patient_id, upload_sha256=image.upload_sha256
-        )
+        LesionImage.objects.in_use()
+        .filter(clinic_id=image.clinic_id, patient_id=image.patient_id, upload_sha256=image.upload_sha256)
         .exclude(pk=image.pk)
-        .filter(screening__withdrawn_at__isnull=True)
     )
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from ml.contract import ModelError, Reading
 from patients.services import allows_reading
 from screening.codes import FailureCode
-from screening.models import ModelVersion, Prediction, Screening
+from screening.models import LesionImage, ModelVersion, Prediction, Screening
 from screening.reader import Reader, the_reader
 from screening.services.errors import ReadingRefusedByPatient, StaleTransition
 from screening.services.queue import send, send_on_commit, waiting_in_broker
@@ -32,39 +32,51 @@ LONGEST_RESEND = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Claim:
-    """One worker's hold on one screening; `attempt` makes a late worker lose. `photograph` is JPEG bytes, or None
-    when they cannot be fetched."""
+    """One worker's hold on one screening; `attempt` makes a late worker lose."""
 
     screening_id: UUID
     clinic_id: UUID
     patient_id: UUID
     attempt: int
-    photograph: bytes | None
 
 
-def read_photograph(screening_id: UUID, clinic_id: UUID) -> None:
-    """What a worker does with one message: claim, predict outside any transaction, finish or fail."""
-    with acting(system(clinic_id=clinic_id)):
-        claim = claim_reading(screening_id)
+def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
+    """What a worker does with one message: claim, predict outside any transaction, finish or fail.
+
+    What goes wrong outside the model (the database or the bucket is away) ends the task; the claim stands, its lease
+    expires, and the sweeper brings the screening back with a counted attempt.
+    """
+    worker = system(clinic_id=clinic_id)
+    with acting(worker):
+        claim = claim_reading(screening_id=screening_id)
     if claim is None:
         return
-    outcome = predict(claim, the_reader())
-    with acting(system(clinic_id=clinic_id)):
-        try:
+    with acting(worker):
+        photograph = fetch_photograph(claim)
+    outcome = predict(claim, photograph, the_reader())
+    try:
+        with acting(worker):
             if isinstance(outcome, Reading):
                 finish_reading(claim=claim, reading=outcome, version=the_reader().version)
             else:
                 fail_reading(claim=claim, code=outcome)
-        except StaleTransition:
-            logger.warning("Screening %s was taken from attempt %s, which came too late.", screening_id, claim.attempt)
-            transaction.set_rollback(True)
+    except StaleTransition:
+        logger.warning("Screening %s was taken from attempt %s, which came too late.", screening_id, claim.attempt)
 
 
-def predict(claim: Claim, reader: Reader) -> Reading | FailureCode:
-    if claim.photograph is None:
+def fetch_photograph(claim: Claim) -> bytes | None:
+    """JPEG bytes, or None when the storage does not have them."""
+    try:
+        return LesionImage.objects.get(screening=claim.screening_id).photograph.read()
+    except FileNotFoundError:
+        return None
+
+
+def predict(claim: Claim, photograph: bytes | None, reader: Reader) -> Reading | FailureCode:
+    if photograph is None:
         return FailureCode.BYTES_MISSING
     try:
-        return reader.predictor.read(claim.photograph)
+        return reader.predictor.read(photograph)
     except SoftTimeLimitExceeded:
         return FailureCode.TOO_SLOW
     except ModelError as error:
@@ -76,30 +88,26 @@ def predict(claim: Claim, reader: Reader) -> Reading | FailureCode:
         return FailureCode.MODEL_ERROR
 
 
-def claim_reading(screening_id: UUID) -> Claim | None:
+def claim_reading(*, screening_id: UUID) -> Claim | None:
     """Take a queued screening for this worker, or None when another has it or nobody wants it any more."""
-    claimed = (
-        Screening.objects.in_use()
-        .filter(pk=screening_id, reading_status__in=reading_sources(ReadingStatus.RUNNING))
-        .update(
-            reading_status=ReadingStatus.RUNNING,
-            attempt=F("attempt") + 1,
-            lease_until=Now() + timedelta(seconds=settings.READING_LEASE),
+    with transaction.atomic():
+        claimed = (
+            Screening.objects.in_use()
+            .filter(pk=screening_id, reading_status__in=reading_sources(ReadingStatus.RUNNING))
+            .update(
+                reading_status=ReadingStatus.RUNNING,
+                attempt=F("attempt") + 1,
+                lease_until=Now() + timedelta(seconds=settings.READING_LEASE),
+            )
         )
-    )
-    if claimed != 1:
-        return None
-    screening = Screening.objects.select_related("image").get(pk=screening_id)
-    if not allows_reading(screening.patient_id):
+        if claimed != 1:
+            return None
+        claim = Claim(*Screening.objects.values_list("pk", "clinic_id", "patient_id", "attempt").get(pk=screening_id))
+        if allows_reading(claim.patient_id):
+            return claim
         # She may have withdrawn her consent while the photograph waited.
-        claim = Claim(screening.pk, screening.clinic_id, screening.patient_id, screening.attempt, None)
         move_claimed(claim, ReadingStatus.NOT_WANTED)
         return None
-    try:
-        photograph = screening.image.photograph.read()
-    except OSError:
-        photograph = None
-    return Claim(screening.pk, screening.clinic_id, screening.patient_id, screening.attempt, photograph)
 
 
 def finish_reading(*, claim: Claim, reading: Reading, version: ModelVersion) -> Prediction:
@@ -148,9 +156,9 @@ def move_claimed(claim: Claim, target: ReadingStatus, **columns) -> None:
 
 def retry_reading(*, actor: Actor, screening: Screening) -> None:
     """Queue a failed reading once more, its lost attempts forgiven; or one that the patient has allowed by now."""
-    if not allows_reading(screening.patient_id):
-        raise ReadingRefusedByPatient
     with transaction.atomic():
+        if not allows_reading(screening.patient_id):
+            raise ReadingRefusedByPatient
         moved = (
             Screening.objects.in_use()
             .filter(pk=screening.pk, reading_status__in=[ReadingStatus.FAILED, ReadingStatus.NOT_WANTED])

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from patients.models import Visit
-from screening.codes import Recommendation, ReviewKind
+from screening.codes import FollowUpStatus, Recommendation, ReviewKind
 from screening.models import FollowUp, Prediction, Review, Screening, Signature
 from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, ReasonMissing, StaleTransition
 from screening.status import REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus, review_sources
@@ -71,8 +71,8 @@ def save_opinion(
     """Record one opinion, at any reading status. The same form sent twice is one review.
 
     `reading_shown` is the reading that stood beside the form. Raises ReadingUnseen when there is another by now,
-    ReasonMissing when the suspicion differs from it and no reason is given, and StaleTransition when the screening is
-    signed or withdrawn already.
+    ReasonMissing when the suspicion differs from it and no reason is given, NotYours while another reviewer holds the
+    visit (who gives an opinion takes it), and StaleTransition when the screening is signed or withdrawn already.
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
@@ -85,12 +85,15 @@ def save_opinion(
                 "This screening is signed or withdrawn already. Load the page again; a signed one can be amended."
             )
         refuse_unseen(current, reading_shown)
+        take_visit(actor=actor, visit=current.visit)
         review = write_review(
             actor=actor, screening=current, submission=submission, opinion=opinion, kind=ReviewKind.OPINION
         )
-        Screening.objects.filter(pk=current.pk, review_status=current.review_status).update(
+        moved = Screening.objects.filter(pk=current.pk, review_status__in=review_sources(ReviewStatus.READ)).update(
             review_status=ReviewStatus.READ
         )
+        if moved != 1:
+            raise StaleTransition
         publish(EventType.SCREENING_REVIEWED, clinic_id=current.clinic_id, screening=current.pk)
         return review
 
@@ -210,7 +213,7 @@ def amend_review(
 ) -> Review:
     """Supersede the signed review `amends` by another, signed in the same act. The first one stays as it was.
 
-    Its open follow-up is closed, since the amended review makes its own.
+    Its open follow-up is superseded, since the amended review makes its own.
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
@@ -232,7 +235,9 @@ def amend_review(
             kind=ReviewKind.AMENDMENT,
             supersedes=current.signed_review,
         )
-        FollowUp.objects.open().filter(review=current.signed_review).update(status="done", closed_at=timezone.now())
+        FollowUp.objects.open().filter(review=current.signed_review).update(
+            status=FollowUpStatus.SUPERSEDED, closed_at=timezone.now()
+        )
         signature = Signature.objects.create(
             clinic_id=current.clinic_id,
             patient_id=current.patient_id,

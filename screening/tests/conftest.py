@@ -6,14 +6,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 import redis
 from django.conf import settings
 
-from screening.models import Screening
+from ml.fake import load
+from screening.models import Review, Screening, Signature
+from screening.reader import register_version
+from screening.services import readings, reviews
+from screening.services.reviews import Opinion
 from skinclinic.audit.acting import acting, system
 from skinclinic.testing import servers
 
@@ -100,3 +106,30 @@ def fresh(screening: Screening) -> Screening:
 
 def status_of(screening: Screening) -> str:
     return fresh(screening).reading_status
+
+
+BENIGN = Opinion(suspicious=False, diagnosis="nevus", recommendation="reassure")
+
+
+def read_by_model(cast, screening, *, refer: bool) -> None:
+    """As a worker would, with a score of our choice."""
+    with cast.in_north():
+        claim = readings.claim_reading(screening_id=screening.pk)
+        reading = replace(load().read(readings.fetch_photograph(claim)), refer=refer, band="high" if refer else "low")
+        readings.finish_reading(claim=claim, reading=reading, version=register_version(load()))
+
+
+def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:
+    with (by or cast.rita).acting() as actor:
+        return reviews.save_opinion(
+            actor=actor,
+            screening=screening,
+            submission=submission or uuid4(),
+            reading_shown=reviews.shown_reading_id(fresh(screening)),
+            opinion=opinion,
+        )
+
+
+def sign(cast, visit, *, by=None) -> Signature:
+    with (by or cast.rita).acting() as actor:
+        return reviews.sign_visit(actor=actor, visit=visit)

@@ -17,8 +17,7 @@ from patients.services import (
 from screening.services import readings
 from screening.services.errors import PhotographsRefusedByPatient, ReadingRefusedByPatient
 from screening.services.photographs import move_screening
-from screening.tests.conftest import fresh, status_of
-from screening.tests.test_reviews import give, sign
+from screening.tests.conftest import fresh, give, sign, status_of
 
 
 def decide(person, chart, kind: str, decision: str) -> None:
@@ -45,7 +44,7 @@ def test_refusal_cannot_be_withdrawn_into_nothing(cast, chart, photograph_bytes)
 def test_consent_withdrawn_while_the_photograph_waits_is_heeded(cast, chart, screening):
     decide(cast.alice, chart, "ai_reading", "refused")
     with cast.in_north():
-        assert readings.claim_reading(screening.pk) is None
+        assert readings.claim_reading(screening_id=screening.pk) is None
     assert status_of(screening) == "not_wanted"
     with pytest.raises(ReadingRefusedByPatient), cast.ada.acting() as ada:
         readings.retry_reading(actor=ada, screening=screening)
@@ -113,7 +112,7 @@ def test_follow_up_ends_with_the_photograph_that_is_moved_away(cast, chart, scre
     from dataclasses import replace
 
     from screening.models import FollowUp
-    from screening.tests.test_reviews import BENIGN
+    from screening.tests.conftest import BENIGN
 
     give(cast, screening, replace(BENIGN, recommendation="excise"))
     sign(cast, chart.visit)

@@ -5,12 +5,13 @@ import uuid
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.utils import ProgrammingError
+from django.test import Client
 
 from conftest import make_chart, make_screening
 from patients.models import Lesion, Patient, PatientIdentity, Visit
 from screening.models import LesionImage, Screening, StoredChunk
-from skinclinic.accounts.models import Membership
-from skinclinic.audit.acting import Actor, acting, system
+from skinclinic.accounts.models import Membership, User
+from skinclinic.audit.acting import acting, system
 
 
 def clinic_tables() -> list[str]:
@@ -110,11 +111,14 @@ def test_session_that_claims_a_strange_clinic_gets_none(cast, chart):
 
 
 def test_operator_sees_no_patient(cast, chart):
-    cast.alice.user.__class__.objects.filter(pk=cast.ada.user.pk).update(is_staff=True, is_superuser=True)
-    nobody = Actor(id=str(cast.ada.user.pk), name="operator", user_id=cast.ada.user.pk)
-    with acting(nobody):
-        assert not Patient.objects.visible_to(nobody).exists()
+    operator = User.objects.create_superuser("operator@example.org", full_name="Olga Operator")
+    with acting(operator.actor()) as actor:
+        assert not Patient.objects.visible_to(actor).exists()
         assert not Patient.objects.exists()
+    browser = Client()
+    browser.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    assert browser.get(f"/patients/{chart.patient.pk}/").status_code == 302
+    assert browser.get("/admin/").status_code == 200
 
 
 def test_disabled_membership_ends_access_at_once(cast, chart):

@@ -10,7 +10,8 @@ from django.urls import reverse
 from conftest import Cast, Chart
 from screening.models import Screening
 from screening.services.reviews import sign_visit
-from screening.tests.test_reviews import give, read_by_model
+from screening.tests.conftest import give, read_by_model
+from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
@@ -197,3 +198,30 @@ def test_empty_lists_say_what_next(cast):
     assert "Nothing waits for review" in cast.rita.client.get(reverse("worklist")).content.decode()
     assert "Register the first patient" in cast.alice.client.get(reverse("patients")).content.decode()
     assert "Find a patient" in cast.alice.client.get(reverse("today")).content.decode()
+
+
+def test_long_history_has_pages(cast, chart, screening, monkeypatch):
+    monkeypatch.setattr("screening.views.history.PAGE", 2)
+    client, address = cast.otto.client, reverse("screening_history", args=[screening.pk])
+    newest = client.get(address)
+    assert len(newest.context["lines"]) == 2
+    older = client.get(address, {"before": newest.context["older"]})
+    assert older.context["lines"][0].at <= newest.context["lines"][-1].at
+    assert set(older.context["lines"]).isdisjoint(newest.context["lines"])
+    assert client.get(address, {"before": "nonsense"}).status_code == 200
+
+
+def test_result_says_who_has_taken_the_visit(cast, chart, screening):
+    give(cast, screening, by=cast.rolf)
+    address = reverse("screening", args=[screening.pk])
+    assert "Rolf Rush has taken this visit" in cast.rita.client.get(address).content.decode()
+    assert "has taken this visit" not in cast.rolf.client.get(address).content.decode()
+
+
+def test_clinician_who_is_also_manager_may_withdraw(cast, chart, screening):
+    with cast.in_north():
+        Membership.objects.filter(user=cast.ada.user).update(roles=["manager", "clinician"])
+    withdraw = reverse("screening_withdraw", args=[screening.pk])
+    page = cast.ada.client.get(reverse("screening", args=[screening.pk]))
+    assert withdraw in page.content.decode()
+    assert withdraw not in cast.otto.client.get(reverse("screening", args=[screening.pk])).content.decode()

@@ -6,17 +6,22 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from django.db import IntegrityError, connection, transaction
 
-from conftest import make_chart, make_screening
+from conftest import make_chart, make_screening, owner_connection
 from ml.contract import ModelError
 from ml.fake import load as load_fake
-from screening.models import ModelVersion, Prediction, Screening
-from screening.reader import register_version
+from patients.services import note_consent
+from screening.models import ModelVersion, Prediction, Screening, StoredFile
+from screening.reader import register_version, the_reader
 from screening.services import readings
-from screening.services.errors import StaleTransition
+from screening.services.errors import ReadingRefusedByPatient, StaleTransition
+from screening.services.photographs import withdraw_screening
 from screening.services.queue import send
-from screening.status import READING_MOVES, ReadingStatus
+from screening.status import ReadingStatus
+from screening.storage import DatabaseStorage
+from screening.tasks import read_photograph_task
 from screening.tests.conftest import fresh, status_of, wait_until
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent
@@ -65,6 +70,32 @@ def test_it_works(real_cast, queued, start_worker):
     assert {change["actor"] for change in changes} == {"system:worker"}
 
 
+def test_worker_keeps_its_connection_and_opens_another_when_it_is_lost(
+    real_db, real_cast, start_worker, random_photograph
+):
+    def connections_of_worker() -> list[tuple[int]]:
+        with owner_connection("postgres").cursor() as cursor:
+            cursor.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'worker' AND datname = %s", [real_db]
+            )
+            return cursor.fetchall()
+
+    chart = make_chart(real_cast.alice)
+    start_worker()
+
+    def read_another() -> list[tuple[int]]:
+        screening = make_screening(real_cast.alice, chart, random_photograph())
+        wait_until(lambda: status_of(screening) == "predicted")
+        return connections_of_worker()
+
+    (first,) = read_another()
+    assert read_another() == [first]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", first)
+    (second,) = read_another()
+    assert second != first
+
+
 def test_killed_child_is_followed_by_another_attempt(queued, start_worker):
     worker = start_worker(beat=True, delay=1.5)
     wait_until(lambda: status_of(queued) == "running")
@@ -95,7 +126,7 @@ def test_stopped_worker_ends_its_reading_first(queued, start_worker):
 def test_third_loss_is_a_failure_with_its_reason(queued):
     for _ in range(3):
         with acting(system(clinic_id=queued.clinic_id)):
-            assert readings.claim_reading(queued.pk) is not None
+            assert readings.claim_reading(screening_id=queued.pk) is not None
         expire_lease(queued)
         readings.sweep_readings()
     assert (status_of(queued), fresh(queued).failure_code) == ("failed", "worker_lost")
@@ -148,12 +179,12 @@ def test_task_delivered_twice_is_one_prediction(queued, start_worker):
 def test_late_worker_loses(real_cast, queued):
     with real_cast.in_north():
         version = register_version(load_fake())
-        late = readings.claim_reading(queued.pk)
+        late = readings.claim_reading(screening_id=queued.pk)
+        reading = load_fake().read(readings.fetch_photograph(late))
     expire_lease(queued)
     readings.sweep_readings()
     with real_cast.in_north():
-        second = readings.claim_reading(queued.pk)
-    reading = load_fake().read(late.photograph)
+        second = readings.claim_reading(screening_id=queued.pk)
     with pytest.raises(StaleTransition), real_cast.in_north():
         readings.finish_reading(claim=late, reading=reading, version=version)
     assert predictions_of(queued) == []
@@ -211,9 +242,104 @@ def test_worker_child_does_not_import_tensorflow(start_worker):
     assert not [mapped.path for mapped in maps if "tensorflow" in mapped.path and "lite" not in mapped.path]
 
 
-@pytest.mark.parametrize("target", list(ReadingStatus))
-def test_only_the_table_of_moves_leads_to_a_status(target):
-    assert readings.reading_sources(target) == {source for source in ReadingStatus if target in READING_MOVES[source]}
+@pytest.fixture
+def screenings_by_status(real_cast, broker, random_photograph) -> dict[str, tuple[Screening, readings.Claim | None]]:
+    """One screening in every reading status, with the claim of the worker that holds or held it."""
+    found = {}
+    for status in ReadingStatus:
+        chart = make_chart(real_cast.alice, consent="refused" if status == "not_wanted" else "given")
+        screening = make_screening(real_cast.alice, chart, random_photograph())
+        with real_cast.in_north():
+            claim = None if status == "queued" else readings.claim_reading(screening_id=screening.pk)
+            if status in ("predicted", "unscorable"):
+                finish(claim, status)
+            elif status == "failed":
+                readings.fail_reading(claim=claim, code="model_error")
+        assert status_of(screening) == status
+        found[status] = screening, claim
+    return found
+
+
+def finish(claim: readings.Claim, status: str) -> None:
+    reading = load_fake().read(readings.fetch_photograph(claim))
+    if status == "unscorable":
+        reading = replace(reading, band=None, unscorable_reasons=("blurred",))
+    readings.finish_reading(claim=claim, reading=reading, version=register_version(load_fake()))
+
+
+@pytest.mark.parametrize(
+    ("move", "from_statuses"),
+    [("claim", {"queued"}), ("finish", {"running"}), ("fail", {"running"}), ("retry", {"failed"})],
+)
+def test_reading_moves_only_from_where_it_may(real_cast, screenings_by_status, move, from_statuses):
+    moved = set()
+    for status, (screening, claim) in screenings_by_status.items():
+        held = claim or readings.Claim(screening.pk, screening.clinic_id, screening.patient_id, 0)
+        try:
+            with real_cast.ada.acting() as ada:
+                match move:
+                    case "claim":
+                        readings.claim_reading(screening_id=screening.pk)
+                    case "finish":
+                        finish(held, "predicted")
+                    case "fail":
+                        readings.fail_reading(claim=held, code="too_slow")
+                    case "retry":
+                        readings.retry_reading(actor=ada, screening=screening)
+        except (StaleTransition, ReadingRefusedByPatient, IntegrityError):
+            pass
+        if status_of(screening) != status:
+            moved.add(status)
+    assert moved == from_statuses
+
+
+def test_not_wanted_reading_is_asked_for_again_once_the_patient_consents(real_cast, screenings_by_status):
+    screening, _ = screenings_by_status["not_wanted"]
+    with real_cast.alice.acting() as alice:
+        patient = screening.patient
+        note_consent(actor=alice, patient=patient, kind="ai_reading", decision="given", decided_on="2026-11-22")
+        readings.retry_reading(actor=alice, screening=screening)
+    assert status_of(screening) == "queued"
+
+
+def test_withdrawn_while_it_is_read_gives_its_lease_back(real_cast, queued):
+    with real_cast.alice.acting() as alice:
+        readings.claim_reading(screening_id=queued.pk)
+        withdraw_screening(actor=alice, screening=queued, reason="wrong_lesion")
+    expire_lease(queued)
+    readings.sweep_readings()
+    assert (status_of(queued), fresh(queued).lease_until) == ("queued", None)
+    assert readings.sweep_readings() == 0, "nobody wants it read any more"
+
+
+def test_photograph_that_the_storage_lost_is_a_failure(real_cast, queued):
+    with real_cast.in_north():
+        StoredFile.objects.filter(name__startswith=str(queued.clinic_id)).delete()
+    readings.read_photograph(screening_id=queued.pk, clinic_id=queued.clinic_id)
+    assert fresh(queued).failure_code == "bytes_missing"
+
+
+def test_storage_that_is_away_costs_an_attempt_and_is_asked_again(real_cast, queued, monkeypatch):
+    def away(self, name, mode="rb"):
+        raise EndpointConnectionError(endpoint_url="https://bucket.example")
+
+    the_reader.cache_clear()  # what another test registered stands in another database
+    with monkeypatch.context() as patched:
+        patched.setattr(DatabaseStorage, "_open", away)
+        with pytest.raises(EndpointConnectionError):
+            readings.read_photograph(screening_id=queued.pk, clinic_id=queued.clinic_id)
+    assert (status_of(queued), fresh(queued).attempt) == ("running", 1)
+    expire_lease(queued)
+    readings.sweep_readings()
+    readings.read_photograph(screening_id=queued.pk, clinic_id=queued.clinic_id)
+    assert (status_of(queued), fresh(queued).attempt, fresh(queued).lost_attempts) == ("predicted", 2, 1)
+
+
+def test_task_that_was_cut_short_leaves_no_connection_behind(real_db):
+    connection.ensure_connection()
+    with pytest.raises(ValueError, match="badly formed"):
+        read_photograph_task.apply(["no id", "no clinic"], throw=True)
+    assert connection.connection is None
 
 
 @pytest.mark.parametrize(

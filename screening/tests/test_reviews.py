@@ -1,7 +1,10 @@
 """Opinions, signatures, amendments, withdrawals: what may follow what, and who wins."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -14,38 +17,9 @@ from screening.services import reviews
 from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, ReasonMissing, StaleTransition
 from screening.services.photographs import move_screening, withdraw_screening
 from screening.services.reviews import Opinion
-from screening.tests.conftest import fresh
+from screening.tests.conftest import BENIGN, fresh, give, read_by_model, sign
 from skinclinic.audit.models import AuditEvent
-
-BENIGN = Opinion(suspicious=False, diagnosis="nevus", recommendation="reassure")
-
-
-def read_by_model(cast, screening, *, refer: bool) -> None:
-    """As a worker would, with a score of our choice."""
-    from ml.fake import load
-    from screening.reader import register_version
-    from screening.services import readings
-
-    with cast.in_north():
-        claim = readings.claim_reading(screening.pk)
-        reading = replace(load().read(claim.photograph), refer=refer, band="high" if refer else "low")
-        readings.finish_reading(claim=claim, reading=reading, version=register_version(load()))
-
-
-def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:
-    with (by or cast.rita).acting() as actor:
-        return reviews.save_opinion(
-            actor=actor,
-            screening=screening,
-            submission=submission or uuid4(),
-            reading_shown=reviews.shown_reading_id(fresh(screening)),
-            opinion=opinion,
-        )
-
-
-def sign(cast, visit, *, by=None) -> Signature:
-    with (by or cast.rita).acting() as actor:
-        return reviews.sign_visit(actor=actor, visit=visit)
+from skinclinic.errors import ClinicError
 
 
 def test_it_works(cast, chart, screening):
@@ -156,7 +130,7 @@ def test_signed_review_is_amended_and_the_first_stays(cast, chart, screening):
     assert (amended.review_status, amended.signed_review_id) == ("amended", second.pk)
     assert amended.signature_id == amended_by.pk
     assert (kept.diagnosis, second.supersedes_id) == ("nevus", first.pk)
-    assert follow_ups == {"follow_up": "done", "excise": "open"}
+    assert follow_ups == {"follow_up": "superseded", "excise": "open"}
 
 
 def test_recommendation_makes_a_follow_up_for_the_clinician(cast, chart, screening):
@@ -168,27 +142,14 @@ def test_recommendation_makes_a_follow_up_for_the_clinician(cast, chart, screeni
 
 
 def test_two_reviewers_sign_at_the_same_moment(real_cast, photograph_bytes):
-    """Each has given the last opinion in turn; whoever comes first wins, the other is told."""
+    """Rita's is the last opinion; she signs in two windows while Rolf tries. One wins, the others are told."""
     chart = make_chart(real_cast.alice)
     screening = make_screening(real_cast.alice, chart, photograph_bytes)
     give(real_cast, screening, by=real_cast.rita)
-    outcomes, start = [], threading.Barrier(4)
-
-    def try_to_sign() -> None:
-        start.wait()
-        try:
-            outcomes.append(sign(real_cast, chart.visit, by=real_cast.rita))
-        except StaleTransition as refusal:
-            outcomes.append(refusal)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=try_to_sign) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Signature"] + ["StaleTransition"] * 3
+    signers = [real_cast.rita, real_cast.rita, real_cast.rolf]
+    outcomes = at_once([partial(sign, real_cast, chart.visit, by=signer) for signer in signers])
+    assert [type(outcome) for outcome in outcomes].count(Signature) == 1
+    assert isinstance(outcomes[2], StaleTransition | NotYours)
     with real_cast.in_north():
         assert Signature.objects.count() == 1
         assert AuditEvent.objects.filter(subject_type="screening_signature").count() == 1
@@ -197,22 +158,58 @@ def test_two_reviewers_sign_at_the_same_moment(real_cast, photograph_bytes):
 def test_form_sent_twice_at_the_same_moment_is_one_review(real_cast, photograph_bytes):
     chart = make_chart(real_cast.alice)
     screening = make_screening(real_cast.alice, chart, photograph_bytes)
-    submission, reviews_given, start = uuid4(), [], threading.Barrier(6)
+    reviews_given = at_once([partial(give, real_cast, screening, submission=uuid4())] * 6)
+    assert len({review.pk for review in reviews_given}) == 1
 
-    def send() -> None:
+
+def test_two_amendments_in_one_visit_amend_one_signature_after_the_other(real_cast, random_photograph):
+    chart = make_chart(real_cast.alice)
+    both = [make_screening(real_cast.alice, chart, random_photograph()) for _ in range(2)]
+    signed = [give(real_cast, screening) for screening in both]
+    first = sign(real_cast, chart.visit)
+
+    def amend(screening: Screening, review: Review) -> Review:
+        with real_cast.rita.acting() as rita:
+            return reviews.amend_review(
+                actor=rita,
+                screening=screening,
+                submission=uuid4(),
+                reading_shown=None,
+                opinion=BENIGN,
+                amends=review.pk,
+            )
+
+    amended = at_once([partial(amend, *pair) for pair in zip(both, signed, strict=True)])
+    assert [type(outcome) for outcome in amended] == [Review, Review]
+    with real_cast.in_north():
+        second = Signature.objects.get(amends=first)
+        assert Signature.objects.get(amends=second)
+
+
+def at_once(acts: list[Callable[[], object]]) -> list[object]:
+    """What each act returned or raised, when all began at the same moment, each on its own connection."""
+    start = threading.Barrier(len(acts))
+
+    def one(act: Callable[[], object]) -> object:
         start.wait()
         try:
-            reviews_given.append(give(real_cast, screening, submission=submission))
+            return act()
+        except ClinicError as refusal:
+            return refusal
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=send) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(reviews_given) == 6
-    assert len({review.pk for review in reviews_given}) == 1
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(one, acts))
+
+
+def test_opinion_takes_the_visit_and_waits_while_another_holds_it(cast, chart, screening):
+    give(cast, screening, by=cast.rita)
+    with pytest.raises(NotYours, match="Another reviewer"):
+        give(cast, screening, by=cast.rolf)
+    with cast.rita.acting() as rita:
+        reviews.release_visit(actor=rita, visit=chart.visit)
+    give(cast, screening, by=cast.rolf)
 
 
 def test_taken_visit_is_not_taken_by_another_until_time_is_up(cast, chart):

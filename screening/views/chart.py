@@ -12,9 +12,9 @@ from patients.forms import ConsentForm, VisitForm
 from patients.models import Lesion, Patient, Visit
 from patients.services import consents_of, ids_of_person, open_visit
 from screening.models import FollowUp, LesionImage, Screening
-from screening.views.history import history_lines
+from screening.views.history import history_page
 from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.audit.acting import CLINICIAN
+from skinclinic.audit.acting import CLINICIAN, REVIEWER
 from skinclinic.audit.models import AuditEvent
 from skinclinic.audit.record import record
 
@@ -40,6 +40,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
             .select_related("lesion", "owner")
             .order_by("due_on")
         ),
+        "may_close": request.actor.has_role(CLINICIAN, REVIEWER),
         "merged_from": list(patient.merged_from.select_related("identity")),
     }
     return render(request, "patients/chart.html", context)
@@ -50,9 +51,7 @@ def in_use(lookup: str) -> Prefetch:
 
 
 def lesions_with_photographs(patient_ids: list[UUID]):
-    photographs = LesionImage.objects.filter(screening__withdrawn_at__isnull=True).select_related(
-        "screening__prediction", "screening__signed_review"
-    )
+    photographs = LesionImage.objects.in_use().select_related("screening__prediction", "screening__signed_review")
     return (
         Lesion.objects.filter(patient__in=patient_ids)
         .order_by("number")
@@ -77,6 +76,6 @@ def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Every step on this patient's record, newest first, with who and when."""
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     record("history_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
-    events = AuditEvent.objects.filter(clinic_id=request.actor.clinic_id).about_patients(ids_of_person(patient.pk))
-    context = {"patient": patient, "lines": history_lines(events[:300])}
+    events = AuditEvent.objects.visible_to(request.actor).about_patients(ids_of_person(patient.pk))
+    context = {"patient": patient, **history_page(request, events)}
     return render(request, "patients/history.html", context)

@@ -1,6 +1,5 @@
 """Ledger events in the words of the clinic."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +11,7 @@ from django.views.decorators.http import require_GET
 from screening.models import Screening
 from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.audit.models import AuditEvent
+from skinclinic.audit.models import AuditEvent, AuditEventQuerySet
 from skinclinic.audit.record import record
 
 THINGS = {
@@ -30,6 +29,7 @@ THINGS = {
     "screening_followup": "Follow-up",
     "screening_outcome": "Pathology",
 }
+PAGE = 200
 DEEDS = {"insert": "added", "update": "changed", "delete": "deleted"}
 LOOKS = {
     "chart_seen": "Chart opened",
@@ -37,8 +37,12 @@ LOOKS = {
     "screening_seen": "Result opened",
     "visit_seen": "Visit opened",
     "history_seen": "History opened",
+    "api_read": "Read by another system",
+    "map_seen": "Map of the score seen",
+    "thumbnail_seen": "Small photograph seen",
     "refused": "Refused",
 }
+STATUSES = {"reading_status": ("Reading", ReadingStatus), "review_status": ("Review", ReviewStatus)}
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
     "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
@@ -65,8 +69,8 @@ def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
         subject_id=screening.pk,
         patient_id=screening.patient_id,
     )
-    events = AuditEvent.objects.filter(clinic_id=request.actor.clinic_id).about_any(ids_of_screening(screening))
-    context = {"screening": screening, "patient": screening.patient, "lines": history_lines(events[:300])}
+    events = AuditEvent.objects.visible_to(request.actor).about_any(ids_of_screening(screening))
+    context = {"screening": screening, "patient": screening.patient, **history_page(request, events)}
     return render(request, "screening/history.html", context)
 
 
@@ -82,28 +86,25 @@ def ids_of_screening(screening: Screening) -> list[UUID]:
     ]
 
 
-def history_lines(events: Iterable[AuditEvent]) -> list[Line]:
-    return [Line(event.at, event.actor_name, sentence(event), details(event), event.reason) for event in events]
+def history_page(request: HttpRequest, events: AuditEventQuerySet) -> dict[str, object]:
+    """The newest lines, or those before the line that `?before=` names; `older` leads to the next page."""
+    before = request.GET.get("before", "")
+    if before.isdecimal() and len(before) < 19:
+        events = events.filter(pk__lt=int(before))
+    found = list(events[: PAGE + 1])
+    lines = [Line(event.at, event.actor_name, sentence(event), details(event), event.reason) for event in found[:PAGE]]
+    return {"lines": lines, "older": found[PAGE - 1].pk if len(found) > PAGE else None, "is_first": not before}
 
 
 def sentence(event: AuditEvent) -> str:
     if event.action in LOOKS:
         return LOOKS[event.action]
-    thing = THINGS.get(event.subject_type, event.subject_type)
-    match moved_to(event):
-        case (column, target) if column == "reading_status":
-            return f"Reading: {ReadingStatus(target).label.lower()}"
-        case (column, target) if column == "review_status":
-            return f"Review: {ReviewStatus(target).label.lower()}"
-    return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
-
-
-def moved_to(event: AuditEvent) -> tuple[str, str] | None:
     if event.subject_type == "screening_screening" and event.action == "update":
-        for column in ("reading_status", "review_status"):
+        for column, (title, statuses) in STATUSES.items():
             if column in event.changes:
-                return column, event.changes[column][1]
-    return None
+                return f"{title}: {statuses(event.changes[column][1]).label.lower()}"
+    thing = THINGS.get(event.subject_type, event.subject_type)
+    return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
 
 
 def details(event: AuditEvent) -> list[tuple[str, str]]:
@@ -112,7 +113,7 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
         return []
     told = []
     for column, change in sorted(event.changes.items()):
-        if column in NOT_TOLD or column.endswith("_id") or column in ("reading_status", "review_status"):
+        if column in NOT_TOLD or column.endswith("_id") or column in STATUSES:
             continue
         name = column.replace("_", " ")
         if change == "private":

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -10,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from screening.models import FollowUp, Screening, Signature
 from skinclinic.accounts.permissions import member_required
-from skinclinic.audit.acting import AUDITOR, CLINICIAN, REVIEWER
+from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER
 from skinclinic.audit.record import record_page
 
 RECENT = timedelta(days=7)
@@ -41,13 +40,12 @@ def today(request: HttpRequest) -> HttpResponse:
 def todays_work(request: HttpRequest) -> dict[str, object]:
     actor = request.actor
     mine = Screening.objects.visible_to(actor).in_use()
-    signatures = Signature.objects.visible_to(actor).filter(acknowledged_at__isnull=True)
+    signatures = Signature.objects.visible_to(actor).unacknowledged()
     follow_ups = FollowUp.objects.visible_to(actor).open()
-    if not actor.has_role(AUDITOR, "manager"):
-        # What another system opened has no clinician of its own: it is every clinician's.
-        mine = mine.filter(Q(visit__clinician=actor.user_id) | Q(visit__clinician=None))
-        signatures = signatures.filter(Q(visit__clinician=actor.user_id) | Q(visit__clinician=None))
-        follow_ups = follow_ups.filter(Q(owner=actor.user_id) | Q(owner=None))
+    if not actor.has_role(AUDITOR, MANAGER):
+        mine = mine.for_clinician(actor.user_id)
+        signatures = signatures.for_clinician(actor.user_id)
+        follow_ups = follow_ups.for_owner(actor.user_id)
     recent = mine.filter(created_at__gte=timezone.now() - RECENT)
     return {
         "screenings": list(recent.with_reading().order_by("-created_at")[:60]),

@@ -54,6 +54,8 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "siblings": list(
             Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
         ) if form else [],
+        "may_withdraw": not shown.is_withdrawn and request.actor.has_role(CLINICIAN, REVIEWER),
+        "taken_by_other": shown.visit.is_taken_from(request.actor),
         "retry_form": RetryForm(),
         "may_be_read": shown.reading_status == ReadingStatus.FAILED
         or (shown.reading_status == ReadingStatus.NOT_WANTED and allows_reading(shown.patient_id)),

@@ -14,10 +14,11 @@ from patients.models import Lesion, Visit
 from screening.images import CleanPhotograph, clean_photograph, file_name
 from screening.services.photographs import add_photograph, duplicates_of
 from skinclinic.accounts.middleware import request_acting
-from skinclinic.accounts.permissions import get_visible, require_role
+from skinclinic.accounts.permissions import get_visible, require_role, require_same_clinic
 from skinclinic.audit.acting import CLINICIAN
 from skinclinic.audit.record import record
-from skinclinic.errors import ClinicError, StaleForm
+from skinclinic.errors import ClinicError
+from skinclinic.text import uuid_or_none
 
 
 @require_POST
@@ -49,19 +50,12 @@ def visit_and_lesion(request: HttpRequest, visit_id: UUID) -> tuple[Visit, Lesio
         raise Http404
     visit = get_visible(Visit.objects.select_related("patient"), request.actor, visit_id)
     require_role(request.actor, CLINICIAN)
-    if request.POST.get("clinic") != str(request.actor.clinic_id):
-        raise StaleForm("You have changed clinics since this page was opened. Load it again.")
-    lesion = Lesion.objects.visible_to(request.actor).filter(patient=visit.patient_id, pk=lesion_id(request)).first()
+    require_same_clinic(request)
+    chosen = uuid_or_none(request.POST.get("lesion"))
+    lesion = Lesion.objects.visible_to(request.actor).filter(patient=visit.patient_id, pk=chosen).first()
     if lesion is None:
         raise Http404
     return visit, lesion
-
-
-def lesion_id(request: HttpRequest) -> UUID | None:
-    try:
-        return UUID(request.POST.get("lesion", ""))
-    except ValueError:
-        return None
 
 
 def take_one(request: HttpRequest, visit_id: UUID, file: UploadedFile, zone: zoneinfo.ZoneInfo) -> dict[str, object]:

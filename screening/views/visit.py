@@ -56,13 +56,14 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "waiting": waiting,
         "withdrawn": list(
             Screening.objects.visible_to(request.actor)
-            .filter(visit=shown, withdrawn_at__isnull=False)
+            .withdrawn()
+            .filter(visit=shown)
             .select_related("image__lesion")
         ),
         "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(
             screening.opinion and screening.opinion.reviewer_id == request.actor.user_id for screening in waiting
         ),
-        "taken_by_other": shown.is_taken and shown.taken_by_id != request.actor.user_id,
+        "taken_by_other": shown.is_taken_from(request.actor),
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ def signed_in(request: HttpRequest) -> Actor:
     user = request.user
     if not user.is_authenticated:
         return ANONYMOUS
-    return Actor(id=str(user.pk), name=user.full_name, user_id=user.pk)
+    return user.actor()
 
 
 def enter_clinic(request: HttpRequest, actor: Actor) -> Actor:
@@ -33,9 +33,7 @@ def enter_clinic(request: HttpRequest, actor: Actor) -> Actor:
     if request.session.get(ACTIVE_CLINIC) != str(chosen.clinic_id):
         request.session[ACTIVE_CLINIC] = str(chosen.clinic_id)
     request.clinic = chosen.clinic
-    member = Actor(
-        id=actor.id, name=actor.name, clinic_id=chosen.clinic_id, user_id=actor.user_id, roles=frozenset(chosen.roles)
-    )
+    member = actor.in_clinic(chosen.clinic_id, chosen.roles)
     narrow_to(member)
     return member
 

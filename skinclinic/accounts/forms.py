@@ -1,7 +1,7 @@
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
-from skinclinic.accounts.models import Clinic, User, validate_time_zone
+from skinclinic.accounts.models import User, validate_time_zone
 
 
 class FirstRunForm(forms.Form):
@@ -21,7 +21,3 @@ class FirstRunForm(forms.Form):
         given = User(email=self.cleaned_data.get("email", ""), full_name=self.cleaned_data.get("full_name", ""))
         validate_password(password, given)
         return password
-
-
-class ClinicChoiceForm(forms.Form):
-    clinic = forms.ModelChoiceField(queryset=Clinic.objects.none())

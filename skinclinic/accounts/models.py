@@ -56,6 +56,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def get_short_name(self) -> str:
         return self.full_name.split(" ")[0]
 
+    def actor(self) -> Actor:
+        """Herself, in no clinic yet."""
+        return Actor(id=str(self.pk), name=self.full_name, user_id=self.pk)
+
 
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
@@ -129,10 +133,4 @@ class Membership(models.Model):
         return f"{self.user} in {self.clinic}"
 
     def actor(self) -> Actor:
-        return Actor(
-            id=str(self.user_id),
-            name=self.user.full_name,
-            clinic_id=self.clinic_id,
-            user_id=self.user_id,
-            roles=frozenset(self.roles),
-        )
+        return self.user.actor().in_clinic(self.clinic_id, self.roles)

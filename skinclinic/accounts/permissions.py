@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from skinclinic.audit.acting import Actor
+from skinclinic.errors import StaleForm
 
 View = Callable[..., HttpResponse]
 M = TypeVar("M", bound=Model)
@@ -32,8 +33,8 @@ def member_required(*roles: str) -> Callable[[View], View]:
             if not request.actor.is_member:
                 return redirect("choose_clinic")
             require_role(request.actor, *roles)
-            if request.method == "POST" and request.POST.get("clinic") != str(request.actor.clinic_id):
-                return HttpResponse("You have changed clinics since this page was opened. Load it again.", status=409)
+            if request.method == "POST":
+                require_same_clinic(request)
             return view(request, *args, **kwargs)
 
         return guarded
@@ -46,6 +47,12 @@ def require_role(actor: Actor, *roles: str) -> None:
         raise PermissionDenied(
             f"This needs the role {' or '.join(roles)} in this clinic. Ask a manager if it should be yours."
         )
+
+
+def require_same_clinic(request: HttpRequest) -> None:
+    """Raises StaleForm when the form was drawn for another clinic than the session's."""
+    if request.POST.get("clinic") != str(request.actor.clinic_id):
+        raise StaleForm("You have changed clinics since this page was opened. Load it again.")
 
 
 def get_visible(queryset: QuerySet[M], actor: Actor, key: UUID) -> M:

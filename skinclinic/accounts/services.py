@@ -13,17 +13,43 @@ class AlreadyOpen(ClinicError):
     """The first-run page was used already."""
 
 
+class AlreadyMember(ClinicError):
+    """A person has one membership in a clinic, with all her roles in it."""
+
+
+class NoSuchClinic(ClinicError):
+    """No clinic of this installation has the name."""
+
+    def __init__(self, name: str):
+        known = ", ".join(Clinic.objects.order_by("name").values_list("name", flat=True)) or "none yet"
+        super().__init__(f"There is no clinic {name}. There are: {known}.")
+
+
+def find_clinic(name: str) -> Clinic:
+    """Raises NoSuchClinic, which names those there are."""
+    found = Clinic.objects.filter(name=name).first()
+    if found is None:
+        raise NoSuchClinic(name)
+    return found
+
+
 def open_clinic(*, name: str, time_zone: str = "UTC", is_demo: bool = False) -> Clinic:
     return Clinic.objects.create(name=name, time_zone=time_zone, is_demo=is_demo)
 
 
 def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:
-    """Give a person these roles in a clinic; she is made if nobody has this e-mail address yet."""
+    """Give a person these roles in a clinic; she is made if nobody has this e-mail address yet.
+
+    Raises AlreadyMember when she has roles there.
+    """
     with acting(system(clinic_id=clinic.pk)):
         user = User.objects.filter(email__iexact=email).first()
         if user is None:
             user = User.objects.create_user(email, password, full_name=full_name)
-        return Membership.objects.create(clinic=clinic, user=user, roles=list(roles))
+        membership, is_new = Membership.objects.get_or_create(clinic=clinic, user=user, defaults={"roles": list(roles)})
+        if not is_new:
+            raise AlreadyMember(f"{email} belongs to {clinic.name} already.")
+        return membership
 
 
 def open_first_clinic(*, clinic_name: str, time_zone: str, full_name: str, email: str, password: str) -> Membership:

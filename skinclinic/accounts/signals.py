@@ -7,24 +7,20 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from skinclinic.accounts.models import User
-from skinclinic.audit.acting import ANONYMOUS, Actor, acting
+from skinclinic.audit.acting import ANONYMOUS, acting
 from skinclinic.audit.record import record
-
-
-def person(user: User) -> Actor:
-    return Actor(id=str(user.pk), name=user.full_name, user_id=user.pk)
 
 
 @receiver(user_logged_in)
 def record_sign_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-    with acting(person(user)):
+    with acting(user.actor()):
         record("signed_in", subject_type="accounts_user", subject_id=user.pk)
 
 
 @receiver(user_logged_out)
 def record_sign_out(sender: Any, request: HttpRequest, user: User | None, **kwargs: Any) -> None:
     if user is not None:
-        with acting(person(user)):
+        with acting(user.actor()):
             record("signed_out", subject_type="accounts_user", subject_id=user.pk)
 
 

@@ -18,6 +18,18 @@ class NewestFirst(CursorPagination):
         return cursor
 
 
+class NewestLines(CursorPagination):
+    """Keyset paging of the ledger, by the number of the line."""
+
+    ordering = "-id"
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor: Cursor | None = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and not cursor.position.isdecimal():
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
 def is_moment(text: str) -> bool:
     try:
         return parse_datetime(text) is not None

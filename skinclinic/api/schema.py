@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
@@ -12,7 +13,7 @@ class ClientTokenScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         from django.conf import settings
 
-        flow = {"tokenUrl": "/api/oauth2/token/", "scopes": settings.OAUTH2_PROVIDER["SCOPES"]}
+        flow = {"tokenUrl": reverse("oauth2_token"), "scopes": settings.OAUTH2_PROVIDER["SCOPES"]}
         return {"type": "oauth2", "flows": {"clientCredentials": flow}}
 
     def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]]:

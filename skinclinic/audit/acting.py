@@ -5,7 +5,7 @@ transaction only, the person, the clinic, the request and the reason: the ledger
 policies read nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -27,6 +27,9 @@ class Actor:
     user_id: UUID | None = None
     roles: frozenset[str] = field(default_factory=frozenset)
     scopes: frozenset[str] = field(default_factory=frozenset)
+
+    def in_clinic(self, clinic_id: UUID, roles: Iterable[str]) -> "Actor":
+        return replace(self, clinic_id=clinic_id, roles=frozenset(roles))
 
     @property
     def is_member(self) -> bool:

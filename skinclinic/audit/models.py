@@ -2,8 +2,15 @@
 
 from django.db import models
 
+from skinclinic.audit.acting import Actor
+
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def visible_to(self, actor: Actor) -> "AuditEventQuerySet":
+        if actor.clinic_id is None:
+            return self.none()
+        return self.filter(clinic_id=actor.clinic_id)
+
     def about_patients(self, ids) -> "AuditEventQuerySet":
         return self.filter(patient_id__in=ids)
 

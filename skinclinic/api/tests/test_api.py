@@ -11,7 +11,7 @@ from PIL import Image
 from conftest import IDENTITY, make_chart, make_screening
 from screening.models import Screening
 from screening.services.reviews import sign_visit
-from screening.tests.test_reviews import give, read_by_model
+from screening.tests.conftest import give, read_by_model
 from skinclinic.api.services import create_client
 from skinclinic.audit.models import AuditEvent
 
@@ -229,7 +229,7 @@ def test_history_does_not_tell_what_an_opinion_says(cast, chart, screening, api)
     give(cast, screening)
     history = api.get(f"screenings/{screening.pk}/history/")
     assert "nevus" not in history.content.decode()
-    assert "screening_screening" in {line["subject_type"] for line in history.json()}
+    assert "screening_screening" in {line["subject_type"] for line in history.json()["results"]}
 
 
 def test_refused_upload_without_the_scope_is_on_the_ledger_by_name(cast, chart, photograph_bytes):

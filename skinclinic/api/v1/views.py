@@ -25,6 +25,7 @@ from screening.services.photographs import add_photograph, withdraw_screening
 from screening.status import REVIEW_IS_SIGNED
 from screening.views.history import ids_of_screening
 from skinclinic.accounts.middleware import request_acting
+from skinclinic.api.paging import NewestLines
 from skinclinic.api.parsers import BoundedJSONParser
 from skinclinic.api.v1.serializers import (
     ConsentSerializer,
@@ -81,18 +82,14 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         wanted = serializer.validated_data
-        patient = register_patient(
-            actor=request.auth, identity=wanted["identity"], sex=wanted["sex"], skin_type=wanted["skin_type"]
+        numbers = wanted.pop("identifiers", [])
+        patient = register_patient(actor=request.auth, **wanted)
+        for number in numbers:
+            kind = number["type"]
+            add_identifier(patient=patient, system=number["system"], value=number["value"], number_type=kind)
+        return Response(
+            self.get_serializer(self.get_queryset().get(pk=patient.pk)).data, status=status.HTTP_201_CREATED
         )
-        for identifier in wanted.get("identifiers", []):
-            add_identifier(
-                patient=patient,
-                system=identifier["system"],
-                value=identifier["value"],
-                number_type=identifier["type"],
-            )
-        made = self.get_queryset().get(pk=patient.pk)
-        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=SearchSerializer, responses=PatientSerializer(many=True))
     @action(detail=False, methods=["post"], pagination_class=None, required_right="read")
@@ -208,32 +205,29 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         return Response(ReviewSerializer(shown, many=True).data)
 
     @extend_schema(responses=HistorySerializer(many=True))
-    @action(detail=True, methods=["get"], pagination_class=None)
+    @action(detail=True, methods=["get"], pagination_class=NewestLines)
     def history(self, request: Request, pk: UUID) -> Response:
         """Every step, without what opinions say: the signed ones are at `reviews/`, the others are nobody else's."""
         screening = self.get_object()
-        record(
-            "history_seen", subject_type="screening_screening", subject_id=screening.pk, patient_id=screening.patient_id
-        )
-        events = AuditEvent.objects.filter(clinic_id=request.auth.clinic_id).about_any(ids_of_screening(screening))
-        events = events.exclude(subject_type="screening_review")
-        return Response(HistorySerializer(events[:300], many=True).data)
+        table = screening._meta.db_table
+        record("history_seen", subject_type=table, subject_id=screening.pk, patient_id=screening.patient_id)
+        events = AuditEvent.objects.visible_to(request.auth).about_any(ids_of_screening(screening))
+        page = self.paginate_queryset(events.exclude(subject_type="screening_review"))
+        return self.get_paginated_response(HistorySerializer(page, many=True).data)
 
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
     def photograph(self, request: Request, pk: UUID) -> HttpResponse:
         image = self.get_object().image
-        record(
-            "photograph_seen", subject_type="screening_lesionimage", subject_id=image.pk, patient_id=image.patient_id
-        )
+        table = image._meta.db_table
+        record("photograph_seen", subject_type=table, subject_id=image.pk, patient_id=image.patient_id)
         return as_image(image.photograph.read(), "image/jpeg")
 
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
     def thumbnail(self, request: Request, pk: UUID) -> HttpResponse:
         image = self.get_object().image
-        table = image._meta.db_table
-        record("thumbnail_seen", subject_type=table, subject_id=image.pk, patient_id=image.patient_id)
+        record("thumbnail_seen", subject_type=image._meta.db_table, subject_id=image.pk, patient_id=image.patient_id)
         return as_image(image.thumbnail.read(), "image/jpeg")
 
     @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
@@ -243,6 +237,9 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         screening = self.get_object()
         if screening.prediction is None:
             raise NotFound("There is no reading of this photograph.")
+        record(
+            "map_seen", subject_type=screening._meta.db_table, subject_id=screening.pk, patient_id=screening.patient_id
+        )
         return as_image(draw_map(screening.prediction, screening.image, None), "image/png")
 
 

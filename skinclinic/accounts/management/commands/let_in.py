@@ -3,10 +3,10 @@ import secrets
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
 
-from skinclinic.accounts.models import Clinic, Role, User
-from skinclinic.accounts.services import let_in
+from skinclinic.accounts.models import Role, User
+from skinclinic.accounts.services import find_clinic, let_in
+from skinclinic.errors import ClinicError
 
 
 class Command(BaseCommand):
@@ -19,10 +19,6 @@ class Command(BaseCommand):
         parser.add_argument("roles", nargs="+", choices=Role.values)
 
     def handle(self, *args, clinic: str, email: str, full_name: str, roles: list[str], **options) -> None:
-        found = Clinic.objects.filter(name=clinic).first()
-        if found is None:
-            known = ", ".join(Clinic.objects.order_by("name").values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no clinic {clinic}. There are: {known}.")
         try:
             validate_email(email)
         except ValidationError as error:
@@ -30,10 +26,9 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(15)
         is_new = not User.objects.filter(email__iexact=email).exists()
         try:
-            with transaction.atomic():
-                let_in(clinic=found, email=email, full_name=full_name, password=password, roles=roles)
-        except IntegrityError as error:
-            raise CommandError(f"{email} belongs to {clinic} already.") from error
+            let_in(clinic=find_clinic(clinic), email=email, full_name=full_name, password=password, roles=roles)
+        except ClinicError as refusal:
+            raise CommandError(str(refusal)) from refusal
         self.stdout.write(f"{email} is let in as {', '.join(roles)}.")
         if is_new:
             self.stdout.write(

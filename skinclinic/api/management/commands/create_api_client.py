@@ -1,7 +1,7 @@
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from skinclinic.accounts.models import Clinic
+from skinclinic.accounts.services import find_clinic
 from skinclinic.api.services import create_client
 from skinclinic.errors import ClinicError
 
@@ -15,16 +15,9 @@ class Command(BaseCommand):
         parser.add_argument("--scopes", nargs="+", default=list(settings.OAUTH2_PROVIDER["SCOPES"]))
 
     def handle(self, *args, clinic: str, name: str, scopes: list[str], **options) -> None:
-        found = Clinic.objects.filter(name=clinic).first()
-        if found is None:
-            raise CommandError(f"There is no clinic {clinic}. There are: {', '.join(sorted(names()))}.")
         try:
-            client, secret = create_client(clinic=found, name=name, scopes=scopes)
+            client, secret = create_client(clinic=find_clinic(clinic), name=name, scopes=scopes)
         except ClinicError as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(f"client_id      {client.client_id}\nclient_secret  {secret}")
         self.stdout.write("Keep the secret now; only its hash is stored.")
-
-
-def names() -> list[str]:
-    return list(Clinic.objects.values_list("name", flat=True))
