@@ -7,6 +7,7 @@ from uuid import UUID
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -15,7 +16,7 @@ from django.utils import timezone
 from ml.contract import ModelError, Reading
 from patients.services import allows_reading
 from screening.codes import FailureCode
-from screening.models import LesionImage, ModelVersion, Prediction, Screening
+from screening.models import ModelVersion, Prediction, Screening
 from screening.reader import Reader, the_reader
 from screening.services.errors import ReadingRefusedByPatient, StaleTransition
 from screening.services.queue import send, send_on_commit, waiting_in_broker
@@ -32,12 +33,13 @@ LONGEST_RESEND = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Claim:
-    """One worker's hold on one screening; `attempt` makes a late worker lose."""
+    """One worker's hold on one screening; `attempt` makes a late worker lose. `photograph` is a name in the storage."""
 
     screening_id: UUID
     clinic_id: UUID
     patient_id: UUID
     attempt: int
+    photograph: str
 
 
 def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
@@ -67,7 +69,8 @@ def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
 def fetch_photograph(claim: Claim) -> bytes | None:
     """JPEG bytes, or None when the storage does not have them."""
     try:
-        return LesionImage.objects.get(screening=claim.screening_id).photograph.read()
+        with default_storage.open(claim.photograph) as stored:
+            return bytes(stored.read())
     except FileNotFoundError:
         return None
 
@@ -102,7 +105,8 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
         )
         if claimed != 1:
             return None
-        claim = Claim(*Screening.objects.values_list("pk", "clinic_id", "patient_id", "attempt").get(pk=screening_id))
+        columns = ("pk", "clinic_id", "patient_id", "attempt", "image__photograph")
+        claim = Claim(*Screening.objects.values_list(*columns).get(pk=screening_id))
         if allows_reading(claim.patient_id):
             return claim
         # She may have withdrawn her consent while the photograph waited.

@@ -274,7 +274,8 @@ def finish(claim: readings.Claim, status: str) -> None:
 def test_reading_moves_only_from_where_it_may(real_cast, screenings_by_status, move, from_statuses):
     moved = set()
     for status, (screening, claim) in screenings_by_status.items():
-        held = claim or readings.Claim(screening.pk, screening.clinic_id, screening.patient_id, 0)
+        name = screening.image.photograph.name
+        held = claim or readings.Claim(screening.pk, screening.clinic_id, screening.patient_id, 0, name)
         try:
             with real_cast.ada.acting() as ada:
                 match move:
