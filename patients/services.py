@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
-from patients.querysets import PatientQuerySet
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import ClinicError, StaleForm
 from skinclinic.events.models import EventType
@@ -106,7 +106,7 @@ def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, de
 def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
     """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
     with transaction.atomic():
-        if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
+        if decision_of(remaining_record(patient.pk), kind) != ConsentDecision.GIVEN:
             raise NothingToWithdraw("There is no consent of this kind in force that could be withdrawn.")
         refused, today = ConsentDecision.REFUSED, timezone.localdate()
         return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)
@@ -123,19 +123,23 @@ def consents_of(patient: Patient) -> dict[str, Consent | None]:
     return found
 
 
-def decision_of(patient_id: UUID, kind: str) -> str | None:
-    """The person's decision in force, from all her records: refused if any of them says so."""
-    in_force = Consent.objects.in_force().filter(patient__in=records_of_person(patient_id), kind=kind)
-    decisions = set(in_force.values_list("decision", flat=True))
+def decision_of(person_id: UUID, kind: str) -> str | None:
+    """The decision in force of the person whose remaining record this is: refused if any of her records says so."""
+    of_person = Q(patient=person_id) | Q(patient__merged_into=person_id)
+    decisions = set(Consent.objects.in_force().filter(of_person, kind=kind).values_list("decision", flat=True))
     return ConsentDecision.REFUSED if ConsentDecision.REFUSED in decisions else next(iter(decisions), None)
 
 
 def allows_reading(patient_id: UUID) -> bool:
-    return decision_of(patient_id, ConsentKind.AI_READING) == ConsentDecision.GIVEN
+    return person_allows_reading(remaining_record(patient_id))
+
+
+def person_allows_reading(person_id: UUID) -> bool:
+    return decision_of(person_id, ConsentKind.AI_READING) == ConsentDecision.GIVEN
 
 
 def refuses_photographs(patient_id: UUID) -> bool:
-    return decision_of(patient_id, ConsentKind.PHOTOGRAPH) == ConsentDecision.REFUSED
+    return decision_of(remaining_record(patient_id), ConsentKind.PHOTOGRAPH) == ConsentDecision.REFUSED
 
 
 def hold_current(patient: Patient) -> None:
@@ -208,11 +212,14 @@ def unmerge_patient(*, duplicate: Patient) -> None:
         publish(EventType.PATIENT_UNMERGED, clinic_id=duplicate.clinic_id, patient=duplicate.pk, into=into)
 
 
-def records_of_person(patient_id: UUID) -> PatientQuerySet:
-    """All records of one person: the one that remains, and those that were merged into it."""
-    itself, beside = Q(pk=patient_id), Q(merged_into__merged_from=patient_id)
-    return Patient.objects.filter(itself | Q(merged_into=patient_id) | Q(merged_from=patient_id) | beside)
+def remaining_record(patient_id: UUID) -> UUID:
+    """The record that stands for the person: her own, or the one that it was merged into."""
+    found: UUID = Patient.objects.values_list(Coalesce("merged_into", "pk"), flat=True).get(pk=patient_id)
+    return found
 
 
 def ids_of_person(patient_id: UUID) -> list[UUID]:
-    return list(records_of_person(patient_id).values_list("pk", flat=True).distinct())
+    """All records of one person: the one that remains, and those that were merged into it."""
+    remaining = remaining_record(patient_id)
+    merged = Patient.objects.filter(merged_into=remaining)
+    return [remaining, *merged.values_list("pk", flat=True)]

@@ -35,6 +35,7 @@ try:
     READING_SWEEP_EVERY = env.integer("READING_SWEEP_EVERY", 10, minimum=1)
     READING_RESEND_AFTER = env.integer("READING_RESEND_AFTER", 60, minimum=1)
     READING_STUCK_AFTER = env.integer("READING_STUCK_AFTER", 300, minimum=1)
+    CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:
     raise ImproperlyConfigured(str(problem)) from problem
@@ -104,7 +105,7 @@ TEMPLATES = [
 # Which program this is, for the ledger's "system:<process>" and for the database's own lists.
 PROCESS_NAME = env.text("PROCESS_NAME") or Path(sys.argv[0]).stem or "python"
 for database in DATABASES.values():
-    database["CONN_MAX_AGE"] = 60
+    database["CONN_MAX_AGE"] = CONNECTION_MAX_AGE
     database["CONN_HEALTH_CHECKS"] = True
     database["OPTIONS"] = {"connect_timeout": 5, "application_name": PROCESS_NAME, **database["OPTIONS"]}
 

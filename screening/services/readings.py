@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from ml.contract import ModelError, Reading
-from patients.services import allows_reading
+from patients.services import allows_reading, person_allows_reading
 from screening.codes import FailureCode
 from screening.models import ModelVersion, Prediction, Screening
 from screening.reader import Reader, the_reader
@@ -105,9 +105,10 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
         )
         if claimed != 1:
             return None
-        columns = ("pk", "clinic_id", "patient_id", "attempt", "image__photograph")
-        claim = Claim(*Screening.objects.values_list(*columns).get(pk=screening_id))
-        if allows_reading(claim.patient_id):
+        columns = ("pk", "clinic_id", "patient_id", "attempt", "image__photograph", "patient__merged_into")
+        *held, merged_into = Screening.objects.values_list(*columns).get(pk=screening_id)
+        claim = Claim(*held)
+        if person_allows_reading(merged_into or claim.patient_id):
             return claim
         # She may have withdrawn her consent while the photograph waited.
         move_claimed(claim, ReadingStatus.NOT_WANTED)
