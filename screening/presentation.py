@@ -99,6 +99,13 @@ def present_prediction(prediction: Prediction, clinic: Clinic) -> ShownReading:
     )
 
 
+def shown_score(malignancy: float) -> str:
+    """Two decimals; what they would round away is never shown as none or all."""
+    if malignancy < 0.005:
+        return "below 0.01"
+    return "above 0.99" if malignancy >= 0.995 else f"{malignancy:.2f}"
+
+
 def refer_sentence(prediction: Prediction) -> str:
     if prediction.refer:
         return "The score is above the model's threshold for having the lesion looked at by a specialist."

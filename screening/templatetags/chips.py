@@ -5,6 +5,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from screening.models import Screening
+from screening.presentation import shown_score
 
 register = template.Library()
 
@@ -13,7 +14,7 @@ register = template.Library()
 def reading_chip(screening: Screening) -> SafeString:
     """The state of a screening's reading in a word, a shape and a colour."""
     prediction = screening.prediction
-    band, score = (prediction.band, f"{prediction.malignancy:.2f}") if prediction else ("", "")
+    band, score = (prediction.band, shown_score(prediction.malignancy)) if prediction else ("", "")
     return chip(screening.reading_status, band, score)
 
 

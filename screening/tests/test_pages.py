@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from conftest import Cast, Chart
 from screening.models import Screening
+from screening.presentation import shown_score
 from screening.services.reviews import sign_visit
 from screening.tests.conftest import give, read_by_model
 from skinclinic.accounts.models import Membership
@@ -225,3 +226,11 @@ def test_clinician_who_is_also_manager_may_withdraw(cast, chart, screening):
     page = cast.ada.client.get(reverse("screening", args=[screening.pk]))
     assert withdraw in page.content.decode()
     assert withdraw not in cast.otto.client.get(reverse("screening", args=[screening.pk])).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("malignancy", "shown"),
+    [(0.0, "below 0.01"), (0.004, "below 0.01"), (0.005, "0.01"), (0.994, "0.99"), (0.9951, "above 0.99")],
+)
+def test_score_is_never_shown_as_none_or_all(malignancy, shown):
+    assert shown_score(malignancy) == shown
