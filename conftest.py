@@ -68,9 +68,12 @@ def real_db(django_db_setup, django_db_blocker) -> Iterator[str]:
 
 
 def drop_database(name: str) -> None:
-    """The owner may not end the application's sessions: those of a worker that was killed just now end themselves."""
+    """The owner may not end the application's sessions, so the application ends those that a killed worker left."""
     with psycopg2.connect(servers.postgres.app_url("postgres")) as connected, connected.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user",
+            [name],
+        )
     connected.close()
     with owner_connection("postgres").cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))

@@ -143,8 +143,12 @@ def refuses_photographs(patient_id: UUID) -> bool:
 
 
 def hold_current(patient: Patient) -> None:
-    """Lock the patient's row for this transaction; raises RecordMerged for a record that is not used any more."""
-    if Patient.objects.select_for_update().values_list("merged_into", flat=True).get(pk=patient.pk):
+    """Lock the patient's row for this transaction; raises RecordMerged for a record that is not used any more.
+
+    Without its key (as in the other locks of ours), so that rows which only point at it are written meanwhile: waiting
+    for each other's foreign keys, an upload and an amendment in one visit would end in a deadlock.
+    """
+    if Patient.objects.select_for_update(no_key=True).values_list("merged_into", flat=True).get(pk=patient.pk):
         raise RecordMerged
 
 
@@ -191,7 +195,7 @@ def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: fl
 def merge_patients(*, duplicate: Patient, into: Patient) -> None:
     """Say that `duplicate` is the same person as `into`. Both keep their rows and ids, so that it can be undone."""
     with transaction.atomic():
-        both = Patient.objects.select_for_update().order_by("pk").filter(pk__in=[duplicate.pk, into.pk])
+        both = Patient.objects.select_for_update(no_key=True).order_by("pk").filter(pk__in=[duplicate.pk, into.pk])
         rows = {row.pk: row for row in both}
         if len(rows) != 2 or rows[duplicate.pk].merged_into_id or rows[into.pk].merged_into_id:
             raise CannotMerge("One of these records is merged already, or they are the same. Open the remaining one.")

@@ -14,7 +14,7 @@ class FailureCode(models.TextChoices):
 
     WORKER_LOST = (
         "worker_lost",
-        "The reading was cut off three times. A manager should look at the worker and its log.",
+        "The reading was cut off three times: the worker or the store of photographs was away. A manager should look.",
     )
     TOO_SLOW = "too_slow", "The reading took too long and was stopped."
     MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."

@@ -48,10 +48,7 @@ class ShownReading:
 def present(screening: Screening, clinic: Clinic) -> ShownReading:
     match screening.reading_status:
         case ReadingStatus.QUEUED:
-            waits = "It waits for a free worker; usually that takes seconds."
-            if screening.lost_attempts:
-                waits = "Reading was cut off; it will be tried again within a minute."
-            return ShownReading("waiting", "Waiting to be read", [waits])
+            return present_queued(screening)
         case ReadingStatus.RUNNING:
             return ShownReading("waiting", "Being read", ["The result appears here by itself."])
         case ReadingStatus.FAILED:
@@ -67,6 +64,15 @@ def present(screening: Screening, clinic: Clinic) -> ShownReading:
         case ReadingStatus.PREDICTED if screening.prediction:
             return present_prediction(screening.prediction, clinic)
     raise ValueError(screening.reading_status)
+
+
+def present_queued(screening: Screening) -> ShownReading:
+    if screening.is_withdrawn:
+        return ShownReading("none", "Not read", ["The photograph was withdrawn before it was read."])
+    waits = "It waits for a free worker; usually that takes seconds."
+    if screening.lost_attempts:
+        waits = "Reading was cut off; it will be tried again within a minute."
+    return ShownReading("waiting", "Waiting to be read", [waits])
 
 
 def present_unscorable(prediction: Prediction) -> ShownReading:

@@ -46,9 +46,11 @@ def drop_old_connection(**kwargs) -> None:
 
 
 @task_postrun.connect
-def drop_doubtful_connection(state: str, **kwargs) -> None:
-    """A task that its time limit cut short may have left a query half answered, which no question would show."""
-    if state != states.SUCCESS:
+def drop_old_or_doubtful_connection(state: str, **kwargs) -> None:
+    """As after a request; but a task that its time limit cut short may have left a query half answered."""
+    if state == states.SUCCESS:
+        close_old_connections()
+    else:
         connections.close_all()
 
 

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 choices=[
                     (
                         "worker_lost",
-                        "The reading was cut off three times. A manager should look at the worker and its log.",
+                        "The reading was cut off three times: the worker or the store of photographs was away. A manager should look.",
                     ),
                     ("too_slow", "The reading took too long and was stopped."),
                     ("model_error", "The model could not read this photograph because of a fault on our side."),

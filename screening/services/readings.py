@@ -53,6 +53,7 @@ def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
         claim = claim_reading(screening_id=screening_id)
     if claim is None:
         return
+    # Without a lock: the store in Postgres asks which clinic it is, and a bucket holds up nobody but this worker.
     with acting(worker):
         photograph = fetch_photograph(claim)
     outcome = predict(claim, photograph, the_reader())
@@ -160,10 +161,13 @@ def move_claimed(claim: Claim, target: ReadingStatus, **columns) -> None:
 
 
 def retry_reading(*, actor: Actor, screening: Screening) -> None:
-    """Queue a failed reading once more, its lost attempts forgiven; or one that the patient has allowed by now."""
+    """Queue a failed reading once more, its lost attempts forgiven; or one that the patient has allowed by now.
+
+    What she decides meanwhile is asked again when a worker claims it.
+    """
+    if not allows_reading(screening.patient_id):
+        raise ReadingRefusedByPatient
     with transaction.atomic():
-        if not allows_reading(screening.patient_id):
-            raise ReadingRefusedByPatient
         moved = (
             Screening.objects.in_use()
             .filter(pk=screening.pk, reading_status__in=[ReadingStatus.FAILED, ReadingStatus.NOT_WANTED])

@@ -75,8 +75,8 @@ def save_opinion(
     visit (who gives an opinion takes it), and StaleTransition when the screening is signed or withdrawn already.
     """
     with transaction.atomic():
-        held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
-        current = held.first()
+        held = Screening.objects.in_use().select_for_update(of=("self",), no_key=True).filter(pk=screening.pk)
+        current = held.select_related("visit").first()
         # Asked once the row is locked: the form's twin may have been saved while this one waited.
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
@@ -147,7 +147,7 @@ def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
     """
     with transaction.atomic():
         open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
-        waiting = list(open_ones.select_for_update(of=("self",)))
+        waiting = list(open_ones.select_for_update(of=("self",), no_key=True))
         if not waiting:
             raise StaleTransition("Everything in this visit is signed already.")
         opinions = latest_opinions(waiting)
@@ -216,7 +216,7 @@ def amend_review(
     Its open follow-up is superseded, since the amended review makes its own.
     """
     with transaction.atomic():
-        held = Screening.objects.in_use().select_for_update(of=("self",)).filter(pk=screening.pk)
+        held = Screening.objects.in_use().select_for_update(of=("self",), no_key=True).filter(pk=screening.pk)
         current = held.select_related("image", "visit").first()
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
@@ -226,7 +226,7 @@ def amend_review(
             )
         refuse_unseen(current, reading_shown)
         # Two amendments in one visit wait for each other, so that each amends the signature before it.
-        Visit.objects.select_for_update().get(pk=current.visit_id)
+        Visit.objects.select_for_update(no_key=True).get(pk=current.visit_id)
         review = write_review(
             actor=actor,
             screening=current,

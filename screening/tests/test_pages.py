@@ -11,7 +11,7 @@ from conftest import Cast, Chart
 from screening.models import Screening
 from screening.presentation import shown_score
 from screening.services.reviews import sign_visit
-from screening.tests.conftest import give, read_by_model
+from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
@@ -202,14 +202,21 @@ def test_empty_lists_say_what_next(cast):
 
 
 def test_long_history_has_pages(cast, chart, screening, monkeypatch):
-    monkeypatch.setattr("screening.views.history.PAGE", 2)
     client, address = cast.otto.client, reverse("screening_history", args=[screening.pk])
-    newest = client.get(address)
-    assert len(newest.context["lines"]) == 2
-    older = client.get(address, {"before": newest.context["older"]})
-    assert older.context["lines"][0].at <= newest.context["lines"][-1].at
-    assert not [line for line in older.context["lines"] if line in newest.context["lines"]]
-    assert client.get(address, {"before": "nonsense"}).status_code == 200
+    give(cast, screening)
+    sign(cast, chart.visit)
+    whole = [(line.at, line.what) for line in client.get(address).context["lines"]]
+    monkeypatch.setattr("screening.views.history.PAGE", 2)
+    paged, page = [], client.get(address)
+    while older := page.context["older"]:
+        paged += [(line.at, line.what) for line in page.context["lines"]]
+        page = client.get(address, {"before": older})
+    paged += [(line.at, line.what) for line in page.context["lines"]]
+    looks = [step for step in paged if step not in whole]
+    assert {what for _, what in looks} == {"History opened"}
+    assert [step for step in paged if step not in looks] == whole
+    assert "Nothing is older" in client.get(address, {"before": 1}).content.decode()
+    assert client.get(address, {"before": "nonsense"}).context["is_first"]
 
 
 def test_result_says_who_has_taken_the_visit(cast, chart, screening):

@@ -89,11 +89,12 @@ def ids_of_screening(screening: Screening) -> list[UUID]:
 def history_page(request: HttpRequest, events: AuditEventQuerySet) -> dict[str, object]:
     """The newest lines, or those before the line that `?before=` names; `older` leads to the next page."""
     before = request.GET.get("before", "")
-    if before.isdecimal() and len(before) < 19:
+    is_first = not (before.isdecimal() and len(before) < 19)
+    if not is_first:
         events = events.filter(pk__lt=int(before))
     found = list(events[: PAGE + 1])
     lines = [Line(event.at, event.actor_name, sentence(event), details(event), event.reason) for event in found[:PAGE]]
-    return {"lines": lines, "older": found[PAGE - 1].pk if len(found) > PAGE else None, "is_first": not before}
+    return {"lines": lines, "older": found[PAGE - 1].pk if len(found) > PAGE else None, "is_first": is_first}
 
 
 def sentence(event: AuditEvent) -> str:

@@ -20,16 +20,13 @@ class AlreadyMember(ClinicError):
 class NoSuchClinic(ClinicError):
     """No clinic of this installation has the name."""
 
-    def __init__(self, name: str):
-        known = ", ".join(Clinic.objects.order_by("name").values_list("name", flat=True)) or "none yet"
-        super().__init__(f"There is no clinic {name}. There are: {known}.")
-
 
 def find_clinic(name: str) -> Clinic:
     """Raises NoSuchClinic, which names those there are."""
     found = Clinic.objects.filter(name=name).first()
     if found is None:
-        raise NoSuchClinic(name)
+        known = ", ".join(Clinic.objects.order_by("name").values_list("name", flat=True)) or "none yet"
+        raise NoSuchClinic(f"There is no clinic {name}. There are: {known}.")
     return found
 
 

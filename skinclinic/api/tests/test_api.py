@@ -257,3 +257,17 @@ def test_schema_is_valid_without_warnings(capsys):
 
     call_command("spectacular", "--validate", "--fail-on-warn")
     assert "openapi: 3.1.0" in capsys.readouterr().out
+
+
+def test_history_goes_on_by_its_cursor_and_tells_looks(cast, chart, screening, api):
+    read_by_model(cast, screening, refer=False)
+    for part in ("thumbnail/", "map/"):
+        assert api.get(f"screenings/{screening.pk}/{part}").status_code == 200
+    first = api.get(f"screenings/{screening.pk}/history/?page_size=2").json()
+    second = api.browser.get(first["next"], headers={"Authorization": f"Bearer {api.token}"}).json()
+    numbers = [line["id"] for line in first["results"] + second["results"]]
+    assert len(numbers) == 4
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert "map_seen" in {line["action"] for line in first["results"] + second["results"]}
+    made_up = base64.b64encode(b"p=drop+table").decode()
+    assert api.get(f"screenings/{screening.pk}/history/?cursor={made_up}").status_code == 404
