@@ -2,9 +2,9 @@
 
     python bench/predict.py [--rounds 120]
 
-Each is measured in its own process, so that neither pays for the other's memory: first held to one core (Linux
-only), since a worker child reads with one thread; the bars are about that. Then with every core of the machine, of which only Keras takes more than
-one. Ends with 1 when a bar is missed: at least 8 times as fast, less than a quarter of the memory.
+Each is measured in its own process, so that neither pays for the other's memory: first held to one core (on Linux),
+since a worker child reads with one thread; the bars are about that. Then with every core of the machine, of which only
+Keras takes more than one. Ends with 1 when a bar is missed: at least 8 times as fast, under a quarter of the memory.
 """
 
 from __future__ import annotations

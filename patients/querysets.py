@@ -1,6 +1,6 @@
 """What an actor may see of the record. `visible_to` is the truth; every list, page and object check comes from it."""
 
-from datetime import date
+from datetime import date, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
 
@@ -33,7 +33,9 @@ class PatientQuerySet(ClinicQuerySet):
         return self.order_by("identity__family_name", "identity__given_name", "id")
 
     def matching(self, words: str) -> Self:
-        """Every word occurs in a name or is the beginning of a number (or a birth date written 1970-12-31)."""
+        """The birth date, or every word occurs in a name or is the beginning of a number (or is the birth date)."""
+        if day := as_date(words):
+            return self.filter(identity__birth_date=day)
         found = self
         for word in words.split()[:6]:
             found = found.filter(
@@ -65,11 +67,14 @@ class ConsentQuerySet(ClinicQuerySet):
         return self.filter(ended_at__isnull=True)
 
 
-def as_date(word: str) -> date | None:
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
-        return None
+def as_date(text: str) -> date | None:
+    """A day written 1970-12-31, 31.12.1970, or as the pages show it, 31 Dec 1970."""
+    for shape in ("%Y-%m-%d", "%d.%m.%Y", "%d %b %Y"):
+        try:
+            return datetime.strptime(text, shape).date()  # noqa: DTZ007 (a birth date has no zone)
+        except ValueError:
+            continue
+    return None
 
 
 def is_similar(wanted: str, identity) -> bool:

@@ -36,8 +36,10 @@ def patient_list(request: HttpRequest) -> HttpResponse:
     """The clinic's patients by name. A search is a POST, so that no name stands in a URL or a log."""
     patients = Patient.objects.visible_to(request.actor).current().with_identity().by_name()
     form = SearchForm(request.POST if request.method == "POST" else None)
-    searching = form.is_valid() and bool(form.cleaned_data["words"])
-    if searching:
+    searching = request.method == "POST" and (not form.is_valid() or bool(form.cleaned_data["words"]))
+    if searching and form.errors:
+        page, more = [], False
+    elif searching:
         found = list(patients.matching(form.cleaned_data["words"])[: PAGE + 1])
         page, more = found[:PAGE], len(found) > PAGE
     else:

@@ -3,6 +3,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from patients.models import Lesion, Patient, Visit
 from screening.codes import (
@@ -77,6 +79,7 @@ class MoveForm(WithdrawForm):
         super().__init__(*args, **kwargs)
         self.fields["visit"].queryset = Visit.objects.filter(patient=patient).order_by("-created_at")
         self.fields["lesion"].queryset = Lesion.objects.filter(patient=patient).order_by("number")
+        self.fields["visit"].label_from_instance = visit_label
         self.fields["lesion"].label_from_instance = lambda lesion: lesion.label
 
     def clean_lesion(self) -> Lesion:
@@ -85,6 +88,11 @@ class MoveForm(WithdrawForm):
         if visit and visit.patient_id != lesion.patient_id:
             raise ValidationError("This lesion is another patient's.")
         return lesion
+
+
+def visit_label(visit: Visit) -> str:
+    day = date_format(timezone.localtime(visit.created_at), "j M Y, H:i")
+    return f"{day}: {visit.question[:60]}" if visit.question else day
 
 
 class RetryForm(forms.Form):

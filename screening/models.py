@@ -6,6 +6,7 @@ from django.db.models import F, Q
 
 from patients.models import ClinicRecord, Lesion, Patient, Visit
 from screening.codes import (
+    MALIGNANT_DIAGNOSES,
     Band,
     Diagnosis,
     DifferenceReason,
@@ -241,6 +242,12 @@ class Review(PatientRecord):
 
     def __str__(self) -> str:
         return f"review {self.pk}"
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether a malignant diagnosis is called not suspicious, or is to be left alone."""
+        left_alone = not self.suspicious or self.recommendation == Recommendation.REASSURE
+        return self.diagnosis in MALIGNANT_DIAGNOSES and left_alone
 
     @property
     def differs(self) -> bool:

@@ -21,6 +21,10 @@ class OpinionMissing(ClinicError):
     """A visit is signed as a whole, and something in it has no opinion of the signer's yet."""
 
 
+class OpinionContradictsItself(ClinicError):
+    """A malignant diagnosis that is not suspicious, or that nothing is to be done about."""
+
+
 class ReasonMissing(ClinicError):
     """An act that asks for a reason came without one: an opinion that differs, a withdrawal for something else."""
 

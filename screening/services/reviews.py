@@ -1,6 +1,6 @@
 """What doctors say: opinions, signatures, amendments, and the acknowledgement that closes the loop."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +12,14 @@ from django.utils import timezone
 from patients.models import Visit
 from screening.codes import FollowUpStatus, Recommendation, ReviewKind
 from screening.models import FollowUp, Prediction, Review, Screening, Signature
-from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, ReasonMissing, StaleTransition
+from screening.services.errors import (
+    NotYours,
+    OpinionContradictsItself,
+    OpinionMissing,
+    ReadingUnseen,
+    ReasonMissing,
+    StaleTransition,
+)
 from screening.status import REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus, review_sources
 from skinclinic.audit.acting import Actor
 from skinclinic.events.models import EventType
@@ -71,8 +78,9 @@ def save_opinion(
     """Record one opinion, at any reading status. The same form sent twice is one review.
 
     `reading_shown` is the reading that stood beside the form. Raises ReadingUnseen when there is another by now,
-    ReasonMissing when the suspicion differs from it and no reason is given, NotYours while another reviewer holds the
-    visit (who gives an opinion takes it), and StaleTransition when the screening is signed or withdrawn already.
+    OpinionContradictsItself when a malignant diagnosis comes with “not suspicious” or “reassure”, ReasonMissing when
+    the suspicion differs from the reading and no reason is given, NotYours while another reviewer holds the visit (who
+    gives an opinion takes it), and StaleTransition when the screening is signed or withdrawn already.
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",), no_key=True).filter(pk=screening.pk)
@@ -123,7 +131,14 @@ def write_review(
         submission=submission,
         **vars(opinion),
     )
-    if review.differs and not review.difference_reason:
+    if review.contradicts_itself:
+        raise OpinionContradictsItself(
+            f"{review.get_diagnosis_display()} is malignant or pre-malignant. Call the lesion suspicious and recommend "
+            "something other than to reassure, or choose another diagnosis."
+        )
+    if not review.differs:
+        review.difference_reason = ""
+    elif not review.difference_reason:
         raise ReasonMissing("Your suspicion differs from the reading. Say why; the reason is kept with the review.")
     review.save(force_insert=True)
     return review
@@ -139,11 +154,12 @@ def latest_opinions(screenings: list[Screening]) -> Mapping[UUID, Review]:
     return {review.screening_id: review for review in reviews}
 
 
-def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
+def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) -> Signature:
     """Put the reviewer's name under every open screening of the visit, and make the follow-ups that she asks for.
 
-    Raises OpinionMissing while one of them has no opinion, NotYours when the last opinion is another reviewer's, and
-    ReadingUnseen when a reading has arrived since it was given.
+    `opinions_shown` are the ids of the opinions that stood beside the button. Raises OpinionMissing while a screening
+    has no opinion, NotYours when the last opinion is another reviewer's, StaleTransition when other opinions than the
+    shown ones would be signed, and ReadingUnseen when a reading has arrived since one was given.
     """
     with transaction.atomic():
         open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
@@ -157,6 +173,8 @@ def sign_visit(*, actor: Actor, visit: Visit) -> Signature:
             )
         if any(review.reviewer_id != actor.user_id for review in opinions.values()):
             raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
+        if {review.pk for review in opinions.values()} != set(opinions_shown):
+            raise StaleTransition("An opinion was given since this page was opened. Look at all of them, then sign.")
         if unseen := [each for each in waiting if opinions[each.pk].reading_shown_id != shown_reading_id(each)]:
             raise ReadingUnseen(
                 f"A reading has arrived for {len(unseen)} of {len(waiting)} photographs since you gave your opinion. "

@@ -132,4 +132,6 @@ def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review
 
 def sign(cast, visit, *, by=None) -> Signature:
     with (by or cast.rita).acting() as actor:
-        return reviews.sign_visit(actor=actor, visit=visit)
+        opinions = reviews.latest_opinions(list(Screening.objects.to_be_reviewed().filter(visit=visit)))
+        shown = [review.pk for review in opinions.values()]
+        return reviews.sign_visit(actor=actor, visit=visit, opinions_shown=shown)

@@ -10,7 +10,6 @@ from django.urls import reverse
 from conftest import Cast, Chart
 from screening.models import Screening
 from screening.presentation import shown_score
-from screening.services.reviews import sign_visit
 from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
@@ -80,6 +79,18 @@ def test_list_shows_own_patients_and_hides_others(cast, chart):
     assert (str(chart.patient.pk) in visible, str(chart.patient.pk) in hidden) == (True, False)
 
 
+@pytest.mark.parametrize("words", ["30 Apr 1961", "30.4.1961", "1961-04-30", "erna 1961-04-30", "winter"])
+def test_search_finds_by_name_and_by_birth_date_as_shown(cast, chart, words):
+    found = cast.alice.client.post(reverse("patients"), {"words": words, "clinic": str(cast.north.pk)})
+    assert str(chart.patient.pk) in found.content.decode()
+
+
+@pytest.mark.parametrize("words", ["x" * 101, "e\0rna", "1 Apr 1961"])
+def test_search_for_nobody_lists_nobody(cast, chart, words):
+    found = cast.alice.client.post(reverse("patients"), {"words": words, "clinic": str(cast.north.pk)})
+    assert str(chart.patient.pk) not in found.content.decode()
+
+
 def test_anonymous_is_sent_to_sign_in(cast, chart, screening):
     for name, ids in pages(chart, screening).items():
         response = Client().get(reverse(name, args=ids))
@@ -138,8 +149,7 @@ def test_refusals_are_on_the_ledger(cast, chart, screening, who, status):
 def test_history_tells_every_step_with_who_and_when(cast, chart, screening):
     read_by_model(cast, screening, refer=False)
     give(cast, screening)
-    with cast.rita.acting() as rita:
-        sign_visit(actor=rita, visit=chart.visit)
+    sign(cast, chart.visit)
     content = cast.otto.client.get(reverse("screening_history", args=[screening.pk])).content.decode()
     for step in (
         "Photograph added",

@@ -9,12 +9,20 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.urls import reverse
 
 from conftest import make_chart, make_screening
 from patients.models import Visit
 from screening.models import FollowUp, Review, Screening, Signature
 from screening.services import reviews
-from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, ReasonMissing, StaleTransition
+from screening.services.errors import (
+    NotYours,
+    OpinionContradictsItself,
+    OpinionMissing,
+    ReadingUnseen,
+    ReasonMissing,
+    StaleTransition,
+)
 from screening.services.photographs import move_screening, withdraw_screening
 from screening.services.reviews import Opinion
 from screening.tests.conftest import BENIGN, fresh, give, read_by_model, sign
@@ -247,3 +255,31 @@ def test_moved_photograph_is_a_new_screening_on_the_same_bytes(cast, chart, scre
         assert old.image.photograph.read() == moved.image.photograph.read()
         assert old.image.photograph.name != moved.image.photograph.name
     assert (moved.patient_id, moved.reading_status, moved.review_status) == (right.patient.pk, "queued", "open")
+
+
+def test_what_is_signed_is_what_stood_beside_the_button(cast, chart, screening):
+    shown = give(cast, screening)
+    give(cast, screening, Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"))
+    client, address = cast.rita.client, reverse("visit_sign", args=[chart.visit.pk])
+    stale = client.post(address, {"clinic": str(cast.north.pk), "opinion": str(shown.pk)}, follow=True)
+    assert "An opinion was given since this page was opened" in stale.content.decode()
+    assert fresh(screening).review_status == "read"
+    sign(cast, chart.visit)
+    assert fresh(screening).review_status == "signed"
+
+
+@pytest.mark.parametrize(
+    "opinion",
+    [
+        Opinion(suspicious=False, diagnosis="melanoma", recommendation="excise"),
+        Opinion(suspicious=True, diagnosis="bcc", recommendation="reassure"),
+    ],
+)
+def test_malignant_diagnosis_that_is_left_alone_is_refused(cast, chart, screening, opinion):
+    with pytest.raises(OpinionContradictsItself, match="malignant"):
+        give(cast, screening, opinion)
+
+
+def test_reason_to_differ_is_not_kept_where_nothing_differs(cast, chart, screening):
+    read_by_model(cast, screening, refer=False)
+    assert give(cast, screening, replace(BENIGN, difference_reason="history")).difference_reason == ""

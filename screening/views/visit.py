@@ -17,6 +17,7 @@ from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
+from skinclinic.text import uuid_or_none
 
 
 def visits() -> "QuerySet[Visit]":
@@ -72,7 +73,8 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
 def visit_sign(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     signed = get_visible(visits(), request.actor, visit_id)
     try:
-        sign_visit(actor=request.actor, visit=signed)
+        shown = [key for key in map(uuid_or_none, request.POST.getlist("opinion")) if key]
+        sign_visit(actor=request.actor, visit=signed, opinions_shown=shown)
     except ClinicError as refusal:
         messages.error(request, str(refusal))
         return redirect("visit", signed.pk)

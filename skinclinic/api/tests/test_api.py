@@ -10,8 +10,7 @@ from PIL import Image
 
 from conftest import IDENTITY, make_chart, make_screening
 from screening.models import Screening
-from screening.services.reviews import sign_visit
-from screening.tests.conftest import give, read_by_model
+from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.services import create_client
 from skinclinic.audit.models import AuditEvent
 
@@ -73,8 +72,7 @@ def test_it_works(cast, api, photograph_bytes):
     assert sum(read["reading"]["probabilities"].values()) == pytest.approx(1, abs=1e-6)
     assert api.get(f"{place}reviews/").json() == []
     give(cast, screening)
-    with cast.rita.acting() as rita:
-        sign_visit(actor=rita, visit=screening.visit)
+    sign(cast, screening.visit)
     (review,) = api.get(f"{place}reviews/").json()
     assert (review["diagnosis"], review["reviewer"]) == ("nevus", "Rita Rowan")
     for picture in ("photograph", "thumbnail", "map"):
@@ -220,8 +218,7 @@ def test_signed_visit_of_another_system_waits_for_every_clinician(cast, api, pho
     with cast.in_north():
         screening = Screening.objects.select_related("visit").get(pk=made)
     give(cast, screening)
-    with cast.rita.acting() as rita:
-        sign_visit(actor=rita, visit=screening.visit)
+    sign(cast, screening.visit)
     assert "Signed reviews to acknowledge" in cast.alice.client.get("/today/").content.decode()
 
 
