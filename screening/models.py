@@ -301,7 +301,8 @@ class FollowUp(PatientRecord):
             models.CheckConstraint(
                 condition=Q(status="open", closed_at__isnull=True) | ~Q(status="open") & Q(closed_at__isnull=False),
                 name="follow_up_closed_at_some_time",
-            )
+            ),
+            models.CheckConstraint(condition=Q(status__in=FollowUpStatus.values), name="follow_up_status_known"),
         ]
 
     def __str__(self) -> str:

@@ -37,6 +37,15 @@ class Migration(migrations.Migration):
                 max_length=12,
             ),
         ),
+        migrations.AddConstraint(
+            model_name="followup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    status__in=["open", "done", "declined", "lost", "withdrawn", "superseded"],
+                ),
+                name="follow_up_status_known",
+            ),
+        ),
         migrations.AlterField(
             model_name="screening",
             name="failure_code",

@@ -8,8 +8,9 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from conftest import make_chart, make_screening
 from patients.models import Visit
@@ -147,6 +148,15 @@ def test_recommendation_makes_a_follow_up_for_the_clinician(cast, chart, screeni
     with cast.in_north():
         (follow_up,) = FollowUp.objects.all()
     assert (follow_up.what, follow_up.owner_id, follow_up.status) == ("excise", cast.alice.user.pk, "open")
+
+
+def test_database_refuses_a_follow_up_status_that_cannot_be(cast, chart, screening):
+    give(cast, screening, replace(BENIGN, recommendation="excise"))
+    sign(cast, chart.visit)
+    with pytest.raises(IntegrityError, match="follow_up_status_known"), transaction.atomic(), cast.in_north():
+        FollowUp.objects.update(status="imagined", closed_at=timezone.now())
+    with cast.bob.acting() as bob:
+        assert not FollowUp.objects.visible_to(bob).exists(), "a stranger sees none"
 
 
 def test_two_reviewers_sign_at_the_same_moment(real_cast, photograph_bytes):
