@@ -72,8 +72,8 @@ class WithdrawForm(forms.Form):
 class MoveForm(WithdrawForm):
     """The visit and the lesion it belongs to; both of the patient that was searched for."""
 
-    visit = forms.ModelChoiceField(queryset=Visit.objects.none())
-    lesion = forms.ModelChoiceField(queryset=Lesion.objects.none())
+    visit = forms.ModelChoiceField(queryset=Visit.objects.none(), empty_label="Choose…")
+    lesion = forms.ModelChoiceField(queryset=Lesion.objects.none(), empty_label="Choose…")
 
     def __init__(self, *args: Any, patient: Patient, **kwargs: Any):
         super().__init__(*args, **kwargs)
