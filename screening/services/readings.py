@@ -1,6 +1,7 @@
 """The life of a reading: claimed, finished or failed by a worker, brought back by the sweeper, retried by a person."""
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -29,6 +30,19 @@ logger = logging.getLogger(__name__)
 MAX_LOST_ATTEMPTS = 3
 SWEEP_LIMIT = 500
 LONGEST_RESEND = timedelta(minutes=10)
+
+# Compare-and-swap like every move of a status, but in SQL: `update()` gives no columns back, and asking for them in a
+# second query costs each photograph 2 ms of core more.
+TAKE = """
+    UPDATE screening_screening AS screening
+    SET reading_status = 'running',
+        attempt = attempt + 1,
+        lease_until = statement_timestamp() + %s * interval '1 second'
+    FROM screening_lesionimage AS image, patients_patient AS patient
+    WHERE screening.id = %s AND reading_status = ANY (%s) AND withdrawn_at IS NULL
+      AND image.id = screening.image_id AND patient.id = screening.patient_id
+    RETURNING screening.clinic_id, screening.patient_id, attempt, photograph, coalesce(merged_into_id, patient.id)
+"""
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,12 @@ def fetch_photograph(claim: Claim) -> bytes | None:
         return None
 
 
+def part_of_the_act() -> AbstractContextManager[None]:
+    """All or nothing without a savepoint of its own, which costs a worker two more trips to the database each time:
+    what fails in here rolls back the whole `acting`, and nobody goes on in it."""
+    return transaction.atomic(savepoint=False)
+
+
 def predict(claim: Claim, photograph: bytes | None, reader: Reader) -> Reading | FailureCode:
     if photograph is None:
         return FailureCode.BYTES_MISSING
@@ -94,22 +114,15 @@ def predict(claim: Claim, photograph: bytes | None, reader: Reader) -> Reading |
 
 def claim_reading(*, screening_id: UUID) -> Claim | None:
     """Take a queued screening for this worker, or None when another has it or nobody wants it any more."""
-    with transaction.atomic():
-        claimed = (
-            Screening.objects.in_use()
-            .filter(pk=screening_id, reading_status__in=reading_sources(ReadingStatus.RUNNING))
-            .update(
-                reading_status=ReadingStatus.RUNNING,
-                attempt=F("attempt") + 1,
-                lease_until=Now() + timedelta(seconds=settings.READING_LEASE),
-            )
-        )
-        if claimed != 1:
+    with part_of_the_act():
+        with connection.cursor() as cursor:
+            cursor.execute(TAKE, [settings.READING_LEASE, screening_id, sorted(reading_sources(ReadingStatus.RUNNING))])
+            taken = cursor.fetchone()
+        if taken is None:
             return None
-        columns = ("pk", "clinic_id", "patient_id", "attempt", "image__photograph", "patient__merged_into")
-        *held, merged_into = Screening.objects.values_list(*columns).get(pk=screening_id)
-        claim = Claim(*held)
-        if person_allows_reading(merged_into or claim.patient_id):
+        *held, person_id = taken
+        claim = Claim(screening_id, *held)
+        if person_allows_reading(person_id):
             return claim
         # She may have withdrawn her consent while the photograph waited.
         move_claimed(claim, ReadingStatus.NOT_WANTED)
@@ -118,7 +131,7 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
 
 def finish_reading(*, claim: Claim, reading: Reading, version: ModelVersion) -> Prediction:
     """Attach what the model said; raises StaleTransition when the claim was lost meanwhile."""
-    with transaction.atomic():
+    with part_of_the_act():
         prediction = Prediction.objects.create(
             clinic_id=claim.clinic_id,
             patient_id=claim.patient_id,
@@ -145,7 +158,7 @@ def finish_reading(*, claim: Claim, reading: Reading, version: ModelVersion) -> 
 
 
 def fail_reading(*, claim: Claim, code: str) -> None:
-    with transaction.atomic():
+    with part_of_the_act():
         move_claimed(claim, ReadingStatus.FAILED, failure_code=code)
         publish(EventType.SCREENING_FAILED, clinic_id=claim.clinic_id, screening=claim.screening_id)
 
