@@ -73,9 +73,9 @@ def central_square(photograph: Image.Image) -> tuple[float, float, float, float]
     return left, top, left + side, top + side
 
 
-def resize_square(photograph: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
-    """Cut `box` out and resize it: (224, 224, 3) uint8. The one resize of training and serving."""
-    resized = photograph.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+def resize_square(photograph: Image.Image, box: tuple[float, float, float, float], side: int = SIDE) -> np.ndarray:
+    """Cut `box` out and resize it: (side, side, 3) uint8. The one resize of training and serving."""
+    resized = photograph.resize((side, side), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized, dtype=np.uint8)
 
 

@@ -5,21 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ml.drawing import draw_photograph
 from ml.labels import DIAGNOSES
 from ml.predictor import newest_model
 from ml.training.data import (
+    FOLDS,
+    SLICES,
     DataError,
     Photograph,
-    assign_folds,
-    cluster_photographs,
+    assign_splits,
     load_cache,
+    part_of,
     read_photographs,
     read_splits,
     write_splits,
 )
+from ml.training.duplicates import cluster_photographs
 
 HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
 
@@ -53,17 +58,38 @@ def test_installed_splits_spread_every_diagnosis_evenly() -> None:
         assert max(shares) - min(shares) <= 0.02 * sum(shares) + 2
 
 
-def test_folds_keep_clusters_whole_and_are_the_same_again() -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=60, max_size=150),
+    seed=st.integers(0, 1000),
+    fold=st.integers(0, FOLDS - 1),
+    calibration_slice=st.integers(0, SLICES - 1),
+)
+def test_no_cluster_is_in_two_parts_of_a_run(sizes: list[int], seed: int, fold: int, calibration_slice: int) -> None:
+    rng = np.random.default_rng(seed)
+    clusters = [f"C{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    photographs = [
+        _photograph(f"ISIC_{row:07}", f"L of {cluster}", DIAGNOSES[int(rng.integers(7))])
+        for row, cluster in enumerate(clusters)
+    ]
+    splits = assign_splits(photographs, clusters, seed)
+    part = part_of(splits, fold, calibration_slice)
+    rows = [set(part.training.tolist()), set(part.calibration.tolist()), set(part.test.tolist())]
+    assert set.union(*rows) == set(range(len(clusters)))
+    assert sum(len(each) for each in rows) == len(clusters)
+    seen = [{clusters[row] for row in each} for each in rows]
+    assert sum(len(each) for each in seen) == len(set.union(*seen))
+    assert assign_splits(photographs, clusters, seed) == splits
+
+
+def test_every_slice_of_a_fold_has_its_share_of_every_diagnosis() -> None:
     rng = np.random.default_rng(3)
-    photographs = [_photograph(f"ISIC_{i:07}", f"L{i // 2}", DIAGNOSES[int(rng.integers(7))]) for i in range(400)]
-    clusters = [f"C{i // 3}" for i in range(400)]
-    first = assign_folds(photographs, clusters)
-    folds_of = defaultdict(set)
-    for split in first:
-        folds_of[split.cluster].add(split.fold)
-    assert all(len(folds) == 1 for folds in folds_of.values())
-    assert {split.fold for split in first} == set(range(5))
-    assert assign_folds(photographs, clusters) == first
+    photographs = [_photograph(f"ISIC_{i:07}", f"L{i}", DIAGNOSES[int(rng.integers(7))]) for i in range(2000)]
+    splits = assign_splits(photographs, [photograph.lesion_id for photograph in photographs])
+    counts = Counter((split.dx, split.fold, split.slice) for split in splits)
+    for dx in DIAGNOSES:
+        shares = [counts[dx, fold, part] for fold in range(FOLDS) for part in range(SLICES)]
+        assert max(shares) - min(shares) <= 2
 
 
 def test_the_same_bytes_and_nearly_the_same_picture_are_one_cluster(tmp_path: Path) -> None:
@@ -74,13 +100,23 @@ def test_the_same_bytes_and_nearly_the_same_picture_are_one_cluster(tmp_path: Pa
     paths.append(tmp_path / "images" / "d.jpg")
     paths[3].write_bytes(paths[2].read_bytes())
     photographs = [_photograph(path.stem, f"lesion of {path.stem}", path=path) for path in paths]
-    clusters = cluster_photographs(photographs, load_cache(photographs, tmp_path / "cache"))
-    assert clusters == ["a", "a", "c", "c"]
+    pixels = load_cache(photographs, tmp_path / "cache")
+    assert cluster_photographs(photographs, pixels, np.eye(4)) == ["a", "a", "c", "c"]
+
+
+def test_what_the_backbone_sees_alike_is_one_cluster(tmp_path: Path) -> None:
+    paths = [_save(tmp_path, name, draw_photograph(seed)) for seed, name in enumerate("abc")]
+    photographs = [_photograph(path.stem, f"lesion of {path.stem}", path=path) for path in paths]
+    pixels = load_cache(photographs, tmp_path / "cache")
+    near = np.array([0.94, 0.0, np.sqrt(1 - 0.94**2)])
+    far = np.array([0.90, 0.0, np.sqrt(1 - 0.90**2)])
+    assert cluster_photographs(photographs, pixels, np.array([[1, 0, 0], [0, 1, 0], near])) == ["a", "b", "a"]
+    assert cluster_photographs(photographs, pixels, np.array([[1, 0, 0], [0, 1, 0], far])) == ["a", "b", "c"]
 
 
 def test_splits_survive_the_file(tmp_path: Path) -> None:
     photographs = [_photograph(f"ISIC_{i:07}", f"L{i}") for i in range(10)]
-    splits = assign_folds(photographs, [photograph.image_id for photograph in photographs])
+    splits = assign_splits(photographs, [photograph.image_id for photograph in photographs])
     write_splits(tmp_path / "splits.csv", splits)
     assert read_splits(tmp_path / "splits.csv") == splits
 

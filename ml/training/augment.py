@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from ml.preprocess import SIDE, resize_square, to_square
 
 SMALLEST_CROP = 0.72
-BLUR_CHANCE = 0.1
+BLUR_CHANCE = 0.12
+JPEG_CHANCE = 0.12
+HAIR_CHANCE = 0.12
+RULER_CHANCE = 0.05
+MARKER_CHANCE = 0.05
+# Violet and blue, as pens for skin are.
+MARKER_INKS = ((70, 40, 120), (40, 50, 140), (90, 60, 110))
 
 
 def centre_squares(pixels: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -19,17 +27,22 @@ def centre_squares(pixels: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return squares
 
 
-def augment(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random crop, turn, flip and light of (height, width, 3) uint8: (224, 224, 3) uint8."""
+def augment(picture: np.ndarray, rng: np.random.Generator, *, side: int = SIDE, strength: float = 1.0) -> np.ndarray:
+    """A random crop, turn, flip and light of (height, width, 3) uint8, with what lies on skin: (side, side, 3) uint8.
+
+    strength: 1 as in the recipe, 0 leaves crops, turns and flips alone.
+    """
     photograph = Image.fromarray(picture)
-    square = resize_square(photograph, _crop(photograph.size, rng))
-    if rng.random() < BLUR_CHANCE:
-        blurred = Image.fromarray(square).filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2)))
-        square = np.asarray(blurred)
-    square = np.rot90(square, int(rng.integers(4)))
+    square = Image.fromarray(resize_square(photograph, _crop(photograph.size, rng), side))
+    _draw_on(square, rng, strength)
+    if rng.random() < BLUR_CHANCE * strength:
+        square = square.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2) * side / SIDE))
+    if rng.random() < JPEG_CHANCE * strength:
+        square = _compressed(square, int(rng.integers(30, 80)))
+    turned = np.rot90(np.asarray(square), int(rng.integers(4)))
     if rng.random() < 0.5:
-        square = square[:, ::-1]
-    return _relight(square, rng)
+        turned = turned[:, ::-1]
+    return _relight(turned, rng, strength)
 
 
 def _crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[float, float, float, float]:
@@ -44,13 +57,50 @@ def _crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[float, float
     return left, top, min(left + crop_width, width), min(top + crop_height, height)
 
 
-def _relight(square: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    gains = rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3)
-    contrast, gamma = rng.uniform(0.8, 1.25), np.exp(rng.uniform(-0.2, 0.2))
+def _draw_on(square: Image.Image, rng: np.random.Generator, strength: float) -> None:
+    pen = ImageDraw.Draw(square)
+    side = square.width
+    if rng.random() < HAIR_CHANCE * strength:
+        shade = int(rng.integers(10, 90))
+        for _ in range(int(rng.integers(2, 12))):
+            line = _wandering_line(rng, side, heading=rng.uniform(0, 2 * np.pi), bend=0.12)
+            pen.line(line, fill=(shade, shade * 3 // 4, shade * 2 // 3), width=int(rng.integers(1, 3)), joint="curve")
+    if rng.random() < RULER_CHANCE * strength:
+        _draw_ruler(pen, rng, side)
+    if rng.random() < MARKER_CHANCE * strength:
+        ink = MARKER_INKS[rng.integers(len(MARKER_INKS))]
+        line = _wandering_line(rng, side, heading=rng.uniform(0, 2 * np.pi), bend=0.25)
+        pen.line(line, fill=ink, width=int(rng.integers(2, 7)), joint="curve")
+
+
+def _wandering_line(rng: np.random.Generator, side: int, *, heading: float, bend: float) -> list[tuple[float, float]]:
+    """From somewhere, on for up to the square's side."""
+    turns = heading + np.cumsum(rng.normal(0, bend, int(rng.integers(8, 25))))
+    steps = np.column_stack([np.cos(turns), np.sin(turns)]) * side * 0.04
+    return [(float(x), float(y)) for x, y in rng.uniform(0, side, 2) + np.cumsum(steps, axis=0)]
+
+
+def _draw_ruler(pen: ImageDraw.ImageDraw, rng: np.random.Generator, side: int) -> None:
+    gap = side / rng.integers(15, 40)
+    depth = side * rng.uniform(0.0, 0.12)
+    for tick in range(int(side / gap) + 1):
+        length = side * (0.07 if tick % 5 == 0 else 0.04)
+        pen.line([(tick * gap, side - depth), (tick * gap, side - depth - length)], fill=(25, 25, 28))
+
+
+def _compressed(square: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    square.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def _relight(square: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    gains = 1 + strength * (rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3) - 1)
+    contrast, gamma = 1 + strength * (rng.uniform(0.8, 1.25) - 1), np.exp(strength * rng.uniform(-0.2, 0.2))
     levels = np.linspace(0, 1, 256, dtype=np.float32)[:, None] ** gamma * gains
     middle = 0.6
     tables = np.clip((levels - middle) * contrast + middle, 0, 1) * 255
     lit = np.stack([tables[:, channel].astype(np.float32)[square[..., channel]] for channel in range(3)], axis=-1)
-    saturation = np.float32(rng.uniform(0.75, 1.25))
+    saturation = np.float32(1 + strength * (rng.uniform(0.75, 1.25) - 1))
     grey = lit.mean(axis=-1, keepdims=True)
     return np.clip(grey + (lit - grey) * saturation, 0, 255).astype(np.uint8)

@@ -76,7 +76,7 @@ def _data(manifest: Manifest) -> str:
 
 {data.get("name")}: {counts}. {data.get("citation")}, doi:{data.get("doi")}. Licence: {data.get("licence")}.
 Split by lesion, identical files and near-duplicate pictures (`splits.csv`). Calibration, thresholds and quality limits
-come from the validation part alone; the test part was opened after they were fixed.
+come from the calibration part alone; the test part was opened after they were fixed.
 
 | part | photographs | lesions |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""HAM10000 in its official layout: metadata, leak-free folds, and a cache of decoded photographs."""
+"""HAM10000 in its official layout: metadata, leak-free splits, and a cache of decoded photographs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import csv
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,14 @@ from ml.contract import ModelError
 from ml.labels import DIAGNOSES
 
 FOLDS = 5
+# The fold that is opened once for a release.
 TEST_FOLD = 0
-VALIDATION_FOLD = 1
-TRAINING_FOLDS = (2, 3, 4)
+# Parts of each fold. One of them is taken out of the training folds to calibrate on (1/7 of the photographs).
+SLICES = 7
+CALIBRATION_SLICE = 0
 CACHE_HEIGHT, CACHE_WIDTH = 240, 320
-SPLIT_COLUMNS = ("image_id", "lesion_id", "cluster", "dx", "fold")
-
-# A pair is a near-duplicate where both say so: the gradient signs (of 256) and the grey thumbnails.
-HASH_DISTANCE = 40
-THUMBNAIL_CORRELATION = 0.985
+SPLITS_FILE = "splits.csv"
+SPLIT_COLUMNS = ("image_id", "lesion_id", "cluster", "dx", "fold", "slice")
 
 
 class DataError(ModelError):
@@ -58,6 +58,43 @@ class Split:
     cluster: str
     dx: str
     fold: int
+    slice: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Row numbers of the photographs to learn from, to calibrate on, and to test on; no cluster is in two of them."""
+
+    training: np.ndarray
+    calibration: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All photographs with their pixels (n, 240, 320, 3) uint8 and their places, row by row."""
+
+    photographs: list[Photograph]
+    pixels: np.ndarray
+    splits: list[Split]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return np.array([photograph.label for photograph in self.photographs])
+
+    def part(self, fold: int, calibration_slice: int = CALIBRATION_SLICE) -> Part:
+        return part_of(self.splits, fold, calibration_slice)
+
+
+def part_of(splits: Sequence[Split], fold: int, calibration_slice: int = CALIBRATION_SLICE) -> Part:
+    """Test on `fold`, calibrate on one slice of the other four, learn from the rest of them."""
+    folds, slices = np.array([[split.fold, split.slice] for split in splits]).T
+    outside, sliced = folds != fold, slices == calibration_slice
+    return Part(
+        training=np.flatnonzero(outside & ~sliced),
+        calibration=np.flatnonzero(outside & sliced),
+        test=np.flatnonzero(~outside),
+    )
 
 
 def read_photographs(folder: Path) -> list[Photograph]:
@@ -117,95 +154,60 @@ def _decode(path: Path) -> np.ndarray:
     return np.asarray(rgb)
 
 
-def cluster_photographs(photographs: Sequence[Photograph], pixels: np.ndarray) -> list[str]:
-    """One cluster name per photograph: same lesion, same bytes, or nearly the same picture, transitively."""
-    union = _Union(len(photographs))
-    union.join_groups(p.lesion_id for p in photographs)
-    union.join_groups(hashlib.sha256(p.path.read_bytes()).hexdigest() for p in photographs)
-    for first, second in near_duplicates(pixels):
-        union.join(first, second)
-    return [photographs[union.root(index)].image_id for index in range(len(photographs))]
+def assign_splits(photographs: Sequence[Photograph], clusters: Sequence[str], seed: int = 2026) -> list[Split]:
+    """Five folds and in each of them seven slices: whole clusters only, each diagnosis spread evenly.
 
-
-def near_duplicates(pixels: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Index pairs of (n, height, width, 3) uint8 pictures that are nearly the same."""
-    signs, thumbnails = _fingerprints(pixels)
-    least_agreement = signs.shape[1] - 2 * HASH_DISTANCE
-    for start in range(0, len(signs), 1000):
-        block = slice(start, start + 1000)
-        similar = (signs[block] @ signs.T >= least_agreement) & (
-            thumbnails[block] @ thumbnails.T >= THUMBNAIL_CORRELATION
-        )
-        for row, column in zip(*np.nonzero(similar), strict=True):
-            if start + row < column:
-                yield int(start + row), int(column)
-
-
-def _fingerprints(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    signs, thumbnails = [], []
-    for picture in pixels:
-        grey = Image.fromarray(picture).convert("L")
-        steps = np.diff(np.asarray(grey.resize((17, 16), Image.Resampling.BOX), dtype=np.int16), axis=1)
-        signs.append(np.where(steps >= 0, 1, -1).ravel())
-        small = np.asarray(grey.resize((32, 24), Image.Resampling.BOX), dtype=np.float32).ravel()
-        small = small - small.mean()
-        thumbnails.append(small / (np.linalg.norm(small) + 1e-6))
-    return np.array(signs, dtype=np.float32), np.array(thumbnails, dtype=np.float32)
-
-
-class _Union:
-    """Disjoint sets of indices; the root is the smallest index, so names do not depend on the order of joins."""
-
-    def __init__(self, size: int) -> None:
-        self._parent = list(range(size))
-
-    def root(self, index: int) -> int:
-        while self._parent[index] != index:
-            self._parent[index] = self._parent[self._parent[index]]
-            index = self._parent[index]
-        return index
-
-    def join(self, first: int, second: int) -> None:
-        low, high = sorted((self.root(first), self.root(second)))
-        self._parent[high] = low
-
-    def join_groups(self, keys: Iterable[str]) -> None:
-        seen: dict[str, int] = {}
-        for index, key in enumerate(keys):
-            self.join(seen.setdefault(key, index), index)
-
-
-def assign_folds(photographs: Sequence[Photograph], clusters: Sequence[str], seed: int = 2026) -> list[Split]:
-    """Five folds, whole clusters only, each diagnosis spread evenly. The same input gives the same folds."""
+    The same input gives the same splits. A cluster counts for its rarest diagnosis.
+    """
     members: dict[str, list[Photograph]] = defaultdict(list)
     for photograph, cluster in zip(photographs, clusters, strict=True):
         members[cluster].append(photograph)
     frequency = Counter(p.dx for p in photographs)
-    rng = np.random.default_rng(seed)
+    rarest = {name: min((p.dx for p in group), key=lambda dx: frequency[dx]) for name, group in members.items()}
     order = sorted(members)
-    rng.shuffle(order)
-    # A cluster counts for its rarest diagnosis; big clusters go first so that small ones can level the folds.
-    rarest = {name: min((p.dx for p in members[name]), key=lambda dx: frequency[dx]) for name in order}
-    load = {dx: [0] * FOLDS for dx in DIAGNOSES}
-    fold_of: dict[str, int] = {}
-    for name in sorted(order, key=lambda name: -len(members[name])):
+    np.random.default_rng(seed).shuffle(order)
+    # Big clusters go first so that small ones can level the parts.
+    order.sort(key=lambda name: -len(members[name]))
+    sizes = {name: len(group) for name, group in members.items()}
+    fold_of = _spread(order, sizes, rarest, FOLDS)
+    slice_of: dict[str, int] = {}
+    for fold in range(FOLDS):
+        slice_of |= _spread([name for name in order if fold_of[name] == fold], sizes, rarest, SLICES)
+    return [
+        Split(p.image_id, p.lesion_id, c, p.dx, fold_of[c], slice_of[c])
+        for p, c in zip(photographs, clusters, strict=True)
+    ]
+
+
+def _spread(order: Sequence[str], sizes: Mapping[str, int], rarest: Mapping[str, str], parts: int) -> dict[str, int]:
+    """Each cluster, in this order, into the part that holds the fewest photographs of its diagnosis."""
+    load = {dx: [0] * parts for dx in DIAGNOSES}
+    placed: dict[str, int] = {}
+    for name in order:
         counts = load[rarest[name]]
-        fold = counts.index(min(counts))
-        counts[fold] += len(members[name])
-        fold_of[name] = fold
-    return [Split(p.image_id, p.lesion_id, c, p.dx, fold_of[c]) for p, c in zip(photographs, clusters, strict=True)]
+        placed[name] = counts.index(min(counts))
+        counts[placed[name]] += sizes[name]
+    return placed
 
 
 def write_splits(path: Path, splits: Sequence[Split]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SPLIT_COLUMNS)
-        writer.writerows((s.image_id, s.lesion_id, s.cluster, s.dx, s.fold) for s in splits)
+        writer.writerows((s.image_id, s.lesion_id, s.cluster, s.dx, s.fold, s.slice) for s in splits)
 
 
 def read_splits(path: Path) -> list[Split]:
+    """The splits of a run or of a model; those of models before 2026.12 have no slices."""
     with path.open(newline="") as file:
         return [
-            Split(row["image_id"], row["lesion_id"], row["cluster"], row["dx"], int(row["fold"]))
+            Split(
+                image_id=row["image_id"],
+                lesion_id=row["lesion_id"],
+                cluster=row["cluster"],
+                dx=row["dx"],
+                fold=int(row["fold"]),
+                slice=int(row.get("slice", 0)),
+            )
             for row in csv.DictReader(file)
         ]

@@ -13,13 +13,12 @@ from rich.progress import track
 
 from ml import quality
 from ml.labels import DIAGNOSES, MALIGNANT
-from ml.manifest import BandFigures, Calibration, Interval, Manifest, Share, Threshold
+from ml.manifest import NETWORK_FILE, BandFigures, Calibration, Interval, Manifest, Share, Threshold
 from ml.predictor import Network, calibrate
 from ml.preprocess import open_photograph, to_square
 from ml.training import statistics
 from ml.training.calibrate import threshold_at_sensitivity, threshold_at_specificity
-from ml.training.data import TEST_FOLD, Photograph, Split, read_photographs, read_splits
-from ml.training.export import SPLITS_FILE
+from ml.training.data import SPLITS_FILE, TEST_FOLD, Photograph, part_of, read_photographs, read_splits
 
 BANDS = ("low", "intermediate", "high", "unscorable")
 MELANOMA = DIAGNOSES.index("mel")
@@ -74,15 +73,6 @@ def ask(network: Network, photographs: Sequence[Photograph], clusters: Sequence[
         measures.append(quality.measure(square))
         sizes.append(size)
     return Answers(list(photographs), list(clusters), np.array(logits), measures, sizes)
-
-
-def of_folds(
-    photographs: Sequence[Photograph], splits: Sequence[Split], folds: Sequence[int]
-) -> tuple[list[Photograph], list[str]]:
-    """The photographs of `folds` and their clusters."""
-    placed = {split.image_id: split for split in splits}
-    chosen = [photograph for photograph in photographs if placed[photograph.image_id].fold in folds]
-    return chosen, [placed[photograph.image_id].cluster for photograph in chosen]
 
 
 def one_per_lesion(photographs: Sequence[Photograph]) -> np.ndarray:
@@ -237,8 +227,10 @@ def evaluation(scored: Scored, cuts: tuple[float, float]) -> dict[str, Any]:
 
 def evaluate_model(manifest: Manifest, folder: Path, data: Path) -> dict[str, Any]:
     """Read the test fold again with the installed files and return its figures."""
-    photographs, clusters = of_folds(read_photographs(data), read_splits(folder / SPLITS_FILE), [TEST_FOLD])
-    answers = ask(Network(folder / "model.tflite"), photographs, clusters, "Reading the test fold")
+    photographs, splits = read_photographs(data), read_splits(folder / SPLITS_FILE)
+    rows = part_of(splits, TEST_FOLD).test
+    photographs, clusters = [photographs[row] for row in rows], [splits[row].cluster for row in rows]
+    answers = ask(Network(folder / NETWORK_FILE), photographs, clusters, "Reading the test fold")
     cuts = (manifest.refer.value, manifest.high.value)
     scored = score(answers, manifest.calibration, cuts, manifest.quality_limits, manifest.domain)
     return evaluation(scored, cuts)

@@ -16,20 +16,22 @@ from ml.drawing import KINDS
 from ml.manifest import NETWORK_FILE
 from ml.predictor import Network, golden_square
 from ml.preprocess import to_input
+from ml.training.data import SPLITS_FILE, TEST_FOLD
 from ml.training.network import with_activation_map
 from ml.training.statistics import softmax
+from ml.training.train import KERAS_FILE, fold_folder
 
-KERAS_FILE = "model.keras"
-SPLITS_FILE = "splits.csv"
 PARITY = 1e-4
 
 
 def export_network(run: Path, folder: Path) -> None:
-    """Write model.tflite (fp32; outputs "logits" and "activation_map"), model.keras and splits.csv into `folder`.
+    """Write the network of the run's test fold into `folder`: model.tflite, model.keras and splits.csv.
+
+    model.tflite is fp32, with the outputs "logits" and "activation_map".
 
     Raises ModelError when the converted network does not answer as the trained one does.
     """
-    source = run / KERAS_FILE
+    source = fold_folder(run, TEST_FOLD) / KERAS_FILE
     if not source.is_file():
         raise ModelError(f"{source} is missing. Train to the end first: python -m ml train.")
     folder.mkdir(parents=True, exist_ok=True)

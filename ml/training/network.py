@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from ml.labels import DIAGNOSES
-from ml.preprocess import SIDE
+from ml.preprocess import SIDE, to_input
 
 HEAD = "diagnosis"
+BACKBONE = "mobilenet_v2"
 BACKBONE_OUTPUT = "out_relu"
 DROPOUT = 0.2
 
 
-def build(weights: Path | None = None) -> keras.Model:
-    """A network from (n, 224, 224, 3) float32 in [-1, 1] to (n, 7) logits.
+def build() -> keras.Model:
+    """The network that is served, its weights not set: (n, 224, 224, 3) float32 in [-1, 1] to (n, 7) logits."""
+    backbone = _backbone((SIDE, SIDE, 3))
+    features = keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
+    return keras.Model(backbone.input, _head()(features), name="mobilenet_v2_dermoscopy")
+
+
+def build_trainable(weights: Path | None, *, frozen_statistics: bool = True) -> keras.Model:
+    """The same network for training: squares of bytes (n, side, side, 3) of any side to (n, 7) logits.
 
     weights: a `.weights.h5` of the backbone without its top; None lets Keras download its ImageNet weights.
+    frozen_statistics: the batch normalisations keep their statistics; their scale and shift are trained.
     """
-    backbone = keras.applications.MobileNetV2(
-        input_shape=(SIDE, SIDE, 3), include_top=False, weights=None if weights else "imagenet"
-    )
+    backbone = _backbone((None, None, 3), "imagenet" if weights is None else None)
     if weights:
         backbone.load_weights(weights)
-    features = keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
+    squares = keras.Input((None, None, 3), name="squares")
+    inputs = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(squares)
+    features = backbone(inputs, training=False) if frozen_statistics else backbone(inputs)
+    features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
     features = keras.layers.Dropout(DROPOUT, name="dropout")(features)
-    logits = keras.layers.Dense(
+    return keras.Model(squares, _head()(features), name="mobilenet_v2_in_training")
+
+
+def _backbone(shape: tuple[int | None, int | None, int], weights: str | None = None) -> keras.Model:
+    return keras.applications.MobileNetV2(input_shape=shape, include_top=False, weights=weights, name=BACKBONE)
+
+
+def _head() -> keras.layers.Dense:
+    return keras.layers.Dense(
         len(DIAGNOSES), name=HEAD, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01)
-    )(features)
-    return keras.Model(backbone.input, logits, name="mobilenet_v2_dermoscopy")
+    )
 
 
 def normalisations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -79,3 +97,13 @@ def with_activation_map(model: keras.Model) -> keras.Model:
     head.set_weights([kernel[None, None], bias])
     logits = keras.layers.GlobalAveragePooling2D(name="logits")(activation_map)
     return keras.Model(model.input, {"logits": logits, "activation_map": activation_map})
+
+
+def embeddings(squares: Iterable[np.ndarray], weights: Path | None) -> np.ndarray:
+    """Pooled features (n, 1280) of length 1 of the untrained backbone, from batches of (b, 224, 224, 3) uint8."""
+    backbone = _backbone((SIDE, SIDE, 3), "imagenet" if weights is None else None)
+    if weights:
+        backbone.load_weights(weights)
+    pooled = keras.Model(backbone.input, keras.layers.GlobalAveragePooling2D()(backbone.output))
+    features = np.concatenate([np.asarray(pooled.predict_on_batch(to_input(batch))) for batch in squares])
+    return features / np.linalg.norm(features, axis=1, keepdims=True)

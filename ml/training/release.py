@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +19,18 @@ from ml.preprocess import PREPROCESSING
 from ml.quality import fit_domain
 from ml.training import calibrate, evaluate
 from ml.training.card import write_card
-from ml.training.data import TEST_FOLD, TRAINING_FOLDS, VALIDATION_FOLD, Photograph, read_photographs, read_splits
-from ml.training.export import KERAS_FILE, SPLITS_FILE, export_network
+from ml.training.data import (
+    CALIBRATION_SLICE,
+    SPLITS_FILE,
+    TEST_FOLD,
+    Part,
+    Photograph,
+    part_of,
+    read_photographs,
+    read_splits,
+)
+from ml.training.export import export_network
+from ml.training.train import HISTORY_FILE, KERAS_FILE, RECIPE_FILE, fold_folder
 
 console = Console(stderr=True)
 
@@ -53,7 +64,7 @@ LIMITS = (
 def release(*, run: Path, data: Path, models: Path, version: str) -> Path:
     """Write `models`/`version` from the training run in `run`; raises ModelError when it is there already.
 
-    Calibration, thresholds and quality limits come from the validation fold. The test fold is opened at the end.
+    Calibration, thresholds and quality limits come from the calibration slice. The test fold is opened at the end.
     """
     folder = models / version
     if folder.exists():
@@ -74,11 +85,13 @@ def _describe(run: Path, folder: Path, data: Path, version: str) -> Manifest:
     (folder / GOLDEN_FILE).write_text(json.dumps(golden_answers(network), indent=1) + "\n")
     photographs, splits = read_photographs(data), read_splits(folder / SPLITS_FILE)
 
-    training, clusters = evaluate.of_folds(photographs, splits, TRAINING_FOLDS)
-    sample = evaluate.ask(network, training[::DOMAIN_STEP], clusters[::DOMAIN_STEP], "Reading training photographs")
-    domain = fit_domain(sample.features())
+    part = part_of(splits, TEST_FOLD)
 
-    validation = evaluate.ask(network, *evaluate.of_folds(photographs, splits, [VALIDATION_FOLD]), "Reading validation")
+    def ask(rows: np.ndarray, title: str) -> evaluate.Answers:
+        return evaluate.ask(network, [photographs[row] for row in rows], [splits[row].cluster for row in rows], title)
+
+    domain = fit_domain(ask(part.training[::DOMAIN_STEP], "Reading training photographs").features())
+    validation = ask(part.calibration, "Reading the calibration photographs")
     calibration = calibrate.fit_calibration(
         validation.raw_malignancy, validation.malignant, validation.lesion_weights()
     )
@@ -88,7 +101,7 @@ def _describe(run: Path, folder: Path, data: Path, version: str) -> Manifest:
     )
     cuts = _choose_cuts(validation, calibration)
 
-    test = evaluate.ask(network, *evaluate.of_folds(photographs, splits, [TEST_FOLD]), "Reading the test fold")
+    test = ask(part.test, "Reading the test fold")
     scored = evaluate.score(test, calibration, cuts, limits, domain)
     lesions = scored.part(evaluate.one_per_lesion(test.photographs))
     return Manifest(
@@ -100,18 +113,19 @@ def _describe(run: Path, folder: Path, data: Path, version: str) -> Manifest:
         files={name: sha256_of(folder / name) for name in (NETWORK_FILE, KERAS_FILE, SPLITS_FILE, GOLDEN_FILE)},
         calibration=calibration,
         refer=evaluate.attained(
-            lesions, cuts[0], "validation: the lower of 95% of malignant and 95% of melanoma, all photographs"
+            lesions, cuts[0], "calibration photographs: the lower of 95% of malignant and 95% of melanoma"
         ),
-        high=evaluate.attained(lesions, cuts[1], "validation: 90% specificity, all photographs"),
+        high=evaluate.attained(lesions, cuts[1], "calibration photographs: 90% specificity"),
         bands=evaluate.band_figures(lesions),
         quality_limits=limits,
         domain=domain,
         evaluation=evaluate.evaluation(scored, cuts),
-        training_data=_training_data(photographs, training, validation.photographs, test.photographs),
+        training_data=_training_data(photographs, part),
         training={
-            "recipe": json.loads((run / "recipe.json").read_text()),
-            "history": json.loads((run / "history.json").read_text()),
-            "folds": {"training": TRAINING_FOLDS, "validation": VALIDATION_FOLD, "test": TEST_FOLD},
+            "recipe": json.loads((fold_folder(run, TEST_FOLD) / RECIPE_FILE).read_text()),
+            "history": json.loads((fold_folder(run, TEST_FOLD) / HISTORY_FILE).read_text()),
+            "test_fold": TEST_FOLD,
+            "calibration_slice": CALIBRATION_SLICE,
         },
         limits=LIMITS,
     )
@@ -128,13 +142,10 @@ def calibrated_malignancy(answers: evaluate.Answers, calibration: Calibration) -
     return 1 / (1 + np.exp(-(calibration.slope * calibrate.logit(answers.raw_malignancy) + calibration.intercept)))
 
 
-def _training_data(
-    everything: list[Photograph], training: list[Photograph], validation: list[Photograph], test: list[Photograph]
-) -> dict[str, object]:
-    counts = {dx: sum(photograph.dx == dx for photograph in everything) for dx in DIAGNOSES}
-    parts = {"training": training, "validation": validation, "test": test}
+def _training_data(photographs: list[Photograph], part: Part) -> dict[str, object]:
+    counts = {dx: sum(photograph.dx == dx for photograph in photographs) for dx in DIAGNOSES}
     sizes = {
-        name: {"photographs": len(part), "lesions": len({photograph.lesion_id for photograph in part})}
-        for name, part in parts.items()
+        name: {"photographs": len(rows), "lesions": len({photographs[row].lesion_id for row in rows})}
+        for name, rows in asdict(part).items()
     }
     return {**TRAINING_DATA, "photographs_by_diagnosis": counts, "parts": sizes}

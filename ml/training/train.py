@@ -1,98 +1,101 @@
-"""One training run: resumable by epoch, deterministic in its order of photographs, two CPU cores are enough."""
+"""One training run: resumable by epoch, the same photographs in the same order, on whatever Keras runs on."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.preprocess import SIDE, to_input
 from ml.training import augment, network, statistics
-from ml.training.data import (
-    TRAINING_FOLDS,
-    VALIDATION_FOLD,
-    Photograph,
-    Split,
-    assign_folds,
-    cluster_photographs,
-    load_cache,
-    read_photographs,
-    write_splits,
-)
+from ml.training.data import Collection, Part
 
 console = Console()
-VALIDATE_EVERY = 3
+CHECKPOINT_FILE = "checkpoint.npz"
+HISTORY_FILE = "history.json"
+RECIPE_FILE = "recipe.json"
+KERAS_FILE = "model.keras"
+_MALIGNANT = [DIAGNOSES.index(name) for name in MALIGNANT]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    epochs: int = 9
+    """sides: the side of the squares in pixels, and for how many epochs; small ones first, which is faster."""
+
+    sides: tuple[tuple[int, int], ...] = ((128, 6), (160, 6), (192, 3), (SIDE, 3))
     batch: int = 32
     learning_rate: float = 4e-4
     weight_decay: float = 0.02
     warm_up_steps: int = 100
     label_smoothing: float = 0.05
     balance: float = 0.5  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
-    average_momentum: float = 0.997
+    average_momentum: float = 0.998
+    frozen_statistics: bool = True
+    strength: float = 1.0  # of the augmentation
     seed: int = 2026
 
+    @property
+    def epochs(self) -> int:
+        return sum(epochs for _, epochs in self.sides)
 
-def train(*, data: Path, weights: Path | None, run: Path, recipe: Recipe, max_steps: int | None = None) -> Path:
-    """Train on folds 2-4 and return the folder `run`, which then holds model.keras, splits.csv and history.json.
+    def side_of(self, epoch: int) -> int:
+        return [side for side, epochs in self.sides for _ in range(epochs)][epoch]
 
-    A run that was stopped goes on after its last finished epoch. max_steps ends an epoch early (for trials).
+
+def train(
+    *,
+    collection: Collection,
+    part: Part,
+    weights: Path | None,
+    run: Path,
+    recipe: Recipe,
+    max_steps: int | None = None,
+    look_every: int = 4,
+) -> Path:
+    """Learn from `part.training`, look at `part.calibration` on the way, and return `run`.
+
+    The folder then holds model.keras, recipe.json and history.json. A run that was stopped goes on after its last
+    finished epoch. max_steps ends an epoch early (for trials).
     """
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    photographs = read_photographs(data)
-    pixels = load_cache(photographs, Path(os.environ.get("SKINCLINIC_TRAINING_CACHE", run / "cache")))
-    splits = _prepare_splits(photographs, pixels, run)
-    folds = np.array([split.fold for split in splits])
-    labels = np.array([photograph.label for photograph in photographs])
-    training = np.flatnonzero(np.isin(folds, TRAINING_FOLDS))
-    validation = np.flatnonzero(folds == VALIDATION_FOLD)
-    console.print(f"{len(training)} photographs to train on, {len(validation)} to validate.")
-
-    trainer = Trainer(recipe, weights, labels[training], steps=math.ceil(len(training) / recipe.batch))
+    (run / RECIPE_FILE).write_text(json.dumps(asdict(recipe), indent=1))
+    trainer = Trainer(recipe, weights, steps=math.ceil(len(part.training) / recipe.batch))
     history = trainer.restore(run)
     if not history:
-        sample = np.random.default_rng(recipe.seed).choice(training, 384, replace=False)
-        network.restate_normalisation(trainer.model, to_input(augment.centre_squares(pixels, sample)))
-    (run / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+        sample = np.random.default_rng(recipe.seed).choice(part.training, min(384, len(part.training)), replace=False)
+        trainer.restate_normalisation(augment.centre_squares(collection.pixels, sample))
     for epoch in range(len(history), recipe.epochs):
         started = time.monotonic()
-        loss = trainer.run_epoch(pixels, training, labels, epoch, max_steps)
-        look = (epoch + 1) % VALIDATE_EVERY == 0 or epoch + 1 == recipe.epochs
-        figures = trainer.validate(pixels, validation, labels) if look else {}
+        loss = trainer.run_epoch(collection, part.training, epoch, max_steps)
         seconds = time.monotonic() - started
-        entry = {"epoch": epoch + 1, "planned_epochs": recipe.epochs, "loss": loss, **figures, "seconds": seconds}
-        history.append(entry)
+        last = epoch + 1 == recipe.epochs
+        look = last or (epoch + 1) % look_every == 0
+        figures = trainer.validate(collection, part.calibration) if look and len(part.calibration) else {}
+        history.append({"epoch": epoch + 1, "loss": loss, **figures, "seconds": seconds})
         trainer.save(run, history)
         console.print(json.dumps({key: round(value, 4) for key, value in history[-1].items()}))
     with trainer.averaged():
-        trainer.model.save(run / "model.keras")
+        trainer.served().save(run / KERAS_FILE)
     return run
 
 
-def _prepare_splits(photographs: Sequence[Photograph], pixels: np.ndarray, run: Path) -> list[Split]:
-    console.print("Looking for near-duplicates before splitting.")
-    splits = assign_folds(photographs, cluster_photographs(photographs, pixels))
-    write_splits(run / "splits.csv", splits)
-    return splits
+def fold_folder(run: Path, fold: int) -> Path:
+    """Where a run keeps the network that is tested on `fold`."""
+    return run / f"fold-{fold}"
 
 
 def class_weights(labels: np.ndarray, balance: float) -> np.ndarray:
@@ -103,107 +106,112 @@ def class_weights(labels: np.ndarray, balance: float) -> np.ndarray:
 
 
 class Trainer:
-    """A network, its optimiser and the running average of its weights."""
+    """A network that takes squares of bytes, its optimiser, and the running average of its weights."""
 
-    def __init__(self, recipe: Recipe, weights: Path | None, labels: np.ndarray, steps: int) -> None:
+    def __init__(self, recipe: Recipe, weights: Path | None, steps: int) -> None:
         self.recipe = recipe
-        self.model = network.build(weights)
-        self.pooled = keras.Model(self.model.input, self.model.get_layer("pooled").output)
-        total = steps * recipe.epochs
+        self.model = network.build_trainable(weights, frozen_statistics=recipe.frozen_statistics)
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=recipe.learning_rate / 50,
             warmup_target=recipe.learning_rate,
             warmup_steps=recipe.warm_up_steps,
-            decay_steps=max(1, total - recipe.warm_up_steps),
+            decay_steps=max(1, steps * recipe.epochs - recipe.warm_up_steps),
             alpha=0.01,
         )
-        self.optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+        self.optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=recipe.average_momentum
+        )
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+        # Compiling the whole step pays on an accelerator alone; TensorFlow's own kernels are faster on a processor.
+        compiled = keras.backend.backend() != "tensorflow"
+        self.model.compile(optimizer=self.optimizer, loss=loss, jit_compile=compiled and "auto")
         self.optimizer.build(self.model.trainable_variables)
-        self.averages = [tf.Variable(variable.value) for variable in self.model.trainable_variables]
-        self.class_weights = tf.constant(class_weights(labels, recipe.balance))
-        self.steps_done = tf.Variable(0, dtype=tf.int64)
 
-    @tf.function(reduce_retracing=True)
-    def _step(self, squares: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        inputs = tf.cast(squares, tf.float32) / 127.5 - 1.0
-        targets = tf.one_hot(labels, len(DIAGNOSES))
-        smoothing = self.recipe.label_smoothing
-        targets = targets * (1 - smoothing) + smoothing / len(DIAGNOSES)
-        with tf.GradientTape() as tape:
-            # Frozen statistics need training=False in the normalisations; only the dropout is told to train.
-            logits = self._forward(inputs)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            loss = tf.reduce_mean(losses * tf.gather(self.class_weights, labels))
-        variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        self.steps_done.assign_add(1)
-        step = tf.cast(self.steps_done, tf.float32)
-        momentum = tf.minimum(self.recipe.average_momentum, (1 + step) / (10 + step))
-        for average, variable in zip(self.averages, variables, strict=True):
-            average.assign_add((1 - momentum) * (variable.value - average))
-        return loss
+    def restate_normalisation(self, squares: np.ndarray) -> None:
+        network.restate_normalisation(self.model.get_layer(network.BACKBONE), to_input(squares))
+        # The running average starts from the restated weights too.
+        self.optimizer.built = False
+        self.optimizer.build(self.model.trainable_variables)
 
-    def _forward(self, inputs: tf.Tensor) -> tf.Tensor:
-        features = self.pooled(inputs, training=False)
-        features = self.model.get_layer("dropout")(features, training=True)
-        return self.model.get_layer(network.HEAD)(features)
-
-    def run_epoch(
-        self, pixels: np.ndarray, training: np.ndarray, labels: np.ndarray, epoch: int, max_steps: int | None
-    ) -> float:
-        rng = np.random.default_rng((self.recipe.seed, epoch))
+    def run_epoch(self, collection: Collection, training: np.ndarray, epoch: int, max_steps: int | None) -> float:
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, epoch))
         order = rng.permutation(training)
-        steps = math.ceil(len(order) / self.recipe.batch)
-        if max_steps:
-            steps = min(steps, max_steps)
-            order = order[: steps * self.recipe.batch]
-        losses = []
+        steps = min(math.ceil(len(order) / recipe.batch), max_steps or len(order))
+        # A short last batch would be compiled for itself; it is filled with the epoch's first photographs.
+        order = np.resize(order, steps * recipe.batch)
+        weights = class_weights(collection.labels[training], recipe.balance)
+        identity = np.eye(len(DIAGNOSES), dtype=np.float32)
+        losses: list[float] = []
         with _progress() as progress:
-            task = progress.add_task(f"Epoch {epoch + 1}/{self.recipe.epochs}", total=steps, loss="")
-            for indices, squares in _prefetch(_batches(pixels, order, self.recipe.batch, rng)):
-                losses.append(float(self._step(tf.constant(squares), tf.constant(labels[indices]))))
+            task = progress.add_task(f"Epoch {epoch + 1}/{recipe.epochs}", total=steps, loss="")
+            for rows, squares in _prefetch(self._batches(collection.pixels, order, epoch)):
+                labels = collection.labels[rows]
+                loss = self.model.train_on_batch(squares, identity[labels], sample_weight=weights[labels])
+                losses.append(float(np.mean(loss)))
                 progress.update(task, advance=1, loss=f"loss {np.mean(losses[-50:]):.3f}")
                 if len(losses) % 50 == 0 and not console.is_terminal:
                     console.print(f"epoch {epoch + 1} step {len(losses)}/{steps} loss {np.mean(losses[-50:]):.3f}")
         return float(np.mean(losses))
 
-    def validate(self, pixels: np.ndarray, validation: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    def _batches(self, pixels: np.ndarray, order: np.ndarray, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        recipe = self.recipe
+        side, size = recipe.side_of(epoch), recipe.batch
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            rng = np.random.default_rng((recipe.seed, epoch, start))
+            squares = [augment.augment(pixels[row], rng, side=side, strength=recipe.strength) for row in rows]
+            yield rows, np.stack(squares)
+
+    def validate(self, collection: Collection, rows: np.ndarray) -> dict[str, float]:
         with self.averaged():
-            logits = self.predict(pixels, validation)
-        truth = labels[validation]
-        malignant = [DIAGNOSES.index(name) for name in MALIGNANT]
-        score = statistics.softmax(logits)[:, malignant].sum(axis=1)
+            logits = self.predict(collection.pixels, rows)
+        labels = collection.labels[rows]
+        score = statistics.softmax(logits)[:, _MALIGNANT].sum(axis=1)
         return {
-            "auc": statistics.area_under_curve(np.isin(truth, malignant), score),
-            "balanced_accuracy": statistics.balanced_accuracy(truth, logits.argmax(axis=1)),
+            "auc": statistics.area_under_curve(np.isin(labels, _MALIGNANT), score),
+            "balanced_accuracy": statistics.balanced_accuracy(labels, logits.argmax(axis=1)),
         }
 
-    def predict(self, pixels: np.ndarray, indices: np.ndarray, batch: int = 64) -> np.ndarray:
-        forward = tf.function(lambda inputs: self.model(inputs, training=False), reduce_retracing=True)
+    def predict(self, pixels: np.ndarray, rows: np.ndarray, batch: int = 64) -> np.ndarray:
+        """Logits (n, 7) of the serving view."""
         parts = [
-            forward(tf.constant(to_input(augment.centre_squares(pixels, indices[start : start + batch])))).numpy()
-            for start in range(0, len(indices), batch)
+            self.model.predict_on_batch(augment.centre_squares(pixels, rows[start : start + batch]))
+            for start in range(0, len(rows), batch)
         ]
         return np.concatenate(parts)
 
-    def averaged(self) -> _Averaged:
-        """A context in which the model holds the running average of its weights."""
-        return _Averaged(self)
+    def served(self) -> keras.Model:
+        """The same weights in the network that is exported."""
+        flat = network.build()
+        flat.set_weights(self.model.get_weights())
+        return flat
 
-    def _state(self) -> list[tf.Variable | keras.Variable]:
-        return [*self.model.variables, *self.optimizer.variables, *self.averages, self.steps_done]
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model holds the running average of its weights in here."""
+        raw = [np.array(variable) for variable in self.model.trainable_variables]
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.trainable_variables, raw, strict=True):
+                variable.assign(value)
+
+    def _state(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.optimizer.variables]
 
     def save(self, run: Path, history: list[dict[str, float]]) -> None:
         """Write the checkpoint so that a power cut leaves either the old or the new one."""
-        partial = run / "checkpoint.partial.npz"
+        partial = run / f"partial.{CHECKPOINT_FILE}"
         arrays: dict[str, Any] = {f"v{index}": np.asarray(value) for index, value in enumerate(self._state())}
         np.savez(partial, history=json.dumps(history), **arrays)
-        partial.replace(run / "checkpoint.npz")
-        (run / "history.json").write_text(json.dumps(history, indent=1))
+        partial.replace(run / CHECKPOINT_FILE)
+        (run / HISTORY_FILE).write_text(json.dumps(history, indent=1))
 
     def restore(self, run: Path) -> list[dict[str, float]]:
-        path = run / "checkpoint.npz"
+        path = run / CHECKPOINT_FILE
         if not path.exists():
             return []
         with np.load(path) as saved:
@@ -212,35 +220,6 @@ class Trainer:
             history: list[dict[str, float]] = json.loads(str(saved["history"]))
         console.print(f"Going on after epoch {len(history)}.")
         return history
-
-
-class _Averaged:
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
-        self._raw: list[np.ndarray] = []
-
-    def __enter__(self) -> None:
-        variables = self._trainer.model.trainable_variables
-        self._raw = [np.asarray(variable) for variable in variables]
-        for variable, average in zip(variables, self._trainer.averages, strict=True):
-            variable.assign(average)
-
-    def __exit__(self, *_: object) -> None:
-        for variable, raw in zip(self._trainer.model.trainable_variables, self._raw, strict=True):
-            variable.assign(raw)
-
-
-def _batches(
-    pixels: np.ndarray, order: np.ndarray, size: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    # A short last batch would make TensorFlow trace the step anew; it is filled with the epoch's first photographs.
-    padded = np.resize(order, math.ceil(len(order) / size) * size)
-    for start in range(0, len(padded), size):
-        indices = padded[start : start + size]
-        squares = np.empty((size, SIDE, SIDE, 3), dtype=np.uint8)
-        for row, index in enumerate(indices):
-            squares[row] = augment.augment(pixels[index], rng)
-        yield indices, squares
 
 
 def _prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,0 +1,117 @@
+"""A whole training run on a few drawn photographs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml.drawing import KINDS, draw_photograph
+from ml.labels import DIAGNOSES
+from ml.training.data import Collection, Part, Photograph, Split
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+keras = pytest.importorskip("keras", reason="TensorFlow is not installed here")
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+COUNT = 20
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def without_compiling() -> Iterator[None]:
+    """Four small steps are done sooner than a graph is drawn up."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(run_eagerly=True)
+    yield
+    tf.config.run_functions_eagerly(run_eagerly=False)
+
+
+@pytest.fixture(scope="module")
+def collection() -> Collection:
+    drawn = [
+        np.asarray(draw_photograph(seed, kind=KINDS[seed % len(KINDS)]).resize((320, 240), Image.Resampling.BILINEAR))
+        for seed in range(COUNT)
+    ]
+    names = [f"ISIC_{row:07}" for row in range(COUNT)]
+    labels = [DIAGNOSES[row % len(DIAGNOSES)] for row in range(COUNT)]
+    photographs = [
+        Photograph(name, name, dx, "histo", None, "", "", "", Path(name))
+        for name, dx in zip(names, labels, strict=True)
+    ]
+    splits = [Split(name, name, name, dx, 0, 0) for name, dx in zip(names, labels, strict=True)]
+    return Collection(photographs, np.stack(drawn), splits)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
+    keras.utils.set_random_seed(1)
+    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(path)
+    return path
+
+
+def test_a_stopped_run_goes_on_to_the_same_network(
+    collection: Collection, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ml.training import train as training
+    from ml.training.train import Recipe, Trainer, train
+
+    part = Part(training=np.arange(16), calibration=np.arange(16, COUNT), test=np.array([], dtype=int))
+    recipe = Recipe(sides=((32, 1), (48, 1)), batch=8, warm_up_steps=1)
+
+    def run(folder: str) -> keras.Model:
+        train(collection=collection, part=part, weights=weights, run=tmp_path / folder, recipe=recipe)
+        return keras.models.load_model(tmp_path / folder / training.KERAS_FILE, compile=False)
+
+    whole = run("whole")
+    run_epoch = Trainer.run_epoch
+
+    def stop_in_the_second(self: Trainer, collection: Collection, rows: np.ndarray, epoch: int, steps: int | None):
+        if epoch == 1:
+            raise Stopped
+        return run_epoch(self, collection, rows, epoch, steps)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "run_epoch", stop_in_the_second)
+        with pytest.raises(Stopped):
+            run("stopped")
+    assert not (tmp_path / "stopped" / training.KERAS_FILE).exists()
+    resumed = run("stopped")
+
+    history = json.loads((tmp_path / "stopped" / training.HISTORY_FILE).read_text())
+    assert [entry["epoch"] for entry in history] == [1, 2]
+    squares = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3)).astype(np.float32)
+    first, second = (np.asarray(model(squares, training=False)) for model in (whole, resumed))
+    assert np.allclose(first, second, atol=1e-4)
+    assert np.ptp(first) > 0
+
+
+def test_the_served_network_is_the_averaged_one_that_was_trained(collection: Collection, weights: Path) -> None:
+    from ml.preprocess import to_input
+    from ml.training.augment import centre_squares
+    from ml.training.train import Recipe, Trainer
+
+    trainer = Trainer(Recipe(sides=((32, 1),), batch=8), weights, steps=2)
+    trainer.run_epoch(collection, np.arange(16), 0, None)
+    raw = trainer.predict(collection.pixels, np.arange(4))
+    with trainer.averaged():
+        averaged = trainer.predict(collection.pixels, np.arange(4))
+        served = trainer.served()(to_input(centre_squares(collection.pixels, np.arange(4))), training=False)
+    assert np.allclose(np.asarray(served), averaged, atol=1e-4)
+    assert not np.allclose(raw, averaged, atol=1e-6)
+    assert np.allclose(trainer.predict(collection.pixels, np.arange(4)), raw, atol=1e-6)
