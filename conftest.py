@@ -189,7 +189,7 @@ def random_photograph() -> Callable[[], bytes]:
     return draw
 
 
-def make_screening(person: Person, chart: Chart, photograph: bytes) -> Screening:
+def make_screening(person: Person, chart: Chart, photograph: bytes, *, findings: tuple[str, ...] = ()) -> Screening:
     with person.acting() as actor:
         return add_photograph(
             actor=actor,
@@ -197,6 +197,7 @@ def make_screening(person: Person, chart: Chart, photograph: bytes) -> Screening
             lesion=chart.lesion,
             clean=clean_photograph(BytesIO(photograph)),
             original_name="lesion.jpg",
+            findings=findings,
         )
 
 

@@ -42,6 +42,7 @@ def register(page: Page, family_name: str) -> None:
     page.get_by_label("Given name").fill("Erna")
     page.get_by_label("Birth date").fill("1961-04-30")
     page.get_by_label("Sex").select_option("Female")
+    page.get_by_label("Skin type (Fitzpatrick)").select_option("2")
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_role("heading", name=f"{family_name}, Erna")).to_be_visible()
 
@@ -159,8 +160,10 @@ def test_photograph_of_the_wrong_patient_is_moved(
         note_consent(alice)
         open_visit(alice, "Benign?")
         mark_lesion(alice, "Back")
+    alice.get_by_label("Ulcerated").check()
     upload(alice, drawn(5))
     alice.locator("#screenings a").first.click()
+    expect(alice.get_by_text("Ulcerated; such lesions were not tested apart.")).to_be_visible()
     alice.get_by_role("link", name="Withdraw or move").click()
     alice.get_by_label(re.compile("To another patient")).fill("rightf")
     alice.get_by_role("button", name="Search", exact=True).click()
@@ -178,7 +181,10 @@ def test_photograph_of_the_wrong_patient_is_moved(
 
     wait_until(moved_is_read)
     with real_cast.in_north():
-        old = Screening.objects.select_related("moved_to__patient__identity").get(withdrawn_at__isnull=False)
+        old = Screening.objects.select_related("image", "moved_to__image", "moved_to__patient__identity").get(
+            withdrawn_at__isnull=False
+        )
+        assert old.image.findings == old.moved_to.image.findings == ["ulcerated"]
         assert old.withdrawn_reason == "wrong_patient"
         assert old.moved_to.patient.identity.family_name == "Rightful"
         event = AuditEvent.objects.filter(subject_id=str(old.pk), action="update").latest("id")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from ml.cautions import Ground
     from ml.manifest import Manifest
 
 Band = Literal["low", "intermediate", "high"]
@@ -45,7 +46,8 @@ class Reading:
     activation_map: (7, 7, 7) float32 [row, column, diagnosis] over the centred square; its mean over rows and
         columns is the network's logits.
     unscorable_reasons: keys of UNSCORABLE_REASONS; empty when the photograph can be read.
-    cautions: sentences to be shown above the band.
+    cautions: codes of the manifest's rules that hold on the ground which was told; their sentences stand above the
+        score, and a low band is not shown.
     quality: measures of the photograph, by name, 0 (worst) to 1 (best).
     """
 
@@ -68,6 +70,9 @@ class Predictor(Protocol):
     @property
     def manifest(self) -> Manifest: ...
 
-    def read(self, photograph: bytes) -> Reading:
-        """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph, or ModelError for our own fault."""
+    def read(self, photograph: bytes, ground: Ground | None = None) -> Reading:
+        """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph, or ModelError for our own fault.
+
+        ground: what the record says beside the photograph; without it no caution is looked for.
+        """
         ...

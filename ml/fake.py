@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ml.cautions import HAM10000_RULES, Ground
 from ml.contract import Band, ModelError, Reading
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.manifest import BandFigures, Calibration, Interval, Manifest, Share, Threshold
@@ -36,7 +37,7 @@ class FakePredictor:
     def __init__(self) -> None:
         self.manifest = _manifest()
 
-    def read(self, photograph: bytes) -> Reading:
+    def read(self, photograph: bytes, ground: Ground | None = None) -> Reading:
         started = time.perf_counter()
         outcome = _outcome()
         open_photograph(photograph)
@@ -54,7 +55,7 @@ class FakePredictor:
             probabilities=probabilities,
             activation_map=rng.normal(size=(7, 7, 7)).astype(np.float32),
             unscorable_reasons=reasons,
-            cautions=(),
+            cautions=self.manifest.cautions_on(ground),
             quality={"sharpness": 0.1 if reasons else 0.9, "exposure": 0.9, "in_domain": 0.9},
             milliseconds=(time.perf_counter() - started) * 1000,
         )
@@ -89,5 +90,6 @@ def _manifest() -> Manifest:
         bands={"low": nobody, "intermediate": nobody, "high": nobody, "unscorable": nobody},
         quality_limits={},
         domain=Domain(mean=(), precision=()),
+        cautions=HAM10000_RULES,
         limits=("This is no model: its answers mean nothing.",),
     )

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ml.cautions import CautionRule, Ground, parse_rule, that_hold
 from ml.contract import ManifestMismatch
 from ml.labels import DIAGNOSES
 from ml.preprocess import PREPROCESSING
@@ -81,7 +82,7 @@ class Manifest:
     bands: dict[str, BandFigures]
     quality_limits: dict[str, float]
     domain: Domain
-    cautions: tuple[str, ...] = ()
+    cautions: tuple[CautionRule, ...] = ()
     evaluation: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +91,10 @@ class Manifest:
     @property
     def network_sha256(self) -> str:
         return self.files[NETWORK_FILE]
+
+    def cautions_on(self, ground: Ground | None) -> tuple[str, ...]:
+        """Codes of the rules that hold; none where nothing is known beside the photograph."""
+        return tuple(rule.code for rule in that_hold(self.cautions, ground)) if ground else ()
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
@@ -117,7 +122,7 @@ def load_manifest(folder: Path) -> Manifest:
 def parse_manifest(stored: Mapping[str, Any]) -> Manifest:
     values = dict(stored)
     values["labels"] = tuple(values["labels"])
-    values["cautions"] = tuple(values["cautions"])
+    values["cautions"] = tuple(parse_rule(rule) for rule in values["cautions"])
     values["limits"] = tuple(values["limits"])
     values["calibration"] = Calibration(**values["calibration"])
     values["refer"] = _threshold(values["refer"])

@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from ml import quality
+from ml.cautions import Ground
 from ml.contract import Band, ManifestMismatch, ModelError, Reading
 from ml.drawing import draw_photograph
 from ml.labels import DIAGNOSES, MALIGNANT
@@ -49,7 +50,7 @@ class LiteRTPredictor:
         self.folder = folder
         self.network = Network(folder / NETWORK_FILE)
 
-    def read(self, photograph: bytes) -> Reading:
+    def read(self, photograph: bytes, ground: Ground | None = None) -> Reading:
         """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph.
 
         An unscorable photograph is scored as well; only its band is withheld.
@@ -70,7 +71,7 @@ class LiteRTPredictor:
             probabilities={name: float(share) for name, share in zip(DIAGNOSES, probabilities, strict=True)},
             activation_map=np.array(activation_map, dtype=np.float32),
             unscorable_reasons=reasons,
-            cautions=self.manifest.cautions,
+            cautions=self.manifest.cautions_on(ground),
             quality=scores,
             milliseconds=(time.perf_counter() - started) * 1000,
         )

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from ml import cautions
+
 
 class Band(models.TextChoices):
     LOW = "low", "Low"
@@ -19,6 +21,14 @@ class FailureCode(models.TextChoices):
     TOO_SLOW = "too_slow", "The reading took too long and was stopped."
     MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."
     BYTES_MISSING = "bytes_missing", "The stored photograph could not be fetched."
+
+
+class Finding(models.TextChoices):
+    """What the clinician sees that the model was not tested on."""
+
+    NON_PIGMENTED = cautions.NON_PIGMENTED, "Not pigmented"
+    ULCERATED = cautions.ULCERATED, "Ulcerated"
+    SUSPECTED_SCC = cautions.SUSPECTED_SCC, "Squamous cell carcinoma suspected"
 
 
 class Diagnosis(models.TextChoices):

@@ -1,5 +1,6 @@
 """Photographs, their readings and their reviews."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -11,6 +12,7 @@ from screening.codes import (
     Diagnosis,
     DifferenceReason,
     FailureCode,
+    Finding,
     FollowUpStatus,
     Recommendation,
     ReviewKind,
@@ -52,6 +54,7 @@ class LesionImage(PatientRecord):
     original_name = models.CharField(max_length=100, blank=True)
     captured_at = models.DateTimeField(null=True, help_text="As the camera says; the clinician confirms it.")
     camera = models.CharField(max_length=100, blank=True)
+    findings = ArrayField(models.CharField(max_length=16, choices=Finding.choices), default=list, blank=True)
     uploaded_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
 
     objects = LesionImageQuerySet.as_manager()
@@ -60,6 +63,9 @@ class LesionImage(PatientRecord):
         indexes = [
             models.Index(fields=["clinic", "upload_sha256"], name="image_by_upload"),
             models.Index(fields=["lesion", "-created_at"], name="image_by_lesion"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(findings__contained_by=Finding.values), name="image_findings_known")
         ]
 
     def __str__(self) -> str:
@@ -203,6 +209,11 @@ class Prediction(PatientRecord):
     def __str__(self) -> str:
         return f"prediction {self.pk}"
 
+    @property
+    def says_something(self) -> bool:
+        """A score below the threshold says nothing where it may be wrong either way."""
+        return self.refer or not self.cautions
+
 
 class Review(PatientRecord):
     """What one doctor said of one screening at one time. Never changed; a later one supersedes it."""
@@ -252,7 +263,8 @@ class Review(PatientRecord):
     @property
     def differs(self) -> bool:
         """Whether the suspicion is another than the reading's, if one was shown."""
-        return self.reading_shown is not None and self.reading_shown.refer != self.suspicious
+        reading = self.reading_shown
+        return reading is not None and reading.says_something and reading.refer != self.suspicious
 
 
 class Signature(PatientRecord):

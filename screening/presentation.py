@@ -3,14 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml.cautions import CautionRule
 from ml.contract import UNSCORABLE_REASONS
 from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
+from screening.cautions import cautions_of, shown_band
 from screening.codes import Band, FailureCode
 from screening.models import Prediction, Screening
 from screening.status import ReadingStatus
 from skinclinic.accounts.models import Clinic
 
 DISCLAIMER = "Decision support for research and education. Not a medical device, never a diagnosis by itself."
+
+WITHHELD = "On such ground a low score is no reassurance, so no band is shown. Go by what you see."
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,6 @@ class ShownReading:
     cautions: list[str] = field(default_factory=list)
     quality: list[tuple[str, float]] = field(default_factory=list)
     provenance: list[tuple[str, str]] = field(default_factory=list)
-    refer: bool | None = None
 
     @property
     def has_map(self) -> bool:
@@ -62,7 +65,7 @@ def present(screening: Screening, clinic: Clinic) -> ShownReading:
         case ReadingStatus.UNSCORABLE if screening.prediction:
             return present_unscorable(screening.prediction)
         case ReadingStatus.PREDICTED if screening.prediction:
-            return present_prediction(screening.prediction, clinic)
+            return present_prediction(screening.prediction, clinic, cautions_of(screening, screening.prediction))
     raise ValueError(screening.reading_status)
 
 
@@ -86,22 +89,22 @@ def present_unscorable(prediction: Prediction) -> ShownReading:
     )
 
 
-def present_prediction(prediction: Prediction, clinic: Clinic) -> ShownReading:
+def present_prediction(prediction: Prediction, clinic: Clinic, cautions: list[CautionRule]) -> ShownReading:
     bars = [Bar(code, DIAGNOSIS_NAMES[code], share) for code, share in prediction.probabilities.items()]
     bars.sort(key=lambda bar: -bar.probability)
+    band = shown_band(prediction.band, cautions)
     manifest = prediction.model_version.manifest
     return ShownReading(
-        prediction.band,
-        f"{Band(prediction.band).label} score",
-        [refer_sentence(prediction)],
+        band or "none",
+        f"{Band(band).label} score" if band else "Score without a band",
+        [refer_sentence(prediction) if band else WITHHELD],
         score=prediction.malignancy,
-        counts=count_sentences(manifest, prediction.band, clinic.expected_malignant_share),
+        counts=count_sentences(manifest, band, clinic.expected_malignant_share) if band else [],
         malignant=[bar for bar in bars if bar.code in MALIGNANT],
         benign=[bar for bar in bars if bar.code not in MALIGNANT],
-        cautions=list(prediction.cautions),
+        cautions=[rule.sentence for rule in cautions],
         quality=quality_of(prediction),
         provenance=provenance_of(prediction),
-        refer=prediction.refer,
     )
 
 

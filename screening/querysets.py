@@ -39,11 +39,18 @@ class ScreeningQuerySet(ClinicQuerySet):
         """What a list shows of each, without a query per row."""
         return self.select_related("image__lesion", "prediction", "signed_review", "patient__identity")
 
+    def with_cautions(self) -> Self:
+        """The reading with what its model's caution rules ask for."""
+        return self.select_related(
+            "image__lesion", "prediction", "patient__identity", "patient__merged_into__identity"
+        ).prefetch_related("prediction__model_version")
+
     def with_everything(self) -> Self:
         """What a result page shows."""
         return (
             self.with_reading()
-            .select_related("prediction__model_version", "signed_review__reviewer", "visit__taken_by")
+            .with_cautions()
+            .select_related("signed_review__reviewer", "visit__taken_by")
             .prefetch_related("reviews__reviewer")
         )
 
@@ -76,6 +83,7 @@ def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> Cli
     """The worklist: every visit with something unsigned in it, the most pressing first, the oldest of equals first.
 
     Overdue, then urgent, then with a high band or a photograph the model could not read, then intermediate, then low.
+    A low score on ground where it may be wrong counts as intermediate.
     """
     now = now or timezone.now()
     waiting = Q(screenings__withdrawn_at__isnull=True, screenings__review_status__in=sorted(REVIEW_IS_OPEN))
@@ -86,7 +94,7 @@ def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> Cli
         default=Min(
             Case(
                 When(unread | Q(screenings__prediction__band="high"), then=Value(ALARMING)),
-                When(screenings__prediction__band="low", then=Value(LOW)),
+                When(screenings__prediction__band="low", screenings__prediction__cautions=[], then=Value(LOW)),
                 default=Value(INTERMEDIATE),
             )
         ),

@@ -38,6 +38,7 @@ def render(manifest: Manifest) -> str:
         _thresholds(manifest),
         _bands(manifest),
         _confusion(manifest),
+        _cautions(manifest),
         _limits(manifest),
     )
     return "\n\n".join(sections) + "\n"
@@ -146,6 +147,15 @@ def _confusion(manifest: Manifest) -> str:
 | | {" | ".join(DIAGNOSES)} |
 |---|{"---|" * len(DIAGNOSES)}
 {rows}"""
+
+
+def _cautions(manifest: Manifest) -> str:
+    rules = "\n".join(f"- `{rule.code}`: {rule.sentence}" for rule in manifest.cautions)
+    return f"""## Cautions
+
+Shown above the score where the record says so; a low band is not shown there.
+
+{rules}"""
 
 
 def _limits(manifest: Manifest) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from ml.cautions import HAM10000_RULES
 from ml.contract import ModelError
 from ml.labels import DIAGNOSES
 from ml.manifest import MANIFEST_FILE, NETWORK_FILE, Calibration, Manifest, sha256_of
@@ -127,6 +128,7 @@ def _describe(run: Path, folder: Path, data: Path, version: str) -> Manifest:
             "test_fold": TEST_FOLD,
             "calibration_slice": CALIBRATION_SLICE,
         },
+        cautions=HAM10000_RULES,
         limits=LIMITS,
     )
 

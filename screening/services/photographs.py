@@ -1,5 +1,6 @@
 """Taking photographs in, withdrawing them, and moving them to where they belong."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def add_photograph(
-    *, actor: Actor, visit: Visit, lesion: Lesion, clean: CleanPhotograph, original_name: str = ""
+    *,
+    actor: Actor,
+    visit: Visit,
+    lesion: Lesion,
+    clean: CleanPhotograph,
+    original_name: str = "",
+    findings: Iterable[str] = (),
 ) -> Screening:
     """Store the photograph and queue it for reading, or not to be read where the patient did not consent to that."""
     if lesion.patient_id != visit.patient_id:
@@ -44,6 +51,7 @@ def add_photograph(
             original_name=original_name,
             captured_at=clean.captured_at,
             camera=clean.camera,
+            findings=sorted(findings),
             uploaded_by_id=actor.user_id,
         )
         image.photograph.save("photograph.jpg", ContentFile(clean.photograph), save=False)
@@ -126,7 +134,7 @@ def move_screening(
 
 
 def copy_image(image: LesionImage, *, visit: Visit, lesion: Lesion, user_id: UUID | None) -> LesionImage:
-    kept = ("width", "height", "size", "sha256", "upload_sha256", "original_name", "captured_at", "camera")
+    kept = ("width", "height", "size", "sha256", "upload_sha256", "original_name", "captured_at", "camera", "findings")
     copy = LesionImage(
         id=uuid4(),
         clinic_id=visit.clinic_id,

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from ml.cautions import Ground
 from ml.contract import ModelError, Reading
 from patients.services import allows_reading, person_allows_reading
 from screening.codes import FailureCode
@@ -38,10 +39,13 @@ TAKE = """
     SET reading_status = 'running',
         attempt = attempt + 1,
         lease_until = statement_timestamp() + %s * interval '1 second'
-    FROM screening_lesionimage AS image, patients_patient AS patient
+    FROM screening_lesionimage AS image, patients_lesion AS lesion, patients_patient AS patient,
+         patients_patient AS person, patients_patientidentity AS identity
     WHERE screening.id = %s AND reading_status = ANY (%s) AND withdrawn_at IS NULL
-      AND image.id = screening.image_id AND patient.id = screening.patient_id
-    RETURNING screening.clinic_id, screening.patient_id, attempt, photograph, coalesce(merged_into_id, patient.id)
+      AND image.id = screening.image_id AND lesion.id = image.lesion_id AND patient.id = screening.patient_id
+      AND person.id = coalesce(patient.merged_into_id, patient.id) AND identity.patient_id = person.id
+    RETURNING screening.clinic_id, screening.patient_id, attempt, photograph, person.id,
+        date_part('year', age(screening.created_at, birth_date))::int, person.skin_type, site, findings
 """
 
 
@@ -54,6 +58,7 @@ class Claim:
     patient_id: UUID
     attempt: int
     photograph: str
+    ground: Ground
 
 
 def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
@@ -100,7 +105,7 @@ def predict(claim: Claim, photograph: bytes | None, reader: Reader) -> Reading |
     if photograph is None:
         return FailureCode.BYTES_MISSING
     try:
-        return reader.predictor.read(photograph)
+        return reader.predictor.read(photograph, claim.ground)
     except SoftTimeLimitExceeded:
         return FailureCode.TOO_SLOW
     except ModelError as error:
@@ -120,8 +125,9 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
             taken = cursor.fetchone()
         if taken is None:
             return None
-        *held, person_id = taken
-        claim = Claim(screening_id, *held)
+        clinic_id, patient_id, attempt, photograph, person_id, age, skin_type, site, findings = taken
+        ground = Ground(age, skin_type, site, frozenset(findings))
+        claim = Claim(screening_id, clinic_id, patient_id, attempt, photograph, ground)
         if person_allows_reading(person_id):
             return claim
         # She may have withdrawn her consent while the photograph waited.

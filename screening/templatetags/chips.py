@@ -4,6 +4,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from screening.cautions import shown_band
 from screening.models import Screening
 from screening.presentation import shown_score
 
@@ -14,8 +15,11 @@ register = template.Library()
 def reading_chip(screening: Screening) -> SafeString:
     """The state of a screening's reading in a word, a shape and a colour."""
     prediction = screening.prediction
-    band, score = (prediction.band, shown_score(prediction.malignancy)) if prediction else ("", "")
-    return chip(screening.reading_status, band, score)
+    if prediction is None:
+        return chip(screening.reading_status, "", "")
+    # A list goes by the cautions of the day of the reading; the page asks again.
+    band = shown_band(prediction.band, prediction.cautions)
+    return chip(screening.reading_status, band, shown_score(prediction.malignancy))
 
 
 @lru_cache(maxsize=1024)

@@ -115,7 +115,8 @@ def read_by_model(cast, screening, *, refer: bool) -> None:
     """As a worker would, with a score of our choice."""
     with cast.in_north():
         claim = readings.claim_reading(screening_id=screening.pk)
-        reading = replace(load().read(readings.fetch_photograph(claim)), refer=refer, band="high" if refer else "low")
+        photograph = readings.fetch_photograph(claim)
+        reading = replace(load().read(photograph, claim.ground), refer=refer, band="high" if refer else "low")
         readings.finish_reading(claim=claim, reading=reading, version=register_version(load()))
 
 

@@ -13,6 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
 from conftest import make_chart, make_screening, owner_connection
+from ml.cautions import Ground
 from ml.contract import ModelError
 from ml.fake import load as load_fake
 from patients.services import note_consent
@@ -300,7 +301,7 @@ def test_reading_moves_only_from_where_it_may(real_cast, screenings_by_status, m
     for status, (screening, claim) in screenings_by_status.items():
         before = row_of(screening)
         name = screening.image.photograph.name
-        held = claim or readings.Claim(screening.pk, screening.clinic_id, screening.patient_id, 0, name)
+        held = claim or readings.Claim(screening.pk, screening.clinic_id, screening.patient_id, 0, name, Ground())
         with contextlib.suppress(*refusals), real_cast.ada.acting() as ada:
             try_to_move(move, screening, held, ada)
         if row_of(screening) != before:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from patients.models import Lesion, Visit
+from screening.codes import Finding
 from screening.images import CleanPhotograph, clean_photograph, file_name
 from screening.services.photographs import add_photograph, duplicates_of
 from skinclinic.accounts.middleware import request_acting
@@ -31,7 +32,9 @@ def photograph_upload(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     with request_acting(request):
         visit, _ = visit_and_lesion(request, visit_id)
         zone = zoneinfo.ZoneInfo(request.clinic.time_zone)
-    outcomes = [take_one(request, visit_id, file, zone) for file in files]
+    # What the browser sends was ticked in our form; a word that is none of ours was not, and says nothing.
+    findings = sorted(set(request.POST.getlist("findings")) & set(Finding.values))
+    outcomes = [take_one(request, visit_id, file, zone, findings) for file in files]
     if "application/json" in request.headers.get("Accept", ""):
         return as_json(outcomes)
     for outcome in outcomes:
@@ -58,13 +61,15 @@ def visit_and_lesion(request: HttpRequest, visit_id: UUID) -> tuple[Visit, Lesio
     return visit, lesion
 
 
-def take_one(request: HttpRequest, visit_id: UUID, file: UploadedFile, zone: zoneinfo.ZoneInfo) -> dict[str, object]:
+def take_one(
+    request: HttpRequest, visit_id: UUID, file: UploadedFile, zone: zoneinfo.ZoneInfo, findings: list[str]
+) -> dict[str, object]:
     """One file's outcome: the new screening, or the sentence why there is none."""
     name = file_name(file.name or "")
     try:
         clean = clean_photograph(file, zone=zone)
         with request_acting(request):
-            return stored(request, visit_id, clean, name)
+            return stored(request, visit_id, clean, name, findings)
     except ClinicError as refusal:
         code = getattr(refusal, "code", "refused")
         with request_acting(request):
@@ -72,9 +77,13 @@ def take_one(request: HttpRequest, visit_id: UUID, file: UploadedFile, zone: zon
         return {"name": name, "refused": str(refusal)}
 
 
-def stored(request: HttpRequest, visit_id: UUID, clean: CleanPhotograph, name: str) -> dict[str, object]:
+def stored(
+    request: HttpRequest, visit_id: UUID, clean: CleanPhotograph, name: str, findings: list[str]
+) -> dict[str, object]:
     visit, lesion = visit_and_lesion(request, visit_id)
-    screening = add_photograph(actor=request.actor, visit=visit, lesion=lesion, clean=clean, original_name=name)
+    screening = add_photograph(
+        actor=request.actor, visit=visit, lesion=lesion, clean=clean, original_name=name, findings=findings
+    )
     return {
         "name": name,
         "screening": str(screening.pk),

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
 from patients.services import allows_reading
+from screening.codes import Finding
 from screening.models import Screening, Signature
 from screening.services.reviews import acknowledge, latest_opinions, sign_visit
 from screening.status import READING_IS_OPEN
@@ -53,6 +54,7 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "is_reading": any(screening.reading_status in READING_IS_OPEN for screening in screenings),
         "lesions": list(shown.patient.lesions.order_by("number")),
         "reading_allowed": allows_reading(shown.patient_id),
+        "findings": Finding.choices,
         "signatures": list(shown.signatures.select_related("reviewer", "acknowledged_by")),
         "waiting": waiting,
         "withdrawn": list(

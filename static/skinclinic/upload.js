@@ -42,11 +42,12 @@
     }
   };
 
-  const send = (file, shown, to) => new Promise((done) => {
+  const send = (file, shown, to, findings) => new Promise((done) => {
     const body = new FormData();
     body.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
     body.append("clinic", form.elements.clinic.value);
     body.append("lesion", to);
+    findings.forEach((finding) => body.append("findings", finding));
     body.append("photographs", file);
     const request = new XMLHttpRequest();
     request.open("POST", form.action);
@@ -78,18 +79,22 @@
         fail("The clinic did not take it just now. This photograph is not stored yet.", true);
       }
     });
-    shown.again.onclick = () => send(file, shown, to);
+    shown.again.onclick = () => send(file, shown, to, findings);
     request.send(body);
   });
 
   /* Two at a time: a slow line is not split further, and the clinic is not flooded. */
+  const boxes = [...form.querySelectorAll('input[name="findings"]')];
+  lesion.addEventListener("change", () => boxes.forEach((box) => { box.checked = false; }));
+
   const sendAll = async (files) => {
     const to = lesion.value;
+    const findings = boxes.filter((box) => box.checked).map((box) => box.value);
     const waiting = [...files].map((file) => [file, row(file)]);
     const worker = async () => {
       while (waiting.length) {
         const [file, shown] = waiting.shift();
-        await send(file, shown, to);
+        await send(file, shown, to, findings);
       }
     };
     await Promise.all([worker(), worker()]);

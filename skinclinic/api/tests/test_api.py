@@ -51,7 +51,12 @@ def api(cast) -> Api:
 def test_it_works(cast, api, photograph_bytes):
     patient = api.post(
         "patients/",
-        {"identity": IDENTITY, "sex": "female", "identifiers": [{"system": "urn:his", "value": "4711"}]},
+        {
+            "identity": IDENTITY,
+            "sex": "female",
+            "skin_type": 2,
+            "identifiers": [{"system": "urn:his", "value": "4711"}],
+        },
     ).json()
     assert patient["identifiers"] == [{"system": "urn:his", "value": "4711", "type": "record"}]
     consent = {"kind": "ai_reading", "decision": "given", "decided_on": "2026-11-22"}

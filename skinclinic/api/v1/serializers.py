@@ -17,7 +17,8 @@ from patients.codes import (
     SkinType,
 )
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
-from screening.codes import WithdrawalReason
+from screening.cautions import cautions_of, shown_band
+from screening.codes import Finding, WithdrawalReason
 from screening.models import Prediction, Review, Screening
 from skinclinic.audit.models import AuditEvent
 
@@ -100,7 +101,13 @@ class ReadingSerializer(serializers.ModelSerializer):
     """The deciding reading: a calibrated score for malignant or pre-malignant, never a diagnosis."""
 
     model_version = serializers.CharField(source="model_version_id")
-    band = serializers.CharField(allow_null=True, help_text="low, intermediate or high; null when unscorable.")
+    band = serializers.CharField(
+        allow_null=True,
+        help_text="low, intermediate or high; null when unscorable, and in place of low under a caution.",
+    )
+    cautions = serializers.ListField(
+        child=serializers.CharField(), help_text="Why the score may be wrong either way, as the record stands now."
+    )
     probabilities = serializers.DictField(
         child=serializers.FloatField(), help_text=f"By diagnosis ({', '.join(DIAGNOSES)}); they sum to 1."
     )
@@ -114,7 +121,9 @@ class ReadingSerializer(serializers.ModelSerializer):
 
     def to_representation(self, instance: Prediction) -> dict[str, Any]:
         shown = super().to_representation(instance)
-        return shown | {"band": shown["band"] or None}
+        rules = cautions_of(instance.decides, instance)
+        band = shown_band(instance.band, rules) or None
+        return shown | {"band": band, "cautions": [rule.sentence for rule in rules]}
 
 
 class ReviewSerializer(serializers.ModelSerializer):
@@ -130,6 +139,7 @@ class ReviewSerializer(serializers.ModelSerializer):
 
 class ScreeningSerializer(serializers.ModelSerializer):
     lesion = serializers.UUIDField(source="image.lesion_id", read_only=True)
+    findings = serializers.ListField(child=serializers.CharField(), source="image.findings", read_only=True)
     photograph_sha256 = serializers.CharField(source="image.sha256", read_only=True)
     reading = ReadingSerializer(source="prediction", read_only=True, allow_null=True)
     url = serializers.HyperlinkedIdentityField(view_name="api_screening-detail")
@@ -138,7 +148,8 @@ class ScreeningSerializer(serializers.ModelSerializer):
         model = Screening
         fields = (
             "id", "url", "patient", "visit", "lesion", "reading_status", "review_status", "failure_code", "reading",
-            "photograph_sha256", "created_at", "finished_at", "withdrawn_at", "withdrawn_reason", "moved_to",
+            "findings", "photograph_sha256", "created_at", "finished_at", "withdrawn_at", "withdrawn_reason",
+            "moved_to",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -147,6 +158,9 @@ class UploadSerializer(serializers.Serializer):
     visit = serializers.UUIDField()
     lesion = serializers.UUIDField()
     photograph = serializers.FileField(help_text="JPEG, PNG or WebP, at most 25 MB.")
+    findings = serializers.MultipleChoiceField(
+        choices=Finding.choices, required=False, help_text="What the clinician sees that the model was not tested on."
+    )
 
 
 class WithdrawSerializer(serializers.Serializer):
@@ -158,6 +172,12 @@ class HistorySerializer(serializers.ModelSerializer):
     class Meta:
         model = AuditEvent
         fields = ("id", "at", "actor_name", "action", "subject_type", "subject_id", "changes", "reason")
+
+
+def checked(serializer: serializers.BaseSerializer) -> Any:
+    """What was sent, once it is known to be good; else the exception that becomes a 400 with its reasons."""
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
 
 
 def within_clinic(fields: dict[str, Any], context: dict[str, Any], **models: Any) -> dict[str, Any]:

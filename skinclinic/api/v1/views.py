@@ -38,6 +38,7 @@ from skinclinic.api.v1.serializers import (
     UploadSerializer,
     VisitSerializer,
     WithdrawSerializer,
+    checked,
 )
 from skinclinic.audit.acting import acting
 from skinclinic.audit.models import AuditEvent
@@ -79,9 +80,7 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
     scope = "patients"
 
     def create(self, request: Request) -> Response:
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        wanted = serializer.validated_data
+        wanted = checked(self.get_serializer(data=request.data))
         numbers = wanted.pop("identifiers", [])
         patient = register_patient(actor=request.auth, **wanted)
         for number in numbers:
@@ -95,9 +94,8 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
     @action(detail=False, methods=["post"], pagination_class=None, required_right="read")
     def search(self, request: Request) -> Response:
         """Free text is sent in the body: a name in a URL would be in every log on the way."""
-        asked = SearchSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        found = list(self.get_queryset().current().matching(asked.validated_data["words"])[:50])
+        words = checked(SearchSerializer(data=request.data))["words"]
+        found = list(self.get_queryset().current().matching(words)[:50])
         record_page("api_listed", subject_type="patients_patient", ids=[patient.pk for patient in found])
         return Response(self.get_serializer(found, many=True).data)
 
@@ -110,9 +108,8 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
             record("api_read", subject_type="patients_consent", patient_id=patient.pk)
             consents = Consent.objects.visible_to(request.auth).filter(patient=patient).order_by("-created_at")
             return Response(ConsentSerializer(consents, many=True).data)
-        serializer = ConsentSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        consent = note_consent(actor=request.auth, patient=patient, **serializer.validated_data)
+        wanted = checked(ConsentSerializer(data=request.data))
+        consent = note_consent(actor=request.auth, patient=patient, **wanted)
         return Response(ConsentSerializer(consent).data, status=status.HTTP_201_CREATED)
 
 
@@ -122,9 +119,7 @@ class VisitViewSet(Listed, Retrieved, ClinicViewSet):
     scope = "patients"
 
     def create(self, request: Request) -> Response:
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        visit = open_visit(actor=request.auth, **serializer.validated_data)
+        visit = open_visit(actor=request.auth, **checked(self.get_serializer(data=request.data)))
         return Response(self.get_serializer(visit).data, status=status.HTTP_201_CREATED)
 
 
@@ -134,14 +129,12 @@ class LesionViewSet(Listed, Retrieved, ClinicViewSet):
     scope = "patients"
 
     def create(self, request: Request) -> Response:
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        lesion = add_lesion(**serializer.validated_data)
+        lesion = add_lesion(**checked(self.get_serializer(data=request.data)))
         return Response(self.get_serializer(lesion).data, status=status.HTTP_201_CREATED)
 
 
 class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
-    queryset = Screening.objects.select_related("image", "prediction").order_by("-created_at", "-id")
+    queryset = Screening.objects.with_cautions().order_by("-created_at", "-id")
     serializer_class = ScreeningSerializer
     scope = "screenings"
     own_transaction_actions = ("create",)
@@ -157,9 +150,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     )
     def create(self, request: Request) -> Response:
         """Take a photograph. No transaction is open while it is received and cleaned."""
-        asked = UploadSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
+        wanted = checked(UploadSerializer(data=request.data))
         try:
             with request_acting(request._request):
                 zone = ZoneInfo(request._request.clinic.time_zone)
@@ -171,6 +162,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
                     lesion=visible(Lesion, actor, wanted["lesion"]),
                     clean=clean,
                     original_name=file_name(wanted["photograph"].name),
+                    findings=wanted.get("findings", ()),
                 )
                 body = ScreeningSerializer(screening, context={"request": request}).data
         except ClinicError as refusal:
@@ -184,10 +176,9 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: UUID) -> Response:
         screening = self.get_object()
-        asked = WithdrawSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        with acting(request.auth, reason=asked.validated_data["reason"]):
-            withdraw_screening(actor=request.auth, screening=screening, **asked.validated_data)
+        wanted = checked(WithdrawSerializer(data=request.data))
+        with acting(request.auth, reason=wanted["reason"]):
+            withdraw_screening(actor=request.auth, screening=screening, **wanted)
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(responses=ReviewSerializer(many=True))
