@@ -44,7 +44,9 @@ def that_hold(rules: Iterable[CautionRule], ground: Ground) -> tuple[CautionRule
 
 def parse_rule(stored: Mapping[str, Any]) -> CautionRule:
     """From the manifest's JSON; an unknown condition is a TypeError, so that no rule is half understood."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
     return CautionRule(**values)
 
 
