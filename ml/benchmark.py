@@ -60,13 +60,14 @@ def print_benchmark(predictor: LiteRTPredictor, rounds: int) -> None:
 
 def compare_runtimes(predictor: LiteRTPredictor, rounds: int) -> Table:
     """The bare network here and in the runtimes of the optional extra `benchmark`, one thread each, in one run."""
-    square = to_square(draw_photograph(1))
+    inputs = to_input(to_square(draw_photograph(1)))[None]
+    expected = predictor.network.answer(inputs)["logits"]
     path = predictor.folder / NETWORK_FILE
-    steps: dict[str, Run] = {"LiteRT": partial(predictor.network, square)}
+    steps: dict[str, Run] = {"LiteRT": partial(predictor.network.answer, inputs)}
     missing = {}
     for name, prepare in (("OpenVINO", _in_openvino), ("ONNX Runtime", _in_onnx_runtime)):
         try:
-            steps[name] = prepare(path, to_input(square)[None], predictor.network(square)[0])
+            steps[name] = prepare(path, inputs, expected)
         except ImportError as error:
             missing[name] = escape(f'not measured: {error.name} is missing (pip install ".[train,benchmark]")')
     table = Table("bare network in", "median", "LiteRT's / this")
@@ -107,7 +108,7 @@ def _in_onnx_runtime(path: Path, inputs: np.ndarray, expected: np.ndarray) -> Ru
 
 def _check_same(outputs: Iterable[np.ndarray], expected: np.ndarray, name: str) -> None:
     """A runtime that answers something else is not a comparison."""
-    logits = [output[0] for output in outputs if output.size == expected.size]
+    logits = [output for output in outputs if output.shape == expected.shape]
     if not logits or np.abs(logits[0] - expected).max() > PARITY:
         raise ModelError(f"{name} answers differently from LiteRT; its time would mean nothing.")
 

@@ -31,17 +31,27 @@ class Network:
     def __init__(self, path: Path) -> None:
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=1)
-            self._run = interpreter.get_signature_runner()
+            # The tensors by the signature's names, and then without its runner, which takes 2 % longer.
+            signature = interpreter.get_signature_runner()
+            (self._input,) = (tensor["index"] for tensor in signature.get_input_details().values())
+            self._outputs = {name: tensor["index"] for name, tensor in signature.get_output_details().items()}
+            del signature  # it holds the memory that is laid out next
+            interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ManifestMismatch(f"{path} is no network that LiteRT can run. Install the model again.") from error
-        self._interpreter = interpreter  # the runner borrows its memory
-        (self._input,) = self._run.get_input_details()
+        self._interpreter = interpreter
         self(np.zeros((SIDE, SIDE, 3), dtype=np.uint8))  # memory is laid out at the first run; not in a reading
 
     def __call__(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(224, 224, 3) uint8 -> logits (7,), activation map (7, 7, 7) [row, column, diagnosis]."""
-        outputs = self._run(**{self._input: to_input(square)[None]})
+        outputs = self.answer(to_input(square)[None])
         return outputs["logits"][0], outputs["activation_map"][0]
+
+    def answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """The bare graph: (1, 224, 224, 3) float32 in [-1, 1] to its outputs by name."""
+        self._interpreter.set_tensor(self._input, inputs)
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
 
 class LiteRTPredictor:
