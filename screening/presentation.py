@@ -35,6 +35,7 @@ class ShownReading:
     tone: str
     headline: str
     sentences: list[str]
+    band: str = ""
     score: float | None = None
     counts: list[str] = field(default_factory=list)
     malignant: list[Bar] = field(default_factory=list)
@@ -98,6 +99,7 @@ def present_prediction(prediction: Prediction, clinic: Clinic, cautions: list[Ca
         band or "none",
         f"{Band(band).label} score" if band else "Score without a band",
         [refer_sentence(prediction) if band else WITHHELD],
+        band=band,
         score=prediction.malignancy,
         counts=count_sentences(manifest, band, clinic.expected_malignant_share) if band else [],
         malignant=[bar for bar in bars if bar.code in MALIGNANT],

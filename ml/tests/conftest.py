@@ -12,6 +12,12 @@ from PIL import Image
 from ml.drawing import draw_photograph
 from ml.predictor import LiteRTPredictor, load, newest_model
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+TENSORFLOW_MARKS = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
 REAL_PHOTOGRAPHS = Path(os.environ.get("HAM10000_DIR", Path(__file__).parents[3] / "shared" / "data" / "ham10000"))
 
 

@@ -1,8 +1,7 @@
-"""The only tests that import TensorFlow."""
+"""What is served answers as what was trained."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,12 @@ import pytest
 from ml.drawing import KINDS, draw_photograph
 from ml.predictor import LiteRTPredictor
 from ml.preprocess import open_photograph, to_input, to_square
+from ml.tests.conftest import TENSORFLOW_MARKS
 from ml.training.statistics import softmax
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed here")
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = TENSORFLOW_MARKS
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +12,12 @@ from PIL import Image
 
 from ml.drawing import KINDS, draw_photograph
 from ml.labels import DIAGNOSES
+from ml.tests.conftest import TENSORFLOW_MARKS
 from ml.training.data import Collection, Part, Photograph, Split
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed here")
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = TENSORFLOW_MARKS
 
 COUNT = 20
 

@@ -6,19 +6,19 @@ from django.utils.safestring import SafeString
 
 from screening.cautions import shown_band
 from screening.models import Screening
-from screening.presentation import shown_score
+from screening.presentation import ShownReading, shown_score
 
 register = template.Library()
 
 
 @register.simple_tag
-def reading_chip(screening: Screening) -> SafeString:
+def reading_chip(screening: Screening, reading: ShownReading | None = None) -> SafeString:
     """The state of a screening's reading in a word, a shape and a colour."""
     prediction = screening.prediction
     if prediction is None:
         return chip(screening.reading_status, "", "")
-    # A list goes by the cautions of the day of the reading; the page asks again.
-    band = shown_band(prediction.band, prediction.cautions)
+    # A list goes by the cautions of the day of the reading; the page has asked again, and hands over what it shows.
+    band = reading.band if reading else shown_band(prediction.band, prediction.cautions)
     return chip(screening.reading_status, band, shown_score(prediction.malignancy))
 
 

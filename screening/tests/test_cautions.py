@@ -80,6 +80,7 @@ def test_what_is_recorded_after_the_reading_counts_on_the_page(cast, chart, scre
     shown = page(cast, screening)
     assert "Skin type IV to VI" in shown
     assert NO_BAND in shown
+    assert "chip-low" not in shown
     change(cast, Patient, chart.patient.pk, skin_type=1)
     assert "Low score" in page(cast, screening)
 
