@@ -5,7 +5,9 @@ from io import BytesIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from conftest import IDENTITY, make_chart, make_screening
@@ -273,3 +275,33 @@ def test_history_goes_on_by_its_cursor_and_tells_looks(cast, chart, screening, a
     assert "map_seen" in {line["action"] for line in first["results"] + second["results"]}
     made_up = base64.b64encode(b"p=drop+table").decode()
     assert api.get(f"screenings/{screening.pk}/history/?cursor={made_up}").status_code == 404
+
+
+def test_readings_with_their_cautions_take_few_queries_however_many(cast, api, random_photograph):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as taken:
+            rows = api.get("screenings/").json()["results"]
+        assert all(row["reading"]["cautions"] == [] for row in rows)
+        return len(taken)
+
+    for number in range(4):
+        chart = make_chart(cast.alice, given_name=f"Given{number}")
+        read_by_model(cast, make_screening(cast.alice, chart, random_photograph()), refer=True)
+        if number == 0:
+            api.get("screenings/")
+            first = queries()
+    assert queries() == first
+
+
+def test_what_the_clinician_saw_comes_with_the_upload(cast, api, chart, photograph_bytes):
+    ids = {"visit": str(chart.visit.pk), "lesion": str(chart.lesion.pk)}
+    answer = api.upload(photograph_bytes, findings=["ulcerated", "non_pigmented"], **ids)
+    assert answer.status_code == 202
+    assert answer.json()["findings"] == ["non_pigmented", "ulcerated"]
+    assert api.upload(photograph_bytes, findings=["purple"], **ids).status_code == 400
+    with cast.in_north():
+        screening = Screening.objects.get()
+    read_by_model(cast, screening, refer=False)
+    reading = api.get(f"screenings/{screening.pk}/").json()["reading"]
+    assert reading["band"] is None
+    assert [sentence.split(";")[0] for sentence in reading["cautions"]] == ["Not pigmented", "Ulcerated"]
