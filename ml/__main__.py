@@ -171,9 +171,7 @@ def as_line(path: Path, predictor: LiteRTPredictor, reading: Reading) -> dict[st
 
 
 def run_train(options: argparse.Namespace) -> int:
-    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        os.environ |= {"GLIBC_TUNABLES": ALLOCATOR, **KERNELS}
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the same program again, with its allocator set
+    settle_allocator()
     weights = None if options.weights == "imagenet" else Path(options.weights)
     if weights and not weights.is_file():
         raise ModelError(f"{weights} is not there. Name the weights' file, or say --weights imagenet.")
@@ -193,6 +191,13 @@ def run_train(options: argparse.Namespace) -> int:
         )
     print(f"Trained. Make it installable: python -m ml export --run {options.run} --version YYYY.MM.N")
     return 0
+
+
+def settle_allocator() -> None:
+    """Start this program again with the allocator and kernels that training is fast with, where they are not set."""
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ |= {"GLIBC_TUNABLES": ALLOCATOR, **KERNELS}
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606
 
 
 def run_export(options: argparse.Namespace) -> int:

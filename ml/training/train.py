@@ -43,7 +43,6 @@ class Recipe:
     label_smoothing: float = 0.05
     balance: float = 0.5  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
     average_momentum: float = 0.998
-    frozen_statistics: bool = True
     strength: float = 1.0  # of the augmentation
     seed: int = 2026
 
@@ -110,7 +109,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, weights: Path | None, steps: int) -> None:
         self.recipe = recipe
-        self.model = network.build_trainable(weights, frozen_statistics=recipe.frozen_statistics)
+        trainable = network.build_trainable(weights)
+        self.model, self.backbone = trainable.model, trainable.backbone
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=recipe.learning_rate / 50,
             warmup_target=recipe.learning_rate,
@@ -129,7 +129,7 @@ class Trainer:
         self.optimizer.build(self.model.trainable_variables)
 
     def restate_normalisation(self, squares: np.ndarray) -> None:
-        network.restate_normalisation(self.model.get_layer(network.BACKBONE), to_input(squares))
+        network.restate_normalisation(self.backbone, to_input(squares))
         # The running average starts from the restated weights too.
         self.optimizer.built = False
         self.optimizer.build(self.model.trainable_variables)
