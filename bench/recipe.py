@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ml.__main__ import settle_allocator
 
-SHORT = ((128, 5), (160, 2))
+SHORT = ((224, 3),)
 BASE = "the recipe, short"
 ROWS: dict[str, dict[str, Any]] = {
     BASE: {},
@@ -33,7 +33,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "classes weighed more (0.75)": {"balance": 0.75},
     "no label smoothing": {"label_smoothing": 0.0},
     "no averaging of weights": {"average_momentum": 0.0},
-    "160 pixels throughout": {"sides": ((160, 5),)},
+    "160 pixels, then 224": {"sides": ((160, 4), (224, 1))},
+    "128 pixels, then 160": {"sides": ((128, 5), (160, 2))},
 }
 
 
