@@ -145,7 +145,7 @@ def core_cost_of_steps(data: bytes, repeats: int) -> dict[str, float]:
     actor = system(clinic_id=Clinic.objects.get(name="Bench").pk)
     predictor = load()
     with acting(actor):
-        version = register_version(predictor)
+        version = register_version(predictor.manifest)
         visit, lesion = Visit.objects.get(), Lesion.objects.get()
     clean = clean_photograph(BytesIO(data))
     reading = predictor.read(data)

@@ -76,3 +76,7 @@ class Predictor(Protocol):
         ground: what the record says beside the photograph; without it no caution is looked for.
         """
         ...
+
+    def self_test(self) -> None:
+        """Raises ModelError when the model does not answer as it did where it was made."""
+        ...

@@ -23,19 +23,23 @@ from ml.quality import Domain
 
 DELAY_VARIABLE = "SKINCLINIC_FAKE_DELAY"
 OUTCOME_VARIABLE = "SKINCLINIC_FAKE_OUTCOME"
+FAKE_VERSION = "0.0.0-fake"
 OUTCOMES = ("predicted", "unscorable", "error")
 
 
 def load(folder: Path | None = None) -> FakePredictor:
-    """`folder` is taken as by the real predictor's `load`, and not looked at."""
-    return FakePredictor()
+    """`folder` is taken as by the real predictor's `load`; only its name is looked at, which is the version."""
+    return FakePredictor(folder.name if folder else FAKE_VERSION)
 
 
 class FakePredictor:
     """Deterministic: the same bytes give the same reading. Bytes that are no photograph are refused as usual."""
 
-    def __init__(self) -> None:
-        self.manifest = _manifest()
+    def __init__(self, version: str) -> None:
+        self.manifest = _manifest(version)
+
+    def self_test(self) -> None:
+        """It has nothing to prove."""
 
     def read(self, photograph: bytes, ground: Ground | None = None) -> Reading:
         started = time.perf_counter()
@@ -44,7 +48,8 @@ class FakePredictor:
         time.sleep(float(os.environ.get(DELAY_VARIABLE, "0")))
         if outcome == "error":
             raise ModelError("The pretended model was told to fail.")
-        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(photograph).digest()[:8], "big"))
+        told = photograph if self.manifest.version == FAKE_VERSION else photograph + self.manifest.version.encode()
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(told).digest()[:8], "big"))
         probabilities = dict(zip(DIAGNOSES, (float(share) for share in rng.dirichlet(np.ones(7))), strict=True))
         malignancy = sum(probabilities[name] for name in MALIGNANT)
         reasons = ("blurred",) if outcome == "unscorable" else ()
@@ -73,12 +78,12 @@ def _outcome() -> str:
     return outcome
 
 
-def _manifest() -> Manifest:
+def _manifest(version: str) -> Manifest:
     unknown = Interval(0.5, 0.0, 1.0)
     even = Interval(1.0, 0.0, 2.0)
     nobody = BandFigures(malignant=Share(0, 0), benign=Share(0, 0), likelihood_ratio=even)
     return Manifest(
-        version="0.0.0-fake",
+        version=version,
         created="2026-01-01T00:00:00Z",
         network="none: answers are made from the bytes",
         preprocessing=PREPROCESSING,

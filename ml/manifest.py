@@ -92,6 +92,13 @@ class Manifest:
     def network_sha256(self) -> str:
         return self.files[NETWORK_FILE]
 
+    @property
+    def thresholds_version(self) -> str:
+        """A digest of all that turns the network's answer into a score and a band."""
+        told = asdict(self)
+        parts = (told["calibration"], self.refer.value, self.high.value, self.quality_limits, told["domain"])
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
     def cautions_on(self, ground: Ground | None) -> tuple[str, ...]:
         """Codes of the rules that hold; none where nothing is known beside the photograph."""
         return tuple(rule.code for rule in that_hold(self.cautions, ground)) if ground else ()

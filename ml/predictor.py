@@ -91,6 +91,24 @@ class LiteRTPredictor:
             return "high"
         return "intermediate" if malignancy >= self.manifest.refer.value else "low"
 
+    def self_test(self) -> None:
+        """Ask the stored questions again; raises ModelError when an answer differs by more than GOLDEN_TOLERANCE."""
+        path = self.folder / GOLDEN_FILE
+        try:
+            stored = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{path} cannot be read, so the model cannot prove itself. Install the model again."
+            ) from error
+        for answer in stored:
+            logits, activation_map = self.network(golden_square(answer["kind"], answer["seed"]))
+            differences = np.abs([*(logits - answer["logits"]), *(activation_map[3, 3] - answer["map_middle"])])
+            if not differences.max() <= GOLDEN_TOLERANCE:
+                raise ModelError(
+                    f"The model answers a stored question differently ({answer['kind']}, off by "
+                    f"{differences.max():.4f}). Do not serve it on this machine; install model and program again."
+                )
+
 
 def calibrate(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Probabilities (..., 7), float64, whose malignant ones sum to the calibrated malignancy."""
@@ -104,12 +122,18 @@ def calibrate(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
     return scaled / scaled.sum(axis=-1, keepdims=True)
 
 
-def newest_model(models: Path = MODELS) -> Path:
-    """The folder of the highest version, compared number by number. Raises ManifestMismatch when there is none."""
+def installed_models(models: Path = MODELS) -> list[Path]:
+    """The folders of all versions in `models`, the newest last, compared number by number."""
     folders = [path for path in models.glob("*") if path.is_dir() and path.name.replace(".", "").isdigit()]
+    return sorted(folders, key=lambda path: [int(part) for part in path.name.split(".")])
+
+
+def newest_model(models: Path = MODELS) -> Path:
+    """The folder of the highest version. Raises ManifestMismatch when there is none."""
+    folders = installed_models(models)
     if not folders:
         raise ManifestMismatch(f"No model is installed in {models}. Install one, or train and export one.")
-    return max(folders, key=lambda path: [int(part) for part in path.name.split(".")])
+    return folders[-1]
 
 
 def load(folder: Path | None = None) -> LiteRTPredictor:
@@ -136,22 +160,3 @@ def golden_answers(network: Network) -> list[dict[str, object]]:
 
 def golden_square(kind: str, seed: int) -> np.ndarray:
     return to_square(draw_photograph(seed, kind=kind, width=320, height=240))
-
-
-def self_test(predictor: LiteRTPredictor) -> None:
-    """Ask the stored questions again; raises ModelError when an answer differs by more than GOLDEN_TOLERANCE."""
-    path = predictor.folder / GOLDEN_FILE
-    try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path} cannot be read, so the model cannot prove itself. Install the model again."
-        ) from error
-    for answer in stored:
-        logits, activation_map = predictor.network(golden_square(answer["kind"], answer["seed"]))
-        differences = np.abs([*(logits - answer["logits"]), *(activation_map[3, 3] - answer["map_middle"])])
-        if not differences.max() <= GOLDEN_TOLERANCE:
-            raise ModelError(
-                f"The model answers a stored question differently ({answer['kind']}, off by {differences.max():.4f}). "
-                "Do not serve it on this machine; install the model and the program again."
-            )

@@ -15,6 +15,7 @@ from screening.codes import (
     RetryReason,
     WithdrawalReason,
 )
+from skinclinic.text import validate_one_line
 
 SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
 
@@ -93,6 +94,12 @@ class MoveForm(WithdrawForm):
 def visit_label(visit: Visit) -> str:
     day = date_format(timezone.localtime(visit.created_at), "j M Y, H:i")
     return f"{day}: {visit.question[:60]}" if visit.question else day
+
+
+class VersionForm(forms.Form):
+    """Why a manager does something to a model."""
+
+    reason = forms.CharField(max_length=300, strip=True, validators=[validate_one_line])
 
 
 class RetryForm(forms.Form):

@@ -9,11 +9,13 @@ from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
 from screening.cautions import cautions_of, shown_band
 from screening.codes import Band, FailureCode
 from screening.models import Prediction, Screening
+from screening.querysets import SuspensionQuerySet
 from screening.status import ReadingStatus
 from skinclinic.accounts.models import Clinic
 
 DISCLAIMER = "Decision support for research and education. Not a medical device, never a diagnosis by itself."
 
+WAITS_SUSPENDED = "Readings are suspended in this clinic. The photograph waits; review and sign it without a reading."
 WITHHELD = "On such ground a low score is no reassurance, so no band is shown. Go by what you see."
 
 
@@ -68,6 +70,17 @@ def present(screening: Screening, clinic: Clinic) -> ShownReading:
         case ReadingStatus.PREDICTED if screening.prediction:
             return present_prediction(screening.prediction, clinic, cautions_of(screening, screening.prediction))
     raise ValueError(screening.reading_status)
+
+
+def suspension_sentence(screening: Screening, suspensions: SuspensionQuerySet) -> str:
+    """What the clinic's open `suspensions` mean for this reading; empty when nothing."""
+    if screening.prediction:
+        version = screening.prediction.model_version_id
+        if suspensions.of_version(version).exists():
+            return f"Model {version} is suspended in this clinic. Do not rely on its reading."
+    elif screening.reading_status == ReadingStatus.QUEUED and not screening.is_withdrawn:
+        return WAITS_SUSPENDED if suspensions.stopping_readings().exists() else ""
+    return ""
 
 
 def present_queued(screening: Screening) -> ShownReading:

@@ -1,9 +1,10 @@
 """Named filters of screenings. `visible_to` is the truth about who sees what."""
 
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
+from django.db import models
 from django.db.models import Case, DateTimeField, F, IntegerField, Min, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -11,6 +12,9 @@ from django.utils import timezone
 from patients.querysets import ClinicQuerySet
 from screening.codes import FollowUpStatus
 from screening.status import REVIEW_IS_OPEN, ReadingStatus
+
+if TYPE_CHECKING:
+    from screening.models import ModelVersion
 
 
 class ScreeningQuerySet(ClinicQuerySet):
@@ -66,6 +70,46 @@ class SignatureQuerySet(ClinicQuerySet):
 
     def for_clinician(self, user_id: UUID | None) -> Self:
         return self.filter(Q(visit__clinician=user_id) | Q(visit__clinician=None))
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    """The same for every clinic: nobody's versions are hidden from anybody."""
+
+    def newest_first(self) -> "list[ModelVersion]":
+        """By version, compared number by number; a pretended model counts as the oldest."""
+        return sorted(self, key=lambda version: _numbers(version.pk), reverse=True)
+
+    def newest(self) -> "ModelVersion | None":
+        return next(iter(self.newest_first()), None)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) if part.isdigit() else -1 for part in version.split(".")]
+
+
+class PredictionQuerySet(ClinicQuerySet):
+    def deciding(self) -> Self:
+        return self.filter(decides__isnull=False)
+
+    def beside(self) -> Self:
+        """Of versions that read in the shadow, whose scores nobody is shown."""
+        return self.filter(decides__isnull=True)
+
+    def agreeing(self) -> Self:
+        """Those that refer, or do not, as the deciding reading of the same photograph does."""
+        return self.filter(refer=F("screening__prediction__refer"))
+
+
+class SuspensionQuerySet(ClinicQuerySet):
+    def open(self) -> Self:
+        return self.filter(resumed_at__isnull=True)
+
+    def stopping_readings(self) -> Self:
+        """Those of all readings, and that of the version which decides."""
+        return self.filter(Q(model_version=None) | Q(model_version__decides_in__clinic=F("clinic")))
+
+    def of_version(self, version: str) -> Self:
+        return self.filter(model_version=version)
 
 
 class FollowUpQuerySet(ClinicQuerySet):

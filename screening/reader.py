@@ -1,17 +1,21 @@
-"""The model that this process reads with."""
+"""The models that this process reads with."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from ml.contract import ModelError, Predictor
+from ml.contract import ManifestMismatch, ModelError, Predictor
+from ml.manifest import Manifest, load_manifest
+from ml.predictor import MODELS, installed_models, newest_model
 from screening.models import ModelVersion
 from skinclinic.audit.acting import acting, system
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,26 +24,58 @@ class Reader:
     version: ModelVersion
 
 
-@cache
-def the_reader() -> Reader:
-    """Load the model once in a process, and register its version; raises ModelError when it cannot be trusted."""
-    predictor = load_predictor()
-    with acting(system()):
-        return Reader(predictor, register_version(predictor))
+_readers: dict[str, Reader] = {}
 
 
-def load_predictor() -> Predictor:
+def the_reader(version: str = "") -> Reader:
+    """Load a model once in a process, and register it; raises ModelError when it cannot be trusted.
+
+    version: "" for the newest that is installed.
+    """
+    if version not in _readers:
+        predictor = load_predictor(version)
+        with acting(system()):
+            reader = Reader(predictor, register_version(predictor.manifest))
+        _readers[version] = _readers.setdefault(reader.version.pk, reader)
+    return _readers[version]
+
+
+def forget_readers() -> None:
+    _readers.clear()
+
+
+def load_predictor(version: str = "") -> Predictor:
+    """A predictor that has answered its stored questions; raises ModelError."""
     load: Callable[..., Predictor] = import_string(settings.PREDICTOR)
-    return load(Path(settings.MODEL_FOLDER)) if settings.MODEL_FOLDER else load()
+    if version:
+        predictor = load(models_folder() / version)
+    else:
+        predictor = load(newest_model(models_folder())) if settings.MODELS_FOLDER else load()
+    predictor.self_test()
+    return predictor
 
 
-def register_version(predictor: Predictor) -> ModelVersion:
-    manifest = predictor.manifest
+def models_folder() -> Path:
+    return Path(settings.MODELS_FOLDER) if settings.MODELS_FOLDER else MODELS
+
+
+def register_installed() -> None:
+    """Register every version that lies in the folder, so that managers can choose it; one that is damaged is logged."""
+    for folder in installed_models(models_folder()):
+        try:
+            with acting(system()):
+                register_version(load_manifest(folder))
+        except (ManifestMismatch, ModelError) as error:
+            logger.warning("A model cannot be offered: %s", error)
+
+
+def register_version(manifest: Manifest) -> ModelVersion:
     version, _ = ModelVersion.objects.get_or_create(
         version=manifest.version,
         defaults={
             "weights_sha256": manifest.network_sha256,
             "preprocessing": manifest.preprocessing,
+            "thresholds": manifest.thresholds_version,
             "manifest": json.loads(manifest.as_json()),
         },
     )

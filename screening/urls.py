@@ -1,7 +1,7 @@
 from django.urls import path
 
 from screening import media
-from screening.views import chart, history, home, result, upload, visit, worklist
+from screening.views import chart, history, home, result, upload, versions, visit, worklist
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -28,5 +28,13 @@ urlpatterns = [
     path("screenings/<uuid:screening_id>/map.png", media.activation_map, name="activation_map"),
     path("photographs/<uuid:image_id>/photograph.jpg", media.photograph, name="photograph"),
     path("photographs/<uuid:image_id>/thumbnail.jpg", media.thumbnail, name="thumbnail"),
+    path("models/", versions.models, name="models"),
+    path("models/suspend/", versions.readings_suspend, name="readings_suspend"),
+    path("models/<str:version>/switch/", versions.version_switch, name="version_switch"),
+    path("models/<str:version>/beside/", versions.shadow_begin, name="shadow_begin"),
+    path("models/<str:version>/not-beside/", versions.shadow_end, name="shadow_end"),
+    path("models/<str:version>/suspend/", versions.version_suspend, name="version_suspend"),
+    path("suspensions/<uuid:suspension_id>/ask/", versions.resume_ask, name="resume_ask"),
+    path("suspensions/<uuid:suspension_id>/agree/", versions.resume_agree, name="resume_agree"),
     path("follow-ups/<uuid:follow_up_id>/close/", result.follow_up_close, name="follow_up_close"),
 ]

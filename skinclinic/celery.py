@@ -34,9 +34,10 @@ def refuse_to_start_without_a_model(**kwargs) -> None:
 
 @worker_process_init.connect
 def load_model(**kwargs) -> None:
-    from screening.reader import the_reader
+    from screening.reader import register_installed, the_reader
 
     the_reader()
+    register_installed()
 
 
 @task_prerun.connect

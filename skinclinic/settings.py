@@ -26,7 +26,7 @@ try:
     MAIL_FOLDER = env.text("MAIL_FOLDER", str(BASE_DIR / ".local" / "mail"))
     PHOTOGRAPH_STORE = env.text("PHOTOGRAPH_STORE", "postgres")
     PREDICTOR = env.text("PREDICTOR", "ml.predictor.load")
-    MODEL_FOLDER = env.text("MODEL_FOLDER")
+    MODELS_FOLDER = env.text("MODELS_FOLDER")
     PROXIED_HTTPS = env.flag("PROXIED_HTTPS")
     # How the reading queue keeps time, in seconds; the tests shorten these.
     READING_SOFT_LIMIT = env.integer("READING_SOFT_LIMIT", 10, minimum=1)

@@ -11,7 +11,7 @@ import pytest
 from ml.contract import ModelError, UnreadablePhotograph
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.manifest import Calibration
-from ml.predictor import LiteRTPredictor, calibrate, load, self_test
+from ml.predictor import LiteRTPredictor, calibrate, load
 from ml.tests.conftest import drawn_bytes
 
 
@@ -96,7 +96,7 @@ def test_calibration_survives_certainty(sure: float) -> None:
 
 
 def test_the_installed_model_passes_its_own_test(predictor: LiteRTPredictor) -> None:
-    self_test(predictor)
+    predictor.self_test()
 
 
 def test_a_wrong_answer_stops_the_model(predictor: LiteRTPredictor, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_wrong_answer_stops_the_model(predictor: LiteRTPredictor, tmp_path: Pa
     impostor = load()
     impostor.folder = tmp_path
     with pytest.raises(ModelError, match="answers a stored question differently"):
-        self_test(impostor)
+        impostor.self_test()
 
 
 def test_serving_needs_neither_tensorflow_nor_django() -> None:

@@ -40,3 +40,7 @@ class ReadingRefusedByPatient(ClinicError):
 
 class NotYours(ClinicError):
     """Somebody else's act: a visit that another reviewer has taken, an opinion that another one gave."""
+
+
+class ReadingsSuspended(ClinicError):
+    """A manager has stopped this model, or all readings of the clinic."""

@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,9 +19,10 @@ from ml.contract import ModelError, Reading
 from patients.services import allows_reading, person_allows_reading
 from screening.codes import FailureCode
 from screening.models import ModelVersion, Prediction, Screening
-from screening.reader import Reader, the_reader
+from screening.reader import the_reader
 from screening.services.errors import ReadingRefusedByPatient, StaleTransition
 from screening.services.queue import send, send_on_commit, waiting_in_broker
+from screening.services.versions import begin_policy
 from screening.status import ReadingStatus, reading_sources
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.events.models import EventType
@@ -42,6 +43,11 @@ TAKE = """
     FROM screening_lesionimage AS image, patients_patient AS patient
     WHERE screening.id = %s AND reading_status = ANY (%s) AND withdrawn_at IS NULL
       AND image.id = screening.image_id AND patient.id = screening.patient_id
+      AND NOT EXISTS (
+          SELECT FROM screening_suspension AS stop
+          WHERE stop.clinic_id = screening.clinic_id AND stop.resumed_at IS NULL
+            AND (stop.model_version_id IS NULL OR stop.model_version_id IN
+                (SELECT active_id FROM screening_readingpolicy AS policy WHERE policy.clinic_id = screening.clinic_id)))
     RETURNING screening.clinic_id, screening.patient_id, attempt, photograph,
         coalesce(patient.merged_into_id, patient.id),
         (SELECT date_part('year', age(screening.created_at, birth_date))::int FROM patients_patientidentity AS identity
@@ -49,13 +55,23 @@ TAKE = """
         (SELECT person.skin_type FROM patients_patient AS person
          WHERE person.id = coalesce(patient.merged_into_id, patient.id)),
         (SELECT site FROM patients_lesion AS lesion WHERE lesion.id = image.lesion_id),
-        findings
+        findings,
+        (SELECT active_id FROM screening_readingpolicy AS policy WHERE policy.clinic_id = screening.clinic_id),
+        ARRAY(SELECT shadow.model_version_id FROM screening_shadowversion AS shadow
+              WHERE shadow.clinic_id = screening.clinic_id AND NOT EXISTS (
+                  SELECT FROM screening_suspension AS stop
+                  WHERE stop.clinic_id = screening.clinic_id AND stop.resumed_at IS NULL
+                    AND stop.model_version_id = shadow.model_version_id))
 """
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One worker's hold on one screening; `attempt` makes a late worker lose. `photograph` is a name in the storage."""
+    """One worker's hold on one screening; `attempt` makes a late worker lose.
+
+    photograph: a name in the storage. version: of the model that decides, "" where the clinic has none yet. shadows:
+    versions that read beside it.
+    """
 
     screening_id: UUID
     clinic_id: UUID
@@ -63,6 +79,8 @@ class Claim:
     attempt: int
     photograph: str
     ground: Ground
+    version: str = ""
+    shadows: tuple[str, ...] = ()
 
 
 def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
@@ -79,15 +97,20 @@ def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
     # Without a lock: the store in Postgres asks which clinic it is, and a bucket holds up nobody but this worker.
     with acting(worker):
         photograph = fetch_photograph(claim)
-    outcome = predict(claim, photograph, the_reader())
+    if not claim.version:
+        claim = with_first_version(claim)
+    outcome = predict(claim, photograph)
     try:
         with acting(worker):
             if isinstance(outcome, Reading):
-                finish_reading(claim=claim, reading=outcome, version=the_reader().version)
+                finish_reading(claim=claim, reading=outcome, version=the_reader(claim.version).version)
             else:
                 fail_reading(claim=claim, code=outcome)
     except StaleTransition:
         logger.warning("Screening %s was taken from attempt %s, which came too late.", screening_id, claim.attempt)
+        return
+    if photograph:
+        read_in_the_shadow(claim, photograph)
 
 
 def fetch_photograph(claim: Claim) -> bytes | None:
@@ -105,11 +128,19 @@ def part_of_the_act() -> AbstractContextManager[None]:
     return transaction.atomic(savepoint=False)
 
 
-def predict(claim: Claim, photograph: bytes | None, reader: Reader) -> Reading | FailureCode:
+def with_first_version(claim: Claim) -> Claim:
+    """The clinic's first reading decides which version reads for it until a manager switches: this worker's newest."""
+    newest = the_reader().version
+    worker = system(clinic_id=claim.clinic_id)
+    with acting(worker):
+        return replace(claim, version=begin_policy(actor=worker, version=newest).active_id)
+
+
+def predict(claim: Claim, photograph: bytes | None) -> Reading | FailureCode:
     if photograph is None:
         return FailureCode.BYTES_MISSING
     try:
-        return reader.predictor.read(photograph, claim.ground)
+        return the_reader(claim.version).predictor.read(photograph, claim.ground)
     except SoftTimeLimitExceeded:
         return FailureCode.TOO_SLOW
     except ModelError as error:
@@ -129,9 +160,9 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
             taken = cursor.fetchone()
         if taken is None:
             return None
-        clinic_id, patient_id, attempt, photograph, person_id, age, skin_type, site, findings = taken
+        clinic_id, patient_id, attempt, photograph, person_id, age, skin_type, site, findings, version, shadows = taken
         ground = Ground(age, skin_type, site, frozenset(findings))
-        claim = Claim(screening_id, clinic_id, patient_id, attempt, photograph, ground)
+        claim = Claim(screening_id, clinic_id, patient_id, attempt, photograph, ground, version or "", tuple(shadows))
         if person_allows_reading(person_id):
             return claim
         # She may have withdrawn her consent while the photograph waited.
@@ -142,29 +173,49 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
 def finish_reading(*, claim: Claim, reading: Reading, version: ModelVersion) -> Prediction:
     """Attach what the model said; raises StaleTransition when the claim was lost meanwhile."""
     with part_of_the_act():
-        prediction = Prediction.objects.create(
-            clinic_id=claim.clinic_id,
-            patient_id=claim.patient_id,
-            screening_id=claim.screening_id,
-            model_version=version,
-            attempt=claim.attempt,
-            malignancy=reading.malignancy,
-            band=reading.band or "",
-            refer=reading.refer,
-            probabilities=reading.probabilities,
-            activation_map=reading.activation_map.astype("<f4").tobytes(),
-            unscorable_reasons=list(reading.unscorable_reasons),
-            cautions=list(reading.cautions),
-            quality=reading.quality,
-            milliseconds=reading.milliseconds,
-            weights_sha256=version.weights_sha256,
-            preprocessing=version.preprocessing,
-        )
+        prediction = store_prediction(claim=claim, reading=reading, version=version)
         target = ReadingStatus.PREDICTED if reading.scorable else ReadingStatus.UNSCORABLE
         move_claimed(claim, target, prediction=prediction)
         event = EventType.SCREENING_PREDICTED if reading.scorable else EventType.SCREENING_UNSCORABLE
         publish(event, clinic_id=claim.clinic_id, screening=claim.screening_id)
         return prediction
+
+
+def store_prediction(*, claim: Claim, reading: Reading, version: ModelVersion) -> Prediction:
+    return Prediction.objects.create(
+        clinic_id=claim.clinic_id,
+        patient_id=claim.patient_id,
+        screening_id=claim.screening_id,
+        model_version=version,
+        attempt=claim.attempt,
+        malignancy=reading.malignancy,
+        band=reading.band or "",
+        refer=reading.refer,
+        probabilities=reading.probabilities,
+        activation_map=reading.activation_map.astype("<f4").tobytes(),
+        unscorable_reasons=list(reading.unscorable_reasons),
+        cautions=list(reading.cautions),
+        quality=reading.quality,
+        milliseconds=reading.milliseconds,
+        weights_sha256=version.weights_sha256,
+        preprocessing=version.preprocessing,
+        thresholds=version.thresholds,
+    )
+
+
+def read_in_the_shadow(claim: Claim, photograph: bytes) -> None:
+    """What other versions say, kept beside the deciding reading; what goes wrong with them is nobody's trouble."""
+    for shadow in claim.shadows:
+        try:
+            reader = the_reader(shadow)
+            reading = reader.predictor.read(photograph, claim.ground)
+            with acting(system(clinic_id=claim.clinic_id)):
+                store_prediction(claim=claim, reading=reading, version=reader.version)
+        except SoftTimeLimitExceeded:
+            logger.warning("No time was left for model %s in the shadow of screening %s.", shadow, claim.screening_id)
+            return
+        except Exception:
+            logger.exception("Model %s could not read screening %s in the shadow.", shadow, claim.screening_id)
 
 
 def fail_reading(*, claim: Claim, code: str) -> None:

@@ -117,7 +117,7 @@ def read_by_model(cast, screening, *, refer: bool) -> None:
         claim = readings.claim_reading(screening_id=screening.pk)
         photograph = readings.fetch_photograph(claim)
         reading = replace(load().read(photograph, claim.ground), refer=refer, band="high" if refer else "low")
-        readings.finish_reading(claim=claim, reading=reading, version=register_version(load()))
+        readings.finish_reading(claim=claim, reading=reading, version=register_version(load().manifest))
 
 
 def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:

@@ -33,6 +33,7 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
         "visit": visit,
         "visit_live": visit,
         "worklist": [],
+        "models": [],
         "screening": [screening.pk],
         "screening_live": [screening.pk],
         "screening_history": [screening.pk],
@@ -51,6 +52,7 @@ ONLY = {
     "lesion_new": {"alice", "rita"},
     "visit_new": {"alice"},
     "worklist": {"rita", "ada", "otto"},
+    "models": {"rita", "ada", "otto"},
     "screening_withdraw": {"alice", "rita"},
     "screening_move": {"alice", "rita"},
 }

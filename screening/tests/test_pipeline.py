@@ -1,6 +1,8 @@
 """From the upload to the reading, with a real worker, a real broker and real signals."""
 
 import contextlib
+import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -16,9 +18,11 @@ from conftest import make_chart, make_screening, owner_connection
 from ml.cautions import Ground
 from ml.contract import ModelError
 from ml.fake import load as load_fake
+from ml.manifest import sha256_of
+from ml.predictor import newest_model
 from patients.services import note_consent
 from screening.models import ModelVersion, Prediction, Screening, StoredFile
-from screening.reader import register_version, the_reader
+from screening.reader import forget_readers, register_version
 from screening.services import readings
 from screening.services.errors import ReadingRefusedByPatient, StaleTransition
 from screening.services.photographs import withdraw_screening
@@ -182,7 +186,7 @@ def test_task_delivered_twice_is_one_prediction(queued, start_worker):
 
 def test_late_worker_loses(real_cast, queued):
     with real_cast.in_north():
-        version = register_version(load_fake())
+        version = register_version(load_fake().manifest)
         late = readings.claim_reading(screening_id=queued.pk)
         reading = load_fake().read(readings.fetch_photograph(late))
     expire_lease(queued)
@@ -234,10 +238,27 @@ def test_without_consent_it_is_not_read_and_still_waits_for_review(real_cast, br
 def test_worker_without_its_model_refuses_to_start(real_db, tmp_path, broker):
     from screening.tests.conftest import Worker
 
-    worker = Worker(real_db, tmp_path / "worker.log", PREDICTOR="ml.predictor.load", MODEL_FOLDER=str(tmp_path))
+    worker = Worker(real_db, tmp_path / "worker.log", PREDICTOR="ml.predictor.load", MODELS_FOLDER=str(tmp_path))
     assert worker.process.wait(timeout=30) == 78
     assert "The worker does not start:" in worker.log.read_text()
     assert "Traceback" not in worker.log.read_text()
+
+
+def test_worker_whose_model_answers_otherwise_refuses_to_start(real_db, tmp_path, broker):
+    from screening.tests.conftest import Worker
+
+    model = tmp_path / "models" / newest_model().name
+    shutil.copytree(newest_model(), model)
+    golden = json.loads((model / "golden.json").read_text())
+    golden[0]["logits"][0] += 0.1
+    (model / "golden.json").write_text(json.dumps(golden))
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["files"]["golden.json"] = sha256_of(model / "golden.json")
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    options = {"PREDICTOR": "ml.predictor.load", "MODELS_FOLDER": str(model.parent)}
+    worker = Worker(real_db, tmp_path / "worker.log", **options)
+    assert worker.process.wait(timeout=30) == 78
+    assert "answers a stored question differently" in worker.log.read_text()
 
 
 def test_worker_child_does_not_import_tensorflow(start_worker):
@@ -268,7 +289,7 @@ def finish(claim: readings.Claim, status: str) -> None:
     reading = load_fake().read(readings.fetch_photograph(claim))
     if status == "unscorable":
         reading = replace(reading, band=None, unscorable_reasons=("blurred",))
-    readings.finish_reading(claim=claim, reading=reading, version=register_version(load_fake()))
+    readings.finish_reading(claim=claim, reading=reading, version=register_version(load_fake().manifest))
 
 
 def row_of(screening: Screening) -> tuple[object, ...]:
@@ -334,9 +355,9 @@ def test_withdrawn_while_it_is_read_gives_its_lease_back(real_cast, queued):
 @pytest.fixture
 def own_reader() -> Iterator[None]:
     """This process reads as a worker does; the version that it registers stands in this test's database only."""
-    the_reader.cache_clear()
+    forget_readers()
     yield
-    the_reader.cache_clear()
+    forget_readers()
 
 
 def test_photograph_that_the_storage_lost_is_a_failure(real_cast, queued, own_reader):
@@ -407,11 +428,11 @@ def test_sweeper_sends_at_most_its_limit_and_at_once_only_to_an_empty_queue(
 
 def test_version_with_other_weights_is_refused(real_cast):
     with real_cast.in_north():
-        version = register_version(load_fake())
+        version = register_version(load_fake().manifest)
     ModelVersion.objects.create(
         version="9", weights_sha256="1" * 64, preprocessing=version.preprocessing, manifest=version.manifest
     )
     predictor = load_fake()
     predictor.manifest = replace(predictor.manifest, version="9")
     with pytest.raises(ModelError, match="other weights"):
-        register_version(predictor)
+        register_version(predictor.manifest)

@@ -11,7 +11,7 @@ from patients.codes import ConsentKind
 from patients.forms import ConsentForm, VisitForm
 from patients.models import Lesion, Patient, Visit
 from patients.services import consents_of, ids_of_person, open_visit
-from screening.models import FollowUp, LesionImage, Screening
+from screening.models import FollowUp, LesionImage, Prediction, Screening
 from screening.views.history import history_page
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER
@@ -76,6 +76,12 @@ def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Every step on this patient's record, newest first, with who and when."""
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     record("history_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
-    events = AuditEvent.objects.visible_to(request.actor).about_patients(ids_of_person(patient.pk))
+    people = ids_of_person(patient.pk)
+    # What models say that read beside is on no page, and so not in the history of one.
+    beside = (
+        Prediction.objects.visible_to(request.actor).beside().filter(patient__in=people).values_list("pk", flat=True)
+    )
+    events = AuditEvent.objects.visible_to(request.actor).about_patients(people)
+    events = events.not_about("screening_prediction", beside)
     context = {"patient": patient, **history_page(request, events)}
     return render(request, "patients/history.html", context)

@@ -43,11 +43,25 @@ LOOKS = {
     "refused": "Refused",
 }
 STATUSES = {"reading_status": ("Reading", ReadingStatus), "review_status": ("Review", ReviewStatus)}
+# What is done to the clinic's models, in its own words.
+DECIDED = {
+    ("screening_readingpolicy", "insert"): "First model of the clinic",
+    ("screening_readingpolicy", "update"): "Model switched",
+    ("screening_shadowversion", "insert"): "Model reads beside",
+    ("screening_shadowversion", "delete"): "Model reads beside no more",
+    ("screening_suspension", "insert"): "Readings suspended",
+    ("screening_suspension", "update"): "Asked to resume readings",
+}
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
     "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "finished_at", "milliseconds",
+    "resume_asked_at", "resumed_at", "reason", "previous_id",
 }  # fmt: skip
+
+
+# Keys that are names: a model is called by its version.
+VERSIONS = {"active_id": "decides", "model_version_id": "model"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ def ids_of_screening(screening: Screening) -> list[UUID]:
     return [
         screening.pk,
         screening.image_id,
-        *screening.predictions.values_list("pk", flat=True),
+        *screening.predictions.deciding().values_list("pk", flat=True),
         *(key for pair in reviews for key in pair if key),
         *screening.visit.signatures.values_list("pk", flat=True),
     ]
@@ -104,6 +118,8 @@ def sentence(event: AuditEvent) -> str:
         for column, (title, statuses) in STATUSES.items():
             if column in event.changes:
                 return f"{title}: {statuses(event.changes[column][1]).label.lower()}"
+    if said := DECIDED.get((event.subject_type, event.action)):
+        return "Readings resumed" if "resumed_at" in event.changes and event.action == "update" else said
     thing = THINGS.get(event.subject_type, event.subject_type)
     return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
 
@@ -114,9 +130,9 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
         return []
     told = []
     for column, change in sorted(event.changes.items()):
-        if column in NOT_TOLD or column.endswith("_id") or column in STATUSES:
+        if column in NOT_TOLD or (column.endswith("_id") and column not in VERSIONS) or column in STATUSES:
             continue
-        name = column.replace("_", " ")
+        name = VERSIONS.get(column, column.replace("_", " "))
         if change == "private":
             told.append((name, "noted" if event.action == "insert" else "changed; the old text is not kept here"))
         elif isinstance(change, list) and event.action == "update":

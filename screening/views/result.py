@@ -13,8 +13,8 @@ from patients.forms import SearchForm
 from patients.models import Patient
 from patients.services import allows_reading
 from screening.forms import FollowUpForm, MoveForm, OpinionForm, RetryForm, WithdrawForm
-from screening.models import FollowUp, Screening
-from screening.presentation import present
+from screening.models import FollowUp, Screening, Suspension
+from screening.presentation import present, suspension_sentence
 from screening.services.errors import ReadingUnseen
 from screening.services.photographs import duplicates_of, move_screening, withdraw_screening
 from screening.services.readings import retry_reading
@@ -47,6 +47,7 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "screening": shown,
         "patient": shown.patient,
         "reading": present(shown, request.clinic),
+        "stopped": suspension_sentence(shown, Suspension.objects.visible_to(request.actor).open()),
         "form": form,
         "reading_shown": shown_reading_id(shown),
         "reviews": list(shown.reviews.all()),

@@ -14,6 +14,9 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     def about_patients(self, ids) -> "AuditEventQuerySet":
         return self.filter(patient_id__in=ids)
 
+    def not_about(self, subject_type: str, ids) -> "AuditEventQuerySet":
+        return self.exclude(subject_type=subject_type, subject_id__in=[str(key) for key in ids])
+
     def about_any(self, ids) -> "AuditEventQuerySet":
         return self.filter(subject_id__in=[str(key) for key in ids])
 

@@ -1,0 +1,89 @@
+"""Which model reads for a clinic: switched with a reason, joined by silent ones, suspended by one, resumed by two."""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from screening.models import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
+from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
+from skinclinic.audit.acting import Actor
+
+
+def policy_of(*, actor: Actor) -> ReadingPolicy | None:
+    """The clinic's policy; one without it begins with the newest registered version. None where no model ever ran."""
+    policy = ReadingPolicy.objects.select_related("active", "previous").filter(clinic=actor.own_clinic()).first()
+    if policy is None and (newest := ModelVersion.objects.newest()):
+        policy = begin_policy(actor=actor, version=newest)
+    return policy
+
+
+def begin_policy(*, actor: Actor, version: ModelVersion) -> ReadingPolicy:
+    """What another process has begun meanwhile stands."""
+    policy, _ = ReadingPolicy.objects.get_or_create(clinic_id=actor.own_clinic(), defaults={"active": version})
+    return policy
+
+
+def switch_version(*, actor: Actor, policy: ReadingPolicy, version: ModelVersion) -> None:
+    """From the next photograph on, `version` decides, and is no shadow any more.
+
+    Raises StaleTransition, ReadingsSuspended. The caller gives the reason to `acting`, which puts it on the ledger.
+    """
+    if version.pk == policy.active_id:
+        raise StaleTransition(f"Model {version} reads for this clinic already.")
+    if Suspension.objects.visible_to(actor).open().filter(model_version=version).exists():
+        raise ReadingsSuspended(f"Model {version} is suspended. It has to be resumed by two people first.")
+    with transaction.atomic():
+        moved = ReadingPolicy.objects.filter(pk=policy.pk, active=policy.active_id).update(
+            active=version, previous=policy.active_id
+        )
+        if moved != 1:
+            raise StaleTransition
+        ShadowVersion.objects.visible_to(actor).filter(model_version=version).delete()
+
+
+def begin_shadow(*, actor: Actor, policy: ReadingPolicy, version: ModelVersion) -> ShadowVersion:
+    if version.pk == policy.active_id:
+        raise StaleTransition(f"Model {version} decides; it cannot read beside itself.")
+    shadow, created = ShadowVersion.objects.get_or_create(clinic_id=actor.own_clinic(), model_version=version)
+    if not created:
+        raise StaleTransition(f"Model {version} reads in the shadow already.")
+    return shadow
+
+
+def end_shadow(*, actor: Actor, version: ModelVersion) -> None:
+    ended, _ = ShadowVersion.objects.visible_to(actor).filter(model_version=version).delete()
+    if not ended:
+        raise StaleTransition(f"Model {version} does not read in the shadow.")
+
+
+def suspend_readings(*, actor: Actor, version: ModelVersion | None, reason: str) -> Suspension:
+    """At once and alone. version: None for all readings of the clinic."""
+    try:
+        with transaction.atomic():
+            return Suspension.objects.create(
+                clinic_id=actor.own_clinic(), model_version=version, reason=reason, suspended_by_id=actor.person()
+            )
+    except IntegrityError as error:
+        raise StaleTransition("This is suspended already.") from error
+
+
+def ask_to_resume(*, actor: Actor, suspension: Suspension) -> None:
+    asked = (
+        Suspension.objects.open()
+        .filter(pk=suspension.pk, resume_asked_by=None)
+        .update(resume_asked_by=actor.person(), resume_asked_at=timezone.now())
+    )
+    if asked != 1:
+        raise StaleTransition("Somebody has asked for this already, or it is resumed.")
+
+
+def agree_to_resume(*, actor: Actor, suspension: Suspension) -> None:
+    """By another person than the one who asked; raises NotYours."""
+    if suspension.resume_asked_by_id == actor.person():
+        raise NotYours("You asked to resume. Another manager or a reviewer has to agree.")
+    resumed = (
+        Suspension.objects.open()
+        .filter(pk=suspension.pk, resume_asked_by=suspension.resume_asked_by_id, resume_asked_by__isnull=False)
+        .update(resumed_by=actor.person(), resumed_at=timezone.now())
+    )
+    if resumed != 1:
+        raise StaleTransition

@@ -1,0 +1,280 @@
+"""Which model reads: switched and gone back from with a reason, read beside, suspended by one and resumed by two."""
+
+from pathlib import Path
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.urls import reverse
+
+from conftest import Cast, make_chart, make_person, make_screening
+from ml.contract import ModelError
+from ml.fake import load as load_fake
+from screening.models import ModelVersion, Prediction, ReadingPolicy, Screening, ShadowVersion, Suspension
+from screening.reader import forget_readers, register_version
+from screening.services import readings, versions
+from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
+from screening.services.readings import reading_backlog
+from screening.tests.conftest import fresh, status_of, wait_until
+from skinclinic.audit.acting import acting, system
+from skinclinic.audit.models import AuditEvent
+
+OLD, NEW = "2026.1.1", "2026.10.1"
+
+
+@pytest.fixture(autouse=True)
+def own_readers():
+    """This process reads as a worker does; what it registers stands in this test's database only."""
+    forget_readers()
+    yield
+    forget_readers()
+
+
+@pytest.fixture
+def models(real_cast) -> tuple[ModelVersion, ModelVersion]:
+    """Two installed versions, of which the older one reads."""
+    old, new = (register_version(load_fake(Path(version)).manifest) for version in (OLD, NEW))
+    with real_cast.ada.acting() as actor:
+        versions.begin_policy(actor=actor, version=old)
+    return old, new
+
+
+def upload(cast: Cast, photograph: bytes) -> Screening:
+    return make_screening(cast.alice, make_chart(cast.alice), photograph)
+
+
+def read(screening: Screening) -> None:
+    readings.read_photograph(screening_id=screening.pk, clinic_id=screening.clinic_id)
+
+
+def versions_that_read(screening: Screening) -> set[str]:
+    with acting(system(clinic_id=screening.clinic_id)):
+        return set(Prediction.objects.filter(screening=screening).values_list("model_version", flat=True))
+
+
+def policy(cast: Cast) -> ReadingPolicy:
+    with cast.in_north():
+        return ReadingPolicy.objects.get()
+
+
+def post(person, name: str, *keys, reason: str = "Better on our own lesions"):
+    data = {"clinic": str(person.actor.clinic_id), "reason": reason}
+    return person.client.post(reverse(name, args=keys), data, follow=True)
+
+
+def test_the_first_reading_settles_the_clinics_version(real_cast, random_photograph):
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    assert versions_that_read(screening) == {"0.0.0-fake"}
+    register_version(load_fake(Path(NEW)).manifest)
+    later = upload(real_cast, random_photograph())
+    read(later)
+    assert versions_that_read(later) == {"0.0.0-fake"}, "a newly installed version changes nobody's readings"
+
+
+def test_a_switch_and_the_way_back_hold_from_the_next_photograph_on(real_cast, models, random_photograph):
+    before, after, back = (upload(real_cast, random_photograph()) for _ in range(3))
+    read(before)
+    assert b"reads from the next photograph on" in post(real_cast.ada, "version_switch", NEW).content
+    read(after)
+    page = real_cast.ada.client.get(reverse("models")).content.decode()
+    assert "Go back to it" in page
+    post(real_cast.ada, "version_switch", OLD, reason="Too many alarms")
+    read(back)
+    assert [versions_that_read(screening) for screening in (before, after, back)] == [{OLD}, {NEW}, {OLD}]
+    with real_cast.in_north():
+        events = AuditEvent.objects.filter(subject_type="screening_readingpolicy", action="update").order_by("id")
+        told = [(event.actor_name, event.reason, event.changes["active_id"]) for event in events]
+    assert told == [
+        ("Ada Ash", "Better on our own lesions", [OLD, NEW]),
+        ("Ada Ash", "Too many alarms", [NEW, OLD]),
+    ]
+
+
+def test_a_reading_keeps_what_it_was_made_with(real_cast, models, random_photograph):
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    kept, manifest = fresh(screening).prediction, load_fake(Path(OLD)).manifest
+    assert (kept.model_version_id, kept.weights_sha256) == (OLD, manifest.network_sha256)
+    assert (kept.preprocessing, kept.thresholds) == (manifest.preprocessing, manifest.thresholds_version)
+    assert len(kept.thresholds) == 12
+
+
+def test_a_shadow_reads_silently(real_cast, models, random_photograph):
+    post(real_cast.ada, "shadow_begin", NEW)
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    assert versions_that_read(screening) == {OLD, NEW}
+    assert fresh(screening).prediction.model_version_id == OLD
+    with real_cast.in_north():
+        shadow = Prediction.objects.get(model_version=NEW)
+    shown = f"{shadow.malignancy:.3g}"
+    pages = [
+        reverse("screening", args=[screening.pk]),
+        reverse("screening_history", args=[screening.pk]),
+        reverse("patient_history", args=[screening.patient_id]),
+    ]
+    for page in pages:
+        text = real_cast.rita.client.get(page).content.decode()
+        assert shown not in text, page
+        assert NEW not in text, page
+    table = real_cast.ada.client.get(reverse("models")).content.decode()
+    assert "Readings beside" in table
+    post(real_cast.ada, "shadow_end", NEW)
+    later = upload(real_cast, random_photograph())
+    read(later)
+    assert versions_that_read(later) == {OLD}
+
+
+def test_what_goes_wrong_with_a_shadow_is_nobodys_trouble(real_cast, models, random_photograph, monkeypatch, caplog):
+    def load(folder: Path | None = None):
+        if folder and folder.name == NEW:
+            raise ModelError("There is no model here.")
+        return load_fake(folder)
+
+    monkeypatch.setattr("ml.fake.load", load)
+    with real_cast.ada.acting() as actor:
+        versions.begin_shadow(actor=actor, policy=policy(real_cast), version=models[1])
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    assert status_of(screening) == "predicted"
+    assert versions_that_read(screening) == {OLD}
+    assert "could not read" in caplog.text
+
+
+def test_a_version_that_is_not_installed_fails_in_words(real_cast, models, random_photograph, monkeypatch):
+    def load(folder: Path | None = None):
+        raise ModelError("There is no model here.")
+
+    monkeypatch.setattr("ml.fake.load", load)
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    assert (status_of(screening), fresh(screening).failure_code) == ("failed", "model_error")
+
+
+def test_one_manager_stops_all_readings_and_two_people_resume_them(real_cast, models, random_photograph):
+    post(real_cast.ada, "readings_suspend", reason="Scores look wrong since this morning")
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    assert status_of(screening) == "queued"
+    with acting(system()):
+        assert reading_backlog() == [], "what waits for a manager is not stuck"
+    page = real_cast.rita.client.get(reverse("screening", args=[screening.pk])).content.decode()
+    assert "Readings are suspended in this clinic" in page
+    with real_cast.in_north():
+        stop = Suspension.objects.get()
+    post(real_cast.ada, "resume_ask", stop.pk)
+    refused = post(real_cast.ada, "resume_agree", stop.pk)
+    assert b"Another manager or a reviewer has to agree" in refused.content
+    read(screening)
+    assert status_of(screening) == "queued"
+    assert b"Readings go on" in post(real_cast.rita, "resume_agree", stop.pk).content
+    read(screening)
+    assert status_of(screening) == "predicted"
+
+
+def test_a_suspended_version_neither_reads_nor_is_trusted(real_cast, models, random_photograph):
+    earlier, later = (upload(real_cast, random_photograph()) for _ in range(2))
+    read(earlier)
+    post(real_cast.ada, "version_suspend", OLD, reason="A recall")
+    read(later)
+    assert status_of(later) == "queued"
+    page = real_cast.rita.client.get(reverse("screening", args=[earlier.pk])).content.decode()
+    assert "Do not rely on its reading" in page
+    post(real_cast.ada, "version_switch", NEW)
+    read(later)
+    assert versions_that_read(later) == {NEW}
+
+
+def test_a_suspended_shadow_does_not_read_and_stops_nothing(real_cast, models, random_photograph):
+    with real_cast.ada.acting() as actor:
+        versions.begin_shadow(actor=actor, policy=policy(real_cast), version=models[1])
+        versions.suspend_readings(actor=actor, version=models[1], reason="A recall")
+    screening = upload(real_cast, random_photograph())
+    page = real_cast.rita.client.get(reverse("screening", args=[screening.pk])).content.decode()
+    assert "suspended" not in page
+    read(screening)
+    assert versions_that_read(screening) == {OLD}
+
+
+def test_a_suspended_version_cannot_be_switched_to(real_cast, models):
+    with real_cast.ada.acting() as actor:
+        versions.suspend_readings(actor=actor, version=models[1], reason="A recall")
+        with pytest.raises(ReadingsSuspended, match="resumed by two people"):
+            versions.switch_version(actor=actor, policy=policy(real_cast), version=models[1])
+
+
+def test_the_database_wants_two_people(real_cast, models):
+    with real_cast.ada.acting() as actor:
+        stop = versions.suspend_readings(actor=actor, version=None, reason="x")
+        versions.ask_to_resume(actor=actor, suspension=stop)
+        stop.refresh_from_db()
+        with pytest.raises(NotYours):
+            versions.agree_to_resume(actor=actor, suspension=stop)
+        with pytest.raises(IntegrityError, match="suspension_resumed_by_two"), transaction.atomic():
+            Suspension.objects.filter(pk=stop.pk).update(resumed_by=actor.user_id, resumed_at=stop.created_at)
+        with pytest.raises(IntegrityError, match="suspension_resumed_by_two"), transaction.atomic():
+            Suspension.objects.filter(pk=stop.pk).update(
+                resume_asked_by=None, resume_asked_at=None, resumed_by=actor.user_id, resumed_at=stop.created_at
+            )
+
+
+def test_a_suspension_is_said_once(real_cast, models):
+    with real_cast.ada.acting() as actor:
+        versions.suspend_readings(actor=actor, version=None, reason="x")
+        with pytest.raises(StaleTransition, match="suspended already"):
+            versions.suspend_readings(actor=actor, version=None, reason="y")
+        versions.suspend_readings(actor=actor, version=models[0], reason="z")
+
+
+def test_what_stands_already_is_not_done_again(real_cast, models):
+    old, new = models
+    with real_cast.ada.acting() as actor:
+        with pytest.raises(StaleTransition, match="reads for this clinic already"):
+            versions.switch_version(actor=actor, policy=policy(real_cast), version=old)
+        with pytest.raises(StaleTransition, match="cannot read beside itself"):
+            versions.begin_shadow(actor=actor, policy=policy(real_cast), version=old)
+        with pytest.raises(StaleTransition, match="does not read in the shadow"):
+            versions.end_shadow(actor=actor, version=new)
+        versions.begin_shadow(actor=actor, policy=policy(real_cast), version=new)
+        versions.switch_version(actor=actor, policy=policy(real_cast), version=new)
+        assert not ShadowVersion.objects.exists(), "what decides does not read beside itself"
+
+
+@pytest.mark.parametrize("name", ["readings_suspend", "version_switch", "shadow_begin", "version_suspend"])
+def test_only_managers_act_on_models(real_cast, models, name):
+    keys = [] if name == "readings_suspend" else [NEW]
+    for person in (real_cast.alice, real_cast.rita, real_cast.otto):
+        assert post(person, name, *keys).status_code == 403
+    with real_cast.in_north():
+        assert not Suspension.objects.exists()
+    assert policy(real_cast).active_id == OLD
+
+
+def test_an_act_without_a_reason_is_not_done(real_cast, models):
+    assert b"Give the reason" in post(real_cast.ada, "version_switch", NEW, reason="  ").content
+    assert policy(real_cast).active_id == OLD
+
+
+def test_a_clinics_models_are_its_own(real_cast, models, random_photograph):
+    post(real_cast.bob, "readings_suspend")
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    assert status_of(screening) == "predicted"
+    with real_cast.in_north():
+        assert not Suspension.objects.exists()
+    with real_cast.bob.acting():
+        stop = Suspension.objects.get()
+    other = make_person("Mona Moss", real_cast.north, "manager")
+    assert post(other, "resume_ask", stop.pk).status_code == 404
+
+
+def test_a_real_worker_reads_with_the_clinics_version(real_cast, models, random_photograph, start_worker):
+    start_worker()
+    screening = upload(real_cast, random_photograph())
+    wait_until(lambda: status_of(screening) == "predicted")
+    assert versions_that_read(screening) == {OLD}
+    with real_cast.in_north():
+        assert ModelVersion.objects.filter(version="0.0.0-fake").exists()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM screening_modelversion WHERE version LIKE '2026.11.%'")
+        assert cursor.fetchone()[0] >= 1, "the worker registers what is installed"

@@ -1,0 +1,184 @@
+"""Which models read for the clinic: the page of the managers, and its acts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from screening.forms import VersionForm
+from screening.models import ModelVersion, Prediction, ReadingPolicy, ShadowVersion, Suspension
+from screening.services import versions as services
+from screening.views.history import history_page
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor, acting
+from skinclinic.audit.models import AuditEvent
+from skinclinic.errors import ClinicError
+
+TABLES = ("screening_readingpolicy", "screening_shadowversion", "screening_suspension")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One version as the table shows it."""
+
+    version: ModelVersion
+    is_active: bool
+    is_previous: bool
+    is_shadow: bool
+    suspension: Suspension | None
+    readings: int
+    beside: int
+    agreeing: int
+
+    @property
+    def refers(self) -> str:
+        """What the threshold attained on test lesions, with its intervals; empty where the manifest does not say."""
+        refer = self.version.manifest.get("refer")
+        if not refer:
+            return ""
+        found, left = refer["sensitivity"], refer["specificity"]
+        return f"{percent(found)} of the malignant are referred, {percent(left)} of the benign are not"
+
+
+def percent(share: dict[str, float]) -> str:
+    return f"{100 * share['value']:.1f} % ({100 * share['low']:.1f} to {100 * share['high']:.1f})"
+
+
+@require_GET
+@member_required(MANAGER, REVIEWER, AUDITOR)
+def models(request: HttpRequest) -> HttpResponse:
+    events = AuditEvent.objects.visible_to(request.actor).filter(subject_type__in=TABLES)
+    open_now = Suspension.objects.visible_to(request.actor).open()
+    suspensions = list(open_now.select_related("suspended_by", "resume_asked_by"))
+    context = {
+        "rows": rows_of(request.actor, suspensions),
+        "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
+        "form": VersionForm(),
+        "is_manager": request.actor.has_role(MANAGER),
+        "may_agree": request.actor.has_role(MANAGER, REVIEWER),
+        **history_page(request, events),
+    }
+    return render(request, "screening/models.html", context)
+
+
+def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
+    policy = ReadingPolicy.objects.visible_to(actor).first()
+    shadows = set(ShadowVersion.objects.visible_to(actor).values_list("model_version", flat=True))
+    stopped = {stop.model_version_id: stop for stop in suspensions}
+    readings = Prediction.objects.visible_to(actor)
+    return [
+        Row(
+            version=version,
+            is_active=bool(policy) and policy.active_id == version.pk,
+            is_previous=bool(policy) and policy.previous_id == version.pk,
+            is_shadow=version.pk in shadows,
+            suspension=stopped.get(version.pk),
+            readings=readings.deciding().filter(model_version=version).count(),
+            beside=readings.beside().filter(model_version=version).count(),
+            agreeing=readings.beside().agreeing().filter(model_version=version).count(),
+        )
+        for version in ModelVersion.objects.newest_first()
+    ]
+
+
+@require_POST
+@member_required(MANAGER)
+def version_switch(request: HttpRequest, version: str) -> HttpResponse:
+    def switch(chosen: ModelVersion, reason: str) -> str:
+        services.switch_version(actor=request.actor, policy=the_policy(request.actor), version=chosen)
+        return f"Model {chosen} reads from the next photograph on."
+
+    return act(request, version, switch)
+
+
+@require_POST
+@member_required(MANAGER)
+def shadow_begin(request: HttpRequest, version: str) -> HttpResponse:
+    def begin(chosen: ModelVersion, reason: str) -> str:
+        services.begin_shadow(actor=request.actor, policy=the_policy(request.actor), version=chosen)
+        return f"Model {chosen} reads beside the deciding one from the next photograph on."
+
+    return act(request, version, begin)
+
+
+@require_POST
+@member_required(MANAGER)
+def shadow_end(request: HttpRequest, version: str) -> HttpResponse:
+    def end(chosen: ModelVersion, reason: str) -> str:
+        services.end_shadow(actor=request.actor, version=chosen)
+        return f"Model {chosen} does not read any more. What it read is kept."
+
+    return act(request, version, end)
+
+
+@require_POST
+@member_required(MANAGER)
+def version_suspend(request: HttpRequest, version: str) -> HttpResponse:
+    def suspend(chosen: ModelVersion, reason: str) -> str:
+        the_policy(request.actor)
+        services.suspend_readings(actor=request.actor, version=chosen, reason=reason)
+        return f"Model {chosen} is suspended in this clinic."
+
+    return act(request, version, suspend)
+
+
+@require_POST
+@member_required(MANAGER)
+def readings_suspend(request: HttpRequest) -> HttpResponse:
+    def suspend(_: None, reason: str) -> str:
+        services.suspend_readings(actor=request.actor, version=None, reason=reason)
+        return "All readings of this clinic are suspended. Photographs wait; doctors review them without."
+
+    return act(request, None, suspend)
+
+
+@require_POST
+@member_required(MANAGER)
+def resume_ask(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
+    suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
+
+    def ask(_: None, reason: str) -> str:
+        services.ask_to_resume(actor=request.actor, suspension=suspension)
+        return "Another manager or a reviewer has to agree on this page."
+
+    return act(request, None, ask)
+
+
+@require_POST
+@member_required(MANAGER, REVIEWER)
+def resume_agree(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
+    suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
+
+    def agree(_: None, reason: str) -> str:
+        services.agree_to_resume(actor=request.actor, suspension=suspension)
+        return "Readings go on."
+
+    return act(request, None, agree)
+
+
+def the_policy(actor: Actor) -> ReadingPolicy:
+    policy = services.policy_of(actor=actor)
+    if policy is None:
+        raise ClinicError("No model has been registered yet. Start a worker, which registers the installed ones.")
+    return policy
+
+
+def act(request: HttpRequest, version: str | None, do: Callable[[Any, str], str]) -> HttpResponse:
+    """Do it with the reason that the form gives, which goes onto the ledger, and say how it went."""
+    chosen = None if version is None else get_object_or_404(ModelVersion, pk=version)
+    form = VersionForm(request.POST)
+    try:
+        if form.is_valid():
+            reason = form.cleaned_data["reason"]
+            with acting(request.actor, reason=reason):
+                messages.success(request, do(chosen, reason))
+        else:
+            messages.error(request, "Give the reason in a few words; it is kept on the ledger.")
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("models")
