@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from patients.models import Lesion, Patient, Visit
+from patients.validators import validate_past_date
 from screening.codes import (
     Diagnosis,
     DifferenceReason,
@@ -100,6 +101,18 @@ class VersionForm(forms.Form):
     """Why a manager does something to a model."""
 
     reason = forms.CharField(max_length=300, strip=True, validators=[validate_one_line])
+
+
+class ExpectedShareForm(forms.Form):
+    """How many of the clinic's photographed lesions are expected to be malignant, and who says so."""
+
+    per_thousand = forms.IntegerField(label="Malignant of 1,000 photographed lesions", min_value=1, max_value=500)
+    source = forms.CharField(label="Where this comes from", max_length=200, validators=[validate_one_line])
+    on = forms.DateField(
+        label="Of which day",
+        validators=[validate_past_date],
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
 
 
 class RetryForm(forms.Form):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.formats import date_format
+
 from ml.cautions import CautionRule
 from ml.contract import UNSCORABLE_REASONS
 from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
@@ -114,7 +116,7 @@ def present_prediction(prediction: Prediction, clinic: Clinic, cautions: list[Ca
         [refer_sentence(prediction) if band else WITHHELD],
         band=band,
         score=prediction.malignancy,
-        counts=count_sentences(manifest, band, clinic.expected_malignant_share) if band else [],
+        counts=count_sentences(manifest, band, clinic) if band else [],
         malignant=[bar for bar in bars if bar.code in MALIGNANT],
         benign=[bar for bar in bars if bar.code not in MALIGNANT],
         cautions=[rule.sentence for rule in cautions],
@@ -136,7 +138,7 @@ def refer_sentence(prediction: Prediction) -> str:
     return "The score is below the model's threshold for referral. A low score does not rule out a malignant lesion."
 
 
-def count_sentences(manifest: dict[str, Any], band: str, expected_share: float) -> list[str]:
+def count_sentences(manifest: dict[str, Any], band: str, clinic: Clinic) -> list[str]:
     """How often readings of this band were malignant in the test collection, and would be at the clinic's share.
 
     P(malignant | band) by Bayes' theorem from the shares of malignant and of benign test lesions in the band.
@@ -155,11 +157,13 @@ def count_sentences(manifest: dict[str, Any], band: str, expected_share: float) 
         f"{per_thousand(band_share)} of 1,000 such readings were."
     )
     sentences = [measured]
+    expected_share = clinic.expected_malignant_share
     true_rate, false_rate = malignant["count"] / malignant["total"], benign["count"] / benign["total"]
     weighed = expected_share * true_rate + (1 - expected_share) * false_rate
     if weighed:
         sentences.append(
-            f"Where {per_thousand(expected_share)} of 1,000 are malignant, as expected here, about "
+            f"Where {per_thousand(expected_share)} of 1,000 are malignant, as expected here "
+            f"({clinic.expected_malignant_source}, {date_format(clinic.expected_malignant_on, 'j M Y')}), about "
             f"{per_thousand(expected_share * true_rate / weighed)} would be. Not measured in this clinic."
         )
     if band == Band.LOW:

@@ -29,6 +29,7 @@ urlpatterns = [
     path("photographs/<uuid:image_id>/photograph.jpg", media.photograph, name="photograph"),
     path("photographs/<uuid:image_id>/thumbnail.jpg", media.thumbnail, name="thumbnail"),
     path("models/", versions.models, name="models"),
+    path("models/expected-share/", versions.expected_share, name="expected_share"),
     path("models/suspend/", versions.readings_suspend, name="readings_suspend"),
     path("models/<str:version>/switch/", versions.version_switch, name="version_switch"),
     path("models/<str:version>/beside/", versions.shadow_begin, name="shadow_begin"),

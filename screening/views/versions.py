@@ -10,11 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from screening.forms import VersionForm
+from screening.forms import ExpectedShareForm, VersionForm
 from screening.models import ModelVersion, Prediction, ReadingPolicy, ShadowVersion, Suspension
 from screening.services import versions as services
 from screening.views.history import history_page
+from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.accounts.services import expect_malignant_share
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor, acting
 from skinclinic.audit.models import AuditEvent
 from skinclinic.errors import ClinicError
@@ -52,18 +54,43 @@ def percent(share: dict[str, float]) -> str:
 @require_GET
 @member_required(MANAGER, REVIEWER, AUDITOR)
 def models(request: HttpRequest) -> HttpResponse:
+    return show(request)
+
+
+def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> HttpResponse:
     events = AuditEvent.objects.visible_to(request.actor).filter(subject_type__in=TABLES)
     open_now = Suspension.objects.visible_to(request.actor).open()
     suspensions = list(open_now.select_related("suspended_by", "resume_asked_by"))
     context = {
         "rows": rows_of(request.actor, suspensions),
         "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
-        "form": VersionForm(),
+        "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
         "is_manager": request.actor.has_role(MANAGER),
         "may_agree": request.actor.has_role(MANAGER, REVIEWER),
         **history_page(request, events),
     }
     return render(request, "screening/models.html", context)
+
+
+def expected_now(clinic: Clinic) -> dict[str, object]:
+    return {
+        "per_thousand": round(1000 * clinic.expected_malignant_share),
+        "source": clinic.expected_malignant_source,
+        "on": clinic.expected_malignant_on,
+    }
+
+
+@require_POST
+@member_required(MANAGER)
+def expected_share(request: HttpRequest) -> HttpResponse:
+    form = ExpectedShareForm(request.POST)
+    if not form.is_valid():
+        return show(request, form)
+    told = form.cleaned_data
+    share = told["per_thousand"] / 1000
+    expect_malignant_share(actor=request.actor, share=share, source=told["source"], on=told["on"])
+    messages.success(request, "The counts beside every reading are weighed with this share from now on.")
+    return redirect("models")
 
 
 def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:

@@ -77,6 +77,8 @@ class Clinic(models.Model):
         validators=[MinValueValidator(0.001), MaxValueValidator(0.999)],
         help_text="The share of photographed lesions expected to be malignant. Expected, not measured.",
     )
+    expected_malignant_source = models.CharField(max_length=200, default="assumed when the clinic was opened")
+    expected_malignant_on = models.DateField(default=timezone.localdate, help_text="Of what the source says.")
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -1,11 +1,12 @@
 """Opening a clinic and letting people in."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from django.db import connection, transaction
 
 from skinclinic.accounts.models import Clinic, Membership, Role, User
-from skinclinic.audit.acting import acting, system
+from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.errors import ClinicError
 
 
@@ -32,6 +33,13 @@ def find_clinic(name: str) -> Clinic:
 
 def open_clinic(*, name: str, time_zone: str = "UTC", is_demo: bool = False) -> Clinic:
     return Clinic.objects.create(name=name, time_zone=time_zone, is_demo=is_demo)
+
+
+def expect_malignant_share(*, actor: Actor, share: float, source: str, on: date) -> None:
+    """What the clinic's readings are weighed with; `source` says where it comes from, `on` of which day that is."""
+    Clinic.objects.filter(pk=actor.own_clinic()).update(
+        expected_malignant_share=share, expected_malignant_source=source, expected_malignant_on=on
+    )
 
 
 def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:
