@@ -290,6 +290,7 @@ def test_the_counts_are_weighed_with_the_clinics_own_share(real_cast, models):
     with real_cast.in_north():
         event = AuditEvent.objects.filter(subject_type="accounts_clinic", action="update").first()
     assert event.changes["expected_malignant_share"] == [0.04, 0.025]
+    assert "0.04 → 0.025" in real_cast.otto.client.get(reverse("models")).content.decode()
 
 
 @pytest.mark.parametrize("told", [{"per_thousand": "0"}, {"on": "2999-01-01"}, {"source": ""}])

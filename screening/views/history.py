@@ -28,6 +28,7 @@ THINGS = {
     "screening_signature": "Signature",
     "screening_followup": "Follow-up",
     "screening_outcome": "Pathology",
+    "accounts_clinic": "Clinic",
 }
 PAGE = 200
 DEEDS = {"insert": "added", "update": "changed", "delete": "deleted"}

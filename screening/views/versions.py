@@ -21,7 +21,7 @@ from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor, acting
 from skinclinic.audit.models import AuditEvent
 from skinclinic.errors import ClinicError
 
-TABLES = ("screening_readingpolicy", "screening_shadowversion", "screening_suspension")
+TABLES = ("screening_readingpolicy", "screening_shadowversion", "screening_suspension", "accounts_clinic")
 
 
 @dataclass(frozen=True)
