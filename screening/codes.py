@@ -20,6 +20,10 @@ class FailureCode(models.TextChoices):
     )
     TOO_SLOW = "too_slow", "The reading took too long and was stopped."
     MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."
+    MODEL_MISSING = (
+        "model_missing",
+        "The model that this clinic has chosen is not installed where photographs are read. A manager should look.",
+    )
     BYTES_MISSING = "bytes_missing", "The stored photograph could not be fetched."
 
 

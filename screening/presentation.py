@@ -79,7 +79,7 @@ def suspension_sentence(screening: Screening, suspensions: SuspensionQuerySet) -
     if screening.prediction:
         version = screening.prediction.model_version_id
         if suspensions.of_version(version).exists():
-            return f"Model {version} is suspended in this clinic. Do not rely on its reading."
+            return f"Model {version}, or every reading, is suspended in this clinic. Do not rely on this one."
     elif screening.reading_status == ReadingStatus.QUEUED and not screening.is_withdrawn:
         return WAITS_SUSPENDED if suspensions.stopping_readings().exists() else ""
     return ""
@@ -184,6 +184,7 @@ def provenance_of(prediction: Prediction) -> list[tuple[str, str]]:
         ("Model", prediction.model_version_id),
         ("Weights", prediction.weights_sha256[:16]),
         ("Preprocessing", prediction.preprocessing),
+        ("Thresholds", prediction.thresholds or "not stated"),
         ("Referral threshold", threshold_of(prediction.model_version.manifest)),
         ("Read in", f"{prediction.milliseconds:.0f} ms"),
     ]

@@ -109,7 +109,8 @@ class SuspensionQuerySet(ClinicQuerySet):
         return self.filter(Q(model_version=None) | Q(model_version__decides_in__clinic=F("clinic")))
 
     def of_version(self, version: str) -> Self:
-        return self.filter(model_version=version)
+        """Those that make a reading by this version doubtful: its own, and those of all readings."""
+        return self.filter(Q(model_version=version) | Q(model_version=None))
 
 
 class FollowUpQuerySet(ClinicQuerySet):

@@ -51,6 +51,8 @@ def load_predictor(version: str = "") -> Predictor:
         predictor = load(models_folder() / version)
     else:
         predictor = load(newest_model(models_folder())) if settings.MODELS_FOLDER else load()
+    if version and predictor.manifest.version != version:
+        raise ModelError(f"The folder of model {version} holds {predictor.manifest.version}. Install the model again.")
     predictor.self_test()
     return predictor
 
@@ -82,5 +84,11 @@ def register_version(manifest: Manifest) -> ModelVersion:
     if version.weights_sha256 != manifest.network_sha256:
         raise ModelError(
             f"Model {manifest.version} is registered with other weights. Give the new weights a version of their own."
+        )
+    # Rows from before thresholds had a version are never changed; what this process reads knows its own all the same.
+    version.thresholds = version.thresholds or manifest.thresholds_version
+    if version.thresholds != manifest.thresholds_version:
+        raise ModelError(
+            f"Model {manifest.version} is registered with other thresholds. Give the new ones a version of their own."
         )
     return version

@@ -19,6 +19,15 @@ NOT_SUSPENDED = """
 """
 
 
+# Clinics that were read for go on with the version that read last, whatever is installed with this migration.
+KEEP_READING = """
+INSERT INTO screening_readingpolicy (id, created_at, clinic_id, active_id)
+SELECT DISTINCT ON (prediction.clinic_id) gen_random_uuid(), now(), prediction.clinic_id, prediction.model_version_id
+FROM screening_prediction AS prediction JOIN screening_screening AS screening ON screening.prediction_id = prediction.id
+ORDER BY prediction.clinic_id, prediction.created_at DESC
+"""
+
+
 def backlog(further: str) -> str:
     """As in 0003_superseded, with a further condition on what is queued."""
     return f"""
@@ -41,6 +50,27 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name="screening",
+            name="failure_code",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    (
+                        "worker_lost",
+                        "The reading was cut off three times: the worker or the store of photographs was away. A manager should look.",
+                    ),
+                    ("too_slow", "The reading took too long and was stopped."),
+                    ("model_error", "The model could not read this photograph because of a fault on our side."),
+                    (
+                        "model_missing",
+                        "The model that this clinic has chosen is not installed where photographs are read. A manager should look.",
+                    ),
+                    ("bytes_missing", "The stored photograph could not be fetched."),
+                ],
+                max_length=20,
+            ),
+        ),
         migrations.AddField(
             model_name="modelversion",
             name="thresholds",
@@ -201,10 +231,11 @@ class Migration(migrations.Migration):
         ),
         *(ClinicScoped(f"screening_{table}") for table in ("readingpolicy", "shadowversion", "suspension")),
         *(Recorded(f"screening_{table}") for table in ("readingpolicy", "shadowversion")),
-        Recorded("screening_suspension", private=["reason"]),
+        Recorded("screening_suspension"),
         NeverDeleted("screening_readingpolicy"),
         AppendOnly(
             "screening_suspension", mutable=["resume_asked_by_id", "resume_asked_at", "resumed_by_id", "resumed_at"]
         ),
         migrations.RunSQL(backlog(NOT_SUSPENDED), backlog("")),
+        migrations.RunSQL(KEEP_READING, migrations.RunSQL.noop),
     ]

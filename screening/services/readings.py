@@ -58,7 +58,10 @@ TAKE = """
         findings,
         (SELECT active_id FROM screening_readingpolicy AS policy WHERE policy.clinic_id = screening.clinic_id),
         ARRAY(SELECT shadow.model_version_id FROM screening_shadowversion AS shadow
-              WHERE shadow.clinic_id = screening.clinic_id AND NOT EXISTS (
+              WHERE shadow.clinic_id = screening.clinic_id
+                AND shadow.model_version_id IS DISTINCT FROM (SELECT active_id FROM screening_readingpolicy AS policy
+                                                              WHERE policy.clinic_id = screening.clinic_id)
+                AND NOT EXISTS (
                   SELECT FROM screening_suspension AS stop
                   WHERE stop.clinic_id = screening.clinic_id AND stop.resumed_at IS NULL
                     AND stop.model_version_id = shadow.model_version_id))
@@ -109,7 +112,8 @@ def read_photograph(*, screening_id: UUID, clinic_id: UUID) -> None:
     except StaleTransition:
         logger.warning("Screening %s was taken from attempt %s, which came too late.", screening_id, claim.attempt)
         return
-    if photograph:
+    # Only beside a reading: a version that stood alone here could not decide after a switch and another try.
+    if isinstance(outcome, Reading) and photograph:
         read_in_the_shadow(claim, photograph)
 
 
@@ -140,7 +144,12 @@ def predict(claim: Claim, photograph: bytes | None) -> Reading | FailureCode:
     if photograph is None:
         return FailureCode.BYTES_MISSING
     try:
-        return the_reader(claim.version).predictor.read(photograph, claim.ground)
+        reader = the_reader(claim.version)
+    except ModelError as error:
+        logger.error("Screening %s waits for a model in vain: %s", claim.screening_id, error)  # noqa: TRY400 (a sentence)
+        return FailureCode.MODEL_MISSING
+    try:
+        return reader.predictor.read(photograph, claim.ground)
     except SoftTimeLimitExceeded:
         return FailureCode.TOO_SLOW
     except ModelError as error:

@@ -22,15 +22,18 @@ def begin_policy(*, actor: Actor, version: ModelVersion) -> ReadingPolicy:
     return policy
 
 
-def switch_version(*, actor: Actor, policy: ReadingPolicy, version: ModelVersion) -> None:
+def switch_version(*, actor: Actor, policy: ReadingPolicy | None, version: ModelVersion) -> None:
     """From the next photograph on, `version` decides, and is no shadow any more.
 
     Raises StaleTransition, ReadingsSuspended. The caller gives the reason to `acting`, which puts it on the ledger.
     """
-    if version.pk == policy.active_id:
+    if policy and version.pk == policy.active_id:
         raise StaleTransition(f"Model {version} reads for this clinic already.")
     if Suspension.objects.visible_to(actor).open().filter(model_version=version).exists():
         raise ReadingsSuspended(f"Model {version} is suspended. It has to be resumed by two people first.")
+    if policy is None:
+        begin_policy(actor=actor, version=version)
+        return
     with transaction.atomic():
         moved = ReadingPolicy.objects.filter(pk=policy.pk, active=policy.active_id).update(
             active=version, previous=policy.active_id
@@ -40,8 +43,8 @@ def switch_version(*, actor: Actor, policy: ReadingPolicy, version: ModelVersion
         ShadowVersion.objects.visible_to(actor).filter(model_version=version).delete()
 
 
-def begin_shadow(*, actor: Actor, policy: ReadingPolicy, version: ModelVersion) -> ShadowVersion:
-    if version.pk == policy.active_id:
+def begin_shadow(*, actor: Actor, version: ModelVersion) -> ShadowVersion:
+    if ReadingPolicy.objects.visible_to(actor).filter(active=version).exists():
         raise StaleTransition(f"Model {version} decides; it cannot read beside itself.")
     shadow, created = ShadowVersion.objects.get_or_create(clinic_id=actor.own_clinic(), model_version=version)
     if not created:
@@ -57,6 +60,9 @@ def end_shadow(*, actor: Actor, version: ModelVersion) -> None:
 
 def suspend_readings(*, actor: Actor, version: ModelVersion | None, reason: str) -> Suspension:
     """At once and alone. version: None for all readings of the clinic."""
+    if version:
+        # A worker holds a suspension against the version that the policy names, so there has to be one.
+        policy_of(actor=actor)
     try:
         with transaction.atomic():
             return Suspension.objects.create(

@@ -136,6 +136,8 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
         name = VERSIONS.get(column, column.replace("_", " "))
         if change == "private":
             told.append((name, "noted" if event.action == "insert" else "changed; the old text is not kept here"))
+        elif isinstance(change, list) and event.action == "delete":
+            told.append((name, shown(change[0])))
         elif isinstance(change, list) and event.action == "update":
             told.append((name, f"{shown(change[0])} → {shown(change[1])}"))
         else:

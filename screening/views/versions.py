@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -64,6 +64,7 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
     context = {
         "rows": rows_of(request.actor, suspensions),
         "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
+        "expected": expected_now(request.clinic),
         "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
         "is_manager": request.actor.has_role(MANAGER),
         "may_agree": request.actor.has_role(MANAGER, REVIEWER),
@@ -117,7 +118,8 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
 @member_required(MANAGER)
 def version_switch(request: HttpRequest, version: str) -> HttpResponse:
     def switch(chosen: ModelVersion, reason: str) -> str:
-        services.switch_version(actor=request.actor, policy=the_policy(request.actor), version=chosen)
+        policy = ReadingPolicy.objects.visible_to(request.actor).first()
+        services.switch_version(actor=request.actor, policy=policy, version=chosen)
         return f"Model {chosen} reads from the next photograph on."
 
     return act(request, version, switch)
@@ -127,7 +129,7 @@ def version_switch(request: HttpRequest, version: str) -> HttpResponse:
 @member_required(MANAGER)
 def shadow_begin(request: HttpRequest, version: str) -> HttpResponse:
     def begin(chosen: ModelVersion, reason: str) -> str:
-        services.begin_shadow(actor=request.actor, policy=the_policy(request.actor), version=chosen)
+        services.begin_shadow(actor=request.actor, version=chosen)
         return f"Model {chosen} reads beside the deciding one from the next photograph on."
 
     return act(request, version, begin)
@@ -147,7 +149,6 @@ def shadow_end(request: HttpRequest, version: str) -> HttpResponse:
 @member_required(MANAGER)
 def version_suspend(request: HttpRequest, version: str) -> HttpResponse:
     def suspend(chosen: ModelVersion, reason: str) -> str:
-        the_policy(request.actor)
         services.suspend_readings(actor=request.actor, version=chosen, reason=reason)
         return f"Model {chosen} is suspended in this clinic."
 
@@ -183,20 +184,15 @@ def resume_agree(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
 
     def agree(_: None, reason: str) -> str:
         services.agree_to_resume(actor=request.actor, suspension=suspension)
-        return "Readings go on."
+        return "This suspension is ended by two people."
 
     return act(request, None, agree)
 
 
-def the_policy(actor: Actor) -> ReadingPolicy:
-    policy = services.policy_of(actor=actor)
-    if policy is None:
-        raise ClinicError("No model has been registered yet. Start a worker, which registers the installed ones.")
-    return policy
-
-
 def act(request: HttpRequest, version: str | None, do: Callable[[Any, str], str]) -> HttpResponse:
     """Do it with the reason that the form gives, which goes onto the ledger, and say how it went."""
+    if version is not None and not version.isprintable():  # a NUL, which Postgres would not take
+        raise Http404
     chosen = None if version is None else get_object_or_404(ModelVersion, pk=version)
     form = VersionForm(request.POST)
     try:
@@ -205,7 +201,7 @@ def act(request: HttpRequest, version: str | None, do: Callable[[Any, str], str]
             with acting(request.actor, reason=reason):
                 messages.success(request, do(chosen, reason))
         else:
-            messages.error(request, "Give the reason in a few words; it is kept on the ledger.")
+            messages.error(request, f"The reason is kept on the ledger. {form.errors['reason'][0]}")
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("models")

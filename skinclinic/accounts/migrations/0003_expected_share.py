@@ -20,4 +20,7 @@ class Migration(migrations.Migration):
             name="expected_malignant_source",
             field=models.CharField(default="assumed when the clinic was opened", max_length=200),
         ),
+        migrations.RunSQL(
+            "UPDATE accounts_clinic SET expected_malignant_on = created_at::date", migrations.RunSQL.noop
+        ),
     ]
