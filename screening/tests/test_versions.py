@@ -1,13 +1,14 @@
 """Which model reads: switched and gone back from with a reason, read beside, suspended by one and resumed by two."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
-from conftest import Cast, make_chart, make_person, make_screening
+from conftest import Cast, make_chart, make_person, make_screening, owner_connection
 from ml.contract import ModelError
 from ml.fake import load as load_fake
 from ml.predictor import newest_model
@@ -72,6 +73,15 @@ def test_the_first_reading_settles_the_clinics_version(real_cast, random_photogr
     later = upload(real_cast, random_photograph())
     read(later)
     assert versions_that_read(later) == {"0.0.0-fake"}, "a newly installed version changes nobody's readings"
+
+
+def test_a_clinic_from_before_goes_on_with_the_version_that_read_last(real_db, real_cast, models, random_photograph):
+    screening = upload(real_cast, random_photograph())
+    read(screening)
+    with owner_connection(real_db).cursor() as cursor:
+        cursor.execute("DELETE FROM screening_readingpolicy")
+        cursor.execute(import_module("screening.migrations.0005_model_versions").KEEP_READING)
+    assert policy(real_cast).active_id == OLD
 
 
 def test_a_switch_and_the_way_back_hold_from_the_next_photograph_on(real_cast, models, random_photograph):
