@@ -387,3 +387,15 @@ def test_a_real_worker_reads_with_the_clinics_version(real_cast, models, random_
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM screening_modelversion WHERE version = %s", [newest_model().name])
         assert cursor.fetchone() == (1,), "the worker registers what is installed"
+
+
+def test_a_stranger_sees_no_policy_shadow_or_suspension(real_cast, models):
+    with real_cast.ada.acting() as ada:
+        versions.begin_shadow(actor=ada, version=models[1])
+        versions.suspend_readings(actor=ada, version=None, reason="x")
+    with real_cast.in_north():
+        for model in (ReadingPolicy, ShadowVersion, Suspension):
+            assert model.objects.visible_to(real_cast.ada.actor).exists(), model
+            assert not model.objects.visible_to(real_cast.bob.actor).exists(), model
+        told = set(AuditEvent.objects.filter(action="insert").values_list("subject_type", flat=True))
+    assert told >= {"screening_readingpolicy", "screening_shadowversion", "screening_suspension"}
