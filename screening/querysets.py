@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Case, DateTimeField, F, IntegerField, Min, Q, Value, When
+from django.db.models import Case, Count, DateTimeField, F, IntegerField, Min, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -95,9 +95,15 @@ class PredictionQuerySet(ClinicQuerySet):
         """Of versions that read in the shadow, whose scores nobody is shown."""
         return self.filter(decides__isnull=True)
 
-    def agreeing(self) -> Self:
-        """Those that refer, or do not, as the deciding reading of the same photograph does."""
-        return self.filter(refer=F("screening__prediction__refer"))
+    def counted_by_version(self) -> dict[str, dict[str, int]]:
+        """How many decided, stood beside, and of these refer or do not as the deciding one of the same photograph."""
+        beside = Q(decides__isnull=True)
+        counts = self.values("model_version").annotate(
+            readings=Count("pk", filter=~beside),
+            beside=Count("pk", filter=beside),
+            agreeing=Count("pk", filter=beside & Q(refer=F("screening__prediction__refer"))),
+        )
+        return {row.pop("model_version"): row for row in counts}
 
 
 class SuspensionQuerySet(ClinicQuerySet):

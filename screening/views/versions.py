@@ -98,7 +98,8 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
     policy = ReadingPolicy.objects.visible_to(actor).first()
     shadows = set(ShadowVersion.objects.visible_to(actor).values_list("model_version", flat=True))
     stopped = {stop.model_version_id: stop for stop in suspensions}
-    readings = Prediction.objects.visible_to(actor)
+    counts = Prediction.objects.visible_to(actor).counted_by_version()
+    none = {"readings": 0, "beside": 0, "agreeing": 0}
     return [
         Row(
             version=version,
@@ -106,9 +107,7 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
             is_previous=bool(policy) and policy.previous_id == version.pk,
             is_shadow=version.pk in shadows,
             suspension=stopped.get(version.pk),
-            readings=readings.deciding().filter(model_version=version).count(),
-            beside=readings.beside().filter(model_version=version).count(),
-            agreeing=readings.beside().agreeing().filter(model_version=version).count(),
+            **counts.get(version.pk, none),
         )
         for version in ModelVersion.objects.newest_first()
     ]
