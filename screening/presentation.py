@@ -5,19 +5,17 @@ from typing import Any
 
 from django.utils.formats import date_format
 
-from ml.cautions import CautionRule
 from ml.contract import UNSCORABLE_REASONS
 from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
 from screening.cautions import cautions_of, shown_band
 from screening.codes import Band, FailureCode
 from screening.models import Prediction, Screening
-from screening.querysets import SuspensionQuerySet
 from screening.status import ReadingStatus
 from skinclinic.accounts.models import Clinic
 
 DISCLAIMER = "Decision support for research and education. Not a medical device, never a diagnosis by itself."
 
-WAITS_SUSPENDED = "Readings are suspended in this clinic. The photograph waits; review and sign it without a reading."
+WAITS = "Readings are suspended in this clinic. The photograph waits; review and sign it without a reading."
 WITHHELD = "On such ground a low score is no reassurance, so no band is shown. Go by what you see."
 
 
@@ -70,24 +68,15 @@ def present(screening: Screening, clinic: Clinic) -> ShownReading:
         case ReadingStatus.UNSCORABLE if screening.prediction:
             return present_unscorable(screening.prediction)
         case ReadingStatus.PREDICTED if screening.prediction:
-            return present_prediction(screening.prediction, clinic, cautions_of(screening, screening.prediction))
+            return present_prediction(screening, screening.prediction, clinic)
     raise ValueError(screening.reading_status)
-
-
-def suspension_sentence(screening: Screening, suspensions: SuspensionQuerySet) -> str:
-    """What the clinic's open `suspensions` mean for this reading; empty when nothing."""
-    if screening.prediction:
-        version = screening.prediction.model_version_id
-        if suspensions.of_version(version).exists():
-            return f"Model {version}, or every reading, is suspended in this clinic. Do not rely on this one."
-    elif screening.reading_status == ReadingStatus.QUEUED and not screening.is_withdrawn:
-        return WAITS_SUSPENDED if suspensions.stopping_readings().exists() else ""
-    return ""
 
 
 def present_queued(screening: Screening) -> ShownReading:
     if screening.is_withdrawn:
         return ShownReading("none", "Not read", ["The photograph was withdrawn before it was read."])
+    if screening.is_suspended:
+        return ShownReading("none", "Not read yet", [WAITS])
     waits = "It waits for a free worker; usually that takes seconds."
     if screening.lost_attempts:
         waits = "Reading was cut off; it will be tried again within a minute."
@@ -105,15 +94,16 @@ def present_unscorable(prediction: Prediction) -> ShownReading:
     )
 
 
-def present_prediction(prediction: Prediction, clinic: Clinic, cautions: list[CautionRule]) -> ShownReading:
+def present_prediction(screening: Screening, prediction: Prediction, clinic: Clinic) -> ShownReading:
     bars = [Bar(code, DIAGNOSIS_NAMES[code], share) for code, share in prediction.probabilities.items()]
     bars.sort(key=lambda bar: -bar.probability)
-    band = shown_band(prediction.band, cautions)
+    cautions = cautions_of(screening, prediction)
+    band = "" if screening.is_suspended else shown_band(prediction.band, cautions)
     manifest = prediction.model_version.manifest
     return ShownReading(
         band or "none",
         f"{Band(band).label} score" if band else "Score without a band",
-        [refer_sentence(prediction) if band else WITHHELD],
+        [band_sentence(screening, prediction, band)],
         band=band,
         score=prediction.malignancy,
         counts=count_sentences(manifest, band, clinic) if band else [],
@@ -123,6 +113,13 @@ def present_prediction(prediction: Prediction, clinic: Clinic, cautions: list[Ca
         quality=quality_of(prediction),
         provenance=provenance_of(prediction),
     )
+
+
+def band_sentence(screening: Screening, prediction: Prediction, band: str) -> str:
+    if screening.is_suspended:
+        version = prediction.model_version_id
+        return f"Model {version}, or every reading, is suspended in this clinic. Do not rely on this one."
+    return refer_sentence(prediction) if band else WITHHELD
 
 
 def shown_score(malignancy: float) -> str:

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Case, Count, DateTimeField, F, IntegerField, Min, Q, Value, When
+from django.db.models import Case, Count, DateTimeField, Exists, F, IntegerField, Min, OuterRef, Q, Value, When
 from django.db.models.functions import Now
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
@@ -39,15 +41,21 @@ class ScreeningQuerySet(ClinicQuerySet):
         """By the database's clock, which wrote the lease."""
         return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=Now())
 
+    def with_prediction(self) -> Self:
+        """The deciding reading, and `is_suspended`: whether it, or the one to come, is suspended in the clinic now."""
+        return self.select_related("prediction").annotate(is_suspended=is_suspended())
+
     def with_reading(self) -> Self:
         """What a list shows of each, without a query per row."""
-        return self.select_related("image__lesion", "prediction", "signed_review", "patient__identity")
+        return self.with_prediction().select_related("image__lesion", "signed_review", "patient__identity")
 
     def with_cautions(self) -> Self:
         """The reading with what its model's caution rules ask for."""
-        return self.select_related(
-            "image__lesion", "prediction", "patient__identity", "patient__merged_into__identity"
-        ).prefetch_related("prediction__model_version")
+        return (
+            self.with_prediction()
+            .select_related("image__lesion", "patient__identity", "patient__merged_into__identity")
+            .prefetch_related("prediction__model_version")
+        )
 
     def with_everything(self) -> Self:
         """What a result page shows."""
@@ -110,13 +118,16 @@ class SuspensionQuerySet(ClinicQuerySet):
     def open(self) -> Self:
         return self.filter(resumed_at__isnull=True)
 
-    def stopping_readings(self) -> Self:
-        """Those of all readings, and that of the version which decides."""
-        return self.filter(Q(model_version=None) | Q(model_version__decides_in__clinic=F("clinic")))
 
-    def of_version(self, version: str) -> Self:
-        """Those that make a reading by this version doubtful: its own, and those of all readings."""
-        return self.filter(Q(model_version=version) | Q(model_version=None))
+def is_suspended(screening: str = "") -> Exists:
+    """Of the row's screening (`screening`: the way to it, ending in "__"): its reading stands on a suspended version.
+
+    A photograph that was not read yet stands on the version that decides in its clinic.
+    """
+    its_version = Q(model_version=OuterRef(f"{screening}prediction__model_version"))
+    to_come = Q(IsNull(OuterRef(f"{screening}prediction"), True), model_version__decides_in__clinic=F("clinic"))
+    stops = apps.get_model("screening", "Suspension").objects.open()
+    return Exists(stops.filter(Q(model_version=None) | its_version | to_come, clinic=OuterRef(f"{screening}clinic")))
 
 
 class FollowUpQuerySet(ClinicQuerySet):
@@ -133,8 +144,8 @@ OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> ClinicQuerySet:
     """The worklist: every visit with something unsigned in it, the most pressing first, the oldest of equals first.
 
-    Overdue, then urgent, then with a high band or a photograph the model could not read, then intermediate, then low.
-    A low score on ground where it may be wrong counts as intermediate.
+    Overdue, then urgent, then with a high band, a suspended reading or a photograph the model could not read, then
+    intermediate, then low. A low score on ground where it may be wrong counts as intermediate.
     """
     now = now or timezone.now()
     waiting = Q(screenings__withdrawn_at__isnull=True, screenings__review_status__in=sorted(REVIEW_IS_OPEN))
@@ -145,6 +156,7 @@ def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> Cli
         default=Min(
             Case(
                 When(unread | Q(screenings__prediction__band="high"), then=Value(ALARMING)),
+                When(is_suspended("screenings__"), then=Value(ALARMING)),
                 When(screenings__prediction__band="low", screenings__prediction__cautions=[], then=Value(LOW)),
                 default=Value(INTERMEDIATE),
             )

@@ -7,14 +7,20 @@ from django.utils.safestring import SafeString
 from screening.cautions import shown_band
 from screening.models import Screening
 from screening.presentation import ShownReading, shown_score
+from screening.status import ReadingStatus
 
 register = template.Library()
+
+# What a person would otherwise rely on, or wait for.
+SUSPENDABLE = {ReadingStatus.PREDICTED, ReadingStatus.QUEUED}
 
 
 @register.simple_tag
 def reading_chip(screening: Screening, reading: ShownReading | None = None) -> SafeString:
     """The state of a screening's reading in a word, a shape and a colour."""
     prediction = screening.prediction
+    if screening.is_suspended and screening.reading_status in SUSPENDABLE:
+        return chip("suspended", "", "")
     if prediction is None:
         return chip(screening.reading_status, "", "")
     # A list goes by the cautions of the day of the reading; the page has asked again, and hands over what it shows.

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -12,13 +13,15 @@ from conftest import Cast, make_chart, make_person, make_screening, owner_connec
 from ml.contract import ModelError
 from ml.fake import load as load_fake
 from ml.predictor import newest_model
+from patients.models import Visit
 from screening.models import ModelVersion, Prediction, ReadingPolicy, Screening, ShadowVersion, Suspension
 from screening.presentation import count_sentences
+from screening.querysets import ALARMING, INTERMEDIATE, LOW, visits_to_review
 from screening.reader import forget_readers, load_predictor, register_version
 from screening.services import readings, versions
 from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
 from screening.services.readings import reading_backlog
-from screening.tests.conftest import fresh, status_of, wait_until
+from screening.tests.conftest import fresh, read_by_model, status_of, wait_until
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent
 
@@ -229,11 +232,65 @@ def test_a_suspended_version_neither_reads_nor_is_trusted(real_cast, models, ran
     post(real_cast.ada, "version_suspend", OLD, reason="A recall")
     read(later)
     assert status_of(later) == "queued"
-    page = real_cast.rita.client.get(reverse("screening", args=[earlier.pk])).content.decode()
-    assert "Do not rely on this one" in page
     post(real_cast.ada, "version_switch", NEW)
     read(later)
     assert versions_that_read(later) == {NEW}
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["one version", "all readings"])
+def test_what_a_suspended_version_read_reassures_nobody(cast, chart, screening, everything):
+    read_by_model(cast, screening, refer=False)
+    places = {
+        "worklist": cast.rita,
+        "today": cast.alice,
+        ("patient_chart", chart.patient.pk): cast.alice,
+        ("visit", chart.visit.pk): cast.alice,
+        ("screening", screening.pk): cast.rita,
+    }
+    addresses = [
+        (person, reverse(place[0], args=place[1:]) if isinstance(place, tuple) else reverse(place))
+        for place, person in places.items()
+    ]
+    for person, address in addresses:
+        assert "chip-low" in person.client.get(address).content.decode(), address
+    assert ranks(cast) == {chart.visit.pk: LOW}
+
+    with cast.ada.acting() as ada:
+        version = None if everything else fresh(screening).prediction.model_version
+        stop = versions.suspend_readings(actor=ada, version=version, reason="A recall")
+    for person, address in addresses:
+        page = person.client.get(address).content.decode()
+        assert "chip-low" not in page, address
+        assert ">Suspended" in page, address
+    assert "Do not rely on this one" in page
+    assert "Low score" not in page
+    assert ranks(cast) == {chart.visit.pk: ALARMING}
+
+    with cast.ada.acting() as ada:
+        versions.ask_to_resume(actor=ada, suspension=stop)
+    with cast.rita.acting() as rita:
+        stop.refresh_from_db()
+        versions.agree_to_resume(actor=rita, suspension=stop)
+    assert ranks(cast) == {chart.visit.pk: LOW}
+
+
+def ranks(cast: Cast) -> dict[UUID, int]:
+    with cast.in_north():
+        return dict(visits_to_review(Visit.objects.all()).values_list("pk", "rank"))
+
+
+def test_a_photograph_that_waits_for_a_suspended_version_is_pressing(cast, chart, screening, photograph_bytes):
+    other = make_screening(cast.bob, make_chart(cast.bob), photograph_bytes)
+    old, new = (register_version(load_fake(Path(version)).manifest) for version in (OLD, NEW))
+    with cast.ada.acting() as ada:
+        versions.begin_policy(actor=ada, version=old)
+        versions.suspend_readings(actor=ada, version=new, reason="A recall")
+        assert ranks(cast) == {chart.visit.pk: INTERMEDIATE}, "another version is suspended"
+        versions.suspend_readings(actor=ada, version=old, reason="A recall")
+    assert ranks(cast) == {chart.visit.pk: ALARMING}
+    assert ">Suspended" in cast.rita.client.get(reverse("worklist")).content.decode()
+    with cast.bob.acting():
+        assert not Screening.objects.with_prediction().get(pk=other.pk).is_suspended, "another clinic's"
 
 
 def test_a_suspended_shadow_does_not_read_and_stops_nothing(real_cast, models, random_photograph):

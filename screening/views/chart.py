@@ -47,7 +47,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 
 
 def in_use(lookup: str) -> Prefetch:
-    return Prefetch(lookup, Screening.objects.in_use().select_related("prediction"), to_attr="shown")
+    return Prefetch(lookup, Screening.objects.in_use().with_prediction(), to_attr="shown")
 
 
 def lesions_with_photographs(patient_ids: list[UUID]):

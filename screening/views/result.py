@@ -13,8 +13,8 @@ from patients.forms import SearchForm
 from patients.models import Patient
 from patients.services import allows_reading
 from screening.forms import FollowUpForm, MoveForm, OpinionForm, RetryForm, WithdrawForm
-from screening.models import FollowUp, Screening, Suspension
-from screening.presentation import ShownReading, present, suspension_sentence
+from screening.models import FollowUp, Screening
+from screening.presentation import present
 from screening.services.errors import ReadingUnseen
 from screening.services.photographs import duplicates_of, move_screening, withdraw_screening
 from screening.services.readings import retry_reading
@@ -43,15 +43,10 @@ def screening_live(request: HttpRequest, screening_id: UUID) -> HttpResponse:
 
 
 def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | None) -> dict[str, object]:
-    reading = present(shown, request.clinic)
-    stopped = suspension_sentence(shown, Suspension.objects.visible_to(request.actor).open())
-    if stopped and reading.tone == "waiting":  # nothing to wait for, nor to ask for every two seconds
-        reading, stopped = ShownReading("none", "Not read yet", [stopped]), ""
     return {
         "screening": shown,
         "patient": shown.patient,
-        "reading": reading,
-        "stopped": stopped,
+        "reading": present(shown, request.clinic),
         "form": form,
         "reading_shown": shown_reading_id(shown),
         "reviews": list(shown.reviews.all()),

@@ -40,7 +40,7 @@ def waiting_visits(actor: Actor) -> list[Visit]:
     waiting = dict(visits_to_review(visits).values_list("pk", "waiting_since")[:PAGE])
     shown = Prefetch(
         "screenings",
-        Screening.objects.in_use().select_related("image__lesion", "prediction").order_by("image__lesion__number"),
+        Screening.objects.in_use().with_prediction().select_related("image__lesion").order_by("image__lesion__number"),
         to_attr="shown",
     )
     with_all = visits.select_related("patient__identity", "clinician", "taken_by")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from conftest import IDENTITY, make_chart, make_screening
 from screening.models import Screening
+from screening.services.versions import suspend_readings
 from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.services import create_client
 from skinclinic.audit.models import AuditEvent
@@ -305,3 +306,13 @@ def test_what_the_clinician_saw_comes_with_the_upload(cast, api, chart, photogra
     reading = api.get(f"screenings/{screening.pk}/").json()["reading"]
     assert reading["band"] is None
     assert [sentence.split(";")[0] for sentence in reading["cautions"]] == ["Not pigmented", "Ulcerated"]
+
+
+def test_a_suspended_reading_says_so_and_has_no_band(cast, api, screening):
+    read_by_model(cast, screening, refer=False)
+    before = api.get(f"screenings/{screening.pk}/").json()["reading"]
+    assert (before["suspended"], before["band"]) == (False, "low")
+    with cast.ada.acting() as ada:
+        suspend_readings(actor=ada, version=None, reason="A recall")
+    for told in (api.get(f"screenings/{screening.pk}/").json(), api.get("screenings/").json()["results"][0]):
+        assert told["reading"] == before | {"suspended": True, "band": None}

@@ -103,7 +103,10 @@ class ReadingSerializer(serializers.ModelSerializer):
     model_version = serializers.CharField(source="model_version_id")
     band = serializers.CharField(
         allow_null=True,
-        help_text="low, intermediate or high; null when unscorable, and in place of low under a caution.",
+        help_text="low, intermediate or high; null when unscorable or suspended, and in place of low under a caution.",
+    )
+    suspended = serializers.BooleanField(
+        source="decides.is_suspended", help_text="The clinic does not rely on this reading now: its model is stopped."
     )
     cautions = serializers.ListField(
         child=serializers.CharField(), help_text="Why the score may be wrong either way, as the record stands now."
@@ -115,14 +118,14 @@ class ReadingSerializer(serializers.ModelSerializer):
     class Meta:
         model = Prediction
         fields = (
-            "model_version", "weights_sha256", "preprocessing", "malignancy", "band", "refer", "probabilities",
-            "unscorable_reasons", "cautions", "quality", "created_at",
+            "model_version", "weights_sha256", "preprocessing", "malignancy", "band", "refer", "suspended",
+            "probabilities", "unscorable_reasons", "cautions", "quality", "created_at",
         )  # fmt: skip
 
     def to_representation(self, instance: Prediction) -> dict[str, Any]:
         shown = super().to_representation(instance)
         rules = cautions_of(instance.decides, instance)
-        band = shown_band(instance.band, rules) or None
+        band = None if shown["suspended"] else shown_band(instance.band, rules) or None
         return shown | {"band": band, "cautions": [rule.sentence for rule in rules]}
 
 
