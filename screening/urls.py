@@ -36,6 +36,7 @@ urlpatterns = [
     path("models/<str:version>/not-beside/", versions.shadow_end, name="shadow_end"),
     path("models/<str:version>/suspend/", versions.version_suspend, name="version_suspend"),
     path("suspensions/<uuid:suspension_id>/ask/", versions.resume_ask, name="resume_ask"),
+    path("suspensions/<uuid:suspension_id>/take-back/", versions.resume_take_back, name="resume_take_back"),
     path("suspensions/<uuid:suspension_id>/agree/", versions.resume_agree, name="resume_agree"),
     path("follow-ups/<uuid:follow_up_id>/close/", result.follow_up_close, name="follow_up_close"),
 ]

@@ -22,11 +22,12 @@ def begin_policy(*, actor: Actor, version: ModelVersion) -> ReadingPolicy:
     return policy
 
 
-def switch_version(*, actor: Actor, policy: ReadingPolicy | None, version: ModelVersion) -> None:
+def switch_version(*, actor: Actor, version: ModelVersion) -> None:
     """From the next photograph on, `version` decides, and is no shadow any more.
 
     Raises StaleTransition, ReadingsSuspended. The caller gives the reason to `acting`, which puts it on the ledger.
     """
+    policy = ReadingPolicy.objects.visible_to(actor).first()
     if policy and version.pk == policy.active_id:
         raise StaleTransition(f"Model {version} reads for this clinic already.")
     if Suspension.objects.visible_to(actor).open().filter(model_version=version).exists():
@@ -45,7 +46,7 @@ def switch_version(*, actor: Actor, policy: ReadingPolicy | None, version: Model
 
 def begin_shadow(*, actor: Actor, version: ModelVersion) -> ShadowVersion:
     if ReadingPolicy.objects.visible_to(actor).filter(active=version).exists():
-        raise StaleTransition(f"Model {version} decides; it cannot read beside itself.")
+        raise StaleTransition(f"Model {version} is the active one; it cannot read beside itself.")
     shadow, created = ShadowVersion.objects.get_or_create(clinic_id=actor.own_clinic(), model_version=version)
     if not created:
         raise StaleTransition(f"Model {version} reads in the shadow already.")
@@ -80,6 +81,17 @@ def ask_to_resume(*, actor: Actor, suspension: Suspension) -> None:
     )
     if asked != 1:
         raise StaleTransition("Somebody has asked for this already, or it is resumed.")
+
+
+def take_back_request(*, actor: Actor, suspension: Suspension) -> None:
+    """Nobody asks to resume any more; by any manager. The ledger keeps who asked."""
+    taken_back = (
+        Suspension.objects.open()
+        .filter(pk=suspension.pk, resume_asked_by__isnull=False)
+        .update(resume_asked_by=None, resume_asked_at=None)
+    )
+    if taken_back != 1:
+        raise StaleTransition("Nobody asks for this any more, or it is resumed.")
 
 
 def agree_to_resume(*, actor: Actor, suspension: Suspension) -> None:

@@ -1,5 +1,6 @@
 """Which model reads: switched and gone back from with a reason, read beside, suspended by one and resumed by two."""
 
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -308,7 +309,7 @@ def test_a_suspended_version_cannot_be_switched_to(real_cast, models):
     with real_cast.ada.acting() as actor:
         versions.suspend_readings(actor=actor, version=models[1], reason="A recall")
         with pytest.raises(ReadingsSuspended, match="resumed by two people"):
-            versions.switch_version(actor=actor, policy=policy(real_cast), version=models[1])
+            versions.switch_version(actor=actor, version=models[1])
 
 
 def test_the_database_wants_two_people(real_cast, models):
@@ -326,6 +327,32 @@ def test_the_database_wants_two_people(real_cast, models):
             )
 
 
+def test_who_agrees_reads_why_it_was_asked_and_a_request_can_be_taken_back(real_cast, models):
+    post(real_cast.ada, "version_suspend", OLD, reason="A recall")
+    with real_cast.in_north():
+        stop = Suspension.objects.get()
+    post(real_cast.ada, "resume_ask", stop.pk, reason="The recall was of another model")
+    assert "The recall was of another model</p>" in real_cast.rita.client.get(reverse("models")).content.decode()
+    assert post(real_cast.rita, "resume_take_back", stop.pk).status_code == 403
+    assert b"stays suspended" in post(real_cast.ada, "resume_take_back", stop.pk, reason="Too early").content
+    assert b"Nobody asks for this any more" in post(real_cast.ada, "resume_take_back", stop.pk).content
+    post(real_cast.rita, "resume_agree", stop.pk)
+    with real_cast.in_north():
+        assert Suspension.objects.open().exists(), "what was taken back cannot be agreed to"
+    post(real_cast.ada, "resume_ask", stop.pk, reason="Now it is known")
+    page = real_cast.otto.client.get(reverse("models")).content.decode()
+    assert "Now it is known</p>" in page
+    history = page[page.index("What was decided") :]
+    told = [
+        "Asked to resume readings",
+        "Request to resume taken back",
+        "Asked to resume readings",
+        "Readings suspended",
+    ]
+    assert re.findall("|".join(set(told)), history) == told
+    assert history.count(f"of: {OLD}") == 4
+
+
 def test_a_suspension_is_said_once(real_cast, models):
     with real_cast.ada.acting() as actor:
         versions.suspend_readings(actor=actor, version=None, reason="x")
@@ -338,13 +365,13 @@ def test_what_stands_already_is_not_done_again(real_cast, models):
     old, new = models
     with real_cast.ada.acting() as actor:
         with pytest.raises(StaleTransition, match="reads for this clinic already"):
-            versions.switch_version(actor=actor, policy=policy(real_cast), version=old)
+            versions.switch_version(actor=actor, version=old)
         with pytest.raises(StaleTransition, match="cannot read beside itself"):
             versions.begin_shadow(actor=actor, version=old)
         with pytest.raises(StaleTransition, match="does not read in the shadow"):
             versions.end_shadow(actor=actor, version=new)
         versions.begin_shadow(actor=actor, version=new)
-        versions.switch_version(actor=actor, policy=policy(real_cast), version=new)
+        versions.switch_version(actor=actor, version=new)
         assert not ShadowVersion.objects.exists(), "what decides does not read beside itself"
 
 

@@ -1,7 +1,10 @@
 """Ledger events in the words of the clinic."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -51,7 +54,6 @@ DECIDED = {
     ("screening_shadowversion", "insert"): "Model reads beside",
     ("screening_shadowversion", "delete"): "Model reads beside no more",
     ("screening_suspension", "insert"): "Readings suspended",
-    ("screening_suspension", "update"): "Asked to resume readings",
 }
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
@@ -62,7 +64,7 @@ NOT_TOLD = {
 
 
 # Keys that are names: a model is called by its version.
-VERSIONS = {"active_id": "decides", "model_version_id": "model"}
+VERSIONS = {"active_id": "active", "model_version_id": "model"}
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,21 @@ def ids_of_screening(screening: Screening) -> list[UUID]:
     ]
 
 
-def history_page(request: HttpRequest, events: AuditEventQuerySet) -> dict[str, object]:
-    """The newest lines, or those before the line that `?before=` names; `older` leads to the next page."""
+def history_page(
+    request: HttpRequest, events: AuditEventQuerySet, named: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, object]:
+    """The newest lines, or those before the line that `?before=` names; `older` leads to the next page.
+
+    named: what a subject is called where its own changes do not say it.
+    """
     before = request.GET.get("before", "")
     is_first = not (before.isdecimal() and len(before) < 19)
     if not is_first:
         events = events.filter(pk__lt=int(before))
     found = list(events[: PAGE + 1])
-    lines = [Line(event.at, event.actor_name, sentence(event), details(event), event.reason) for event in found[:PAGE]]
+    lines = [
+        Line(event.at, event.actor_name, sentence(event), told_of(event, named), event.reason) for event in found[:PAGE]
+    ]
     return {"lines": lines, "older": found[PAGE - 1].pk if len(found) > PAGE else None, "is_first": is_first}
 
 
@@ -119,10 +128,24 @@ def sentence(event: AuditEvent) -> str:
         for column, (title, statuses) in STATUSES.items():
             if column in event.changes:
                 return f"{title}: {statuses(event.changes[column][1]).label.lower()}"
+    if event.subject_type == "screening_suspension" and event.action == "update":
+        return step_of_resuming(event.changes)
     if said := DECIDED.get((event.subject_type, event.action)):
-        return "Readings resumed" if "resumed_at" in event.changes and event.action == "update" else said
+        return said
     thing = THINGS.get(event.subject_type, event.subject_type)
     return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
+
+
+def step_of_resuming(changes: dict[str, Any]) -> str:
+    if "resumed_at" in changes:
+        return "Readings resumed"
+    return "Asked to resume readings" if changes["resume_asked_at"][1] else "Request to resume taken back"
+
+
+def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:
+    if event.subject_id in named:
+        return [("of", named[event.subject_id])]
+    return details(event)
 
 
 def details(event: AuditEvent) -> list[tuple[str, str]]:

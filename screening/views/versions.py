@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,7 +14,7 @@ from screening.models import ModelVersion, Prediction, ReadingPolicy, ShadowVers
 from screening.services import versions as services
 from screening.views.history import history_page
 from skinclinic.accounts.models import Clinic
-from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.accounts.permissions import View, get_visible, member_required
 from skinclinic.accounts.services import expect_malignant_share
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor, acting
 from skinclinic.audit.models import AuditEvent
@@ -61,6 +60,8 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
     events = AuditEvent.objects.visible_to(request.actor).filter(subject_type__in=TABLES)
     open_now = Suspension.objects.visible_to(request.actor).open()
     suspensions = list(open_now.select_related("suspended_by", "resume_asked_by"))
+    for stop in suspensions:
+        stop.resume_reason = reason_of_request(stop)
     context = {
         "rows": rows_of(request.actor, suspensions),
         "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
@@ -68,9 +69,23 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
         "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
         "is_manager": request.actor.has_role(MANAGER),
         "may_agree": request.actor.has_role(MANAGER, REVIEWER),
-        **history_page(request, events),
+        **history_page(request, events, named=suspended_things(request.actor)),
     }
     return render(request, "screening/models.html", context)
+
+
+def reason_of_request(stop: Suspension) -> str:
+    """Why readings may go on, as the one who asked said to the ledger; empty while nobody asks."""
+    if not stop.resume_asked_by_id:
+        return ""
+    steps = AuditEvent.objects.filter(clinic_id=stop.clinic_id, subject_id=stop.pk, action="update")
+    return steps.order_by("-pk").values_list("reason", flat=True).first() or ""
+
+
+def suspended_things(actor: Actor) -> dict[str, str]:
+    """What each suspension stops or stopped, for the history, whose later lines do not say it."""
+    stops = Suspension.objects.visible_to(actor).values_list("pk", "model_version")
+    return {str(key): version or "all readings" for key, version in stops}
 
 
 def expected_now(clinic: Clinic) -> dict[str, object]:
@@ -113,94 +128,74 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
     ]
 
 
-@require_POST
-@member_required(MANAGER)
-def version_switch(request: HttpRequest, version: str) -> HttpResponse:
-    def switch(chosen: ModelVersion, reason: str) -> str:
-        policy = ReadingPolicy.objects.visible_to(request.actor).first()
-        services.switch_version(actor=request.actor, policy=policy, version=chosen)
-        return f"Model {chosen} reads from the next photograph on."
+def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str) -> View:
+    """A manager's act on one version, with its reason; `said` tells what holds from then on."""
 
-    return act(request, version, switch)
+    @require_POST
+    @member_required(MANAGER)
+    def view(request: HttpRequest, version: str) -> HttpResponse:
+        if not version.isprintable():  # a NUL, which Postgres would not take
+            raise Http404
+        chosen = get_object_or_404(ModelVersion, pk=version)
+        return act(request, lambda reason: do(request.actor, chosen, reason), said.format(chosen))
 
-
-@require_POST
-@member_required(MANAGER)
-def shadow_begin(request: HttpRequest, version: str) -> HttpResponse:
-    def begin(chosen: ModelVersion, reason: str) -> str:
-        services.begin_shadow(actor=request.actor, version=chosen)
-        return f"Model {chosen} reads beside the deciding one from the next photograph on."
-
-    return act(request, version, begin)
+    return view
 
 
-@require_POST
-@member_required(MANAGER)
-def shadow_end(request: HttpRequest, version: str) -> HttpResponse:
-    def end(chosen: ModelVersion, reason: str) -> str:
-        services.end_shadow(actor=request.actor, version=chosen)
-        return f"Model {chosen} does not read any more. What it read is kept."
+def resume_act(do: Callable[..., None], said: str, *roles: str) -> View:
+    """A step of one of `roles` on the way back from a suspension."""
 
-    return act(request, version, end)
+    @require_POST
+    @member_required(*roles)
+    def view(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
+        suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
+        return act(request, lambda _: do(actor=request.actor, suspension=suspension), said)
 
-
-@require_POST
-@member_required(MANAGER)
-def version_suspend(request: HttpRequest, version: str) -> HttpResponse:
-    def suspend(chosen: ModelVersion, reason: str) -> str:
-        services.suspend_readings(actor=request.actor, version=chosen, reason=reason)
-        return f"Model {chosen} is suspended in this clinic."
-
-    return act(request, version, suspend)
+    return view
 
 
-@require_POST
-@member_required(MANAGER)
-def readings_suspend(request: HttpRequest) -> HttpResponse:
-    def suspend(_: None, reason: str) -> str:
-        services.suspend_readings(actor=request.actor, version=None, reason=reason)
-        return "All readings of this clinic are suspended. Photographs wait; doctors review them without."
-
-    return act(request, None, suspend)
-
-
-@require_POST
-@member_required(MANAGER)
-def resume_ask(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
-    suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
-
-    def ask(_: None, reason: str) -> str:
-        services.ask_to_resume(actor=request.actor, suspension=suspension)
-        return "Another manager or a reviewer has to agree on this page."
-
-    return act(request, None, ask)
-
-
-@require_POST
-@member_required(MANAGER, REVIEWER)
-def resume_agree(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
-    suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
-
-    def agree(_: None, reason: str) -> str:
-        services.agree_to_resume(actor=request.actor, suspension=suspension)
-        return "This suspension is ended by two people."
-
-    return act(request, None, agree)
-
-
-def act(request: HttpRequest, version: str | None, do: Callable[[Any, str], str]) -> HttpResponse:
+def act(request: HttpRequest, do: Callable[[str], object], said: str) -> HttpResponse:
     """Do it with the reason that the form gives, which goes onto the ledger, and say how it went."""
-    if version is not None and not version.isprintable():  # a NUL, which Postgres would not take
-        raise Http404
-    chosen = None if version is None else get_object_or_404(ModelVersion, pk=version)
     form = VersionForm(request.POST)
     try:
         if form.is_valid():
             reason = form.cleaned_data["reason"]
             with acting(request.actor, reason=reason):
-                messages.success(request, do(chosen, reason))
+                do(reason)
+            messages.success(request, said)
         else:
             messages.error(request, f"The reason is kept on the ledger. {form.errors['reason'][0]}")
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("models")
+
+
+version_switch = version_act(
+    lambda actor, version, _: services.switch_version(actor=actor, version=version),
+    "Model {} reads from the next photograph on.",
+)
+shadow_begin = version_act(
+    lambda actor, version, _: services.begin_shadow(actor=actor, version=version),
+    "Model {} reads beside the active one from the next photograph on.",
+)
+shadow_end = version_act(
+    lambda actor, version, _: services.end_shadow(actor=actor, version=version),
+    "Model {} does not read any more. What it read is kept.",
+)
+version_suspend = version_act(
+    lambda actor, version, reason: services.suspend_readings(actor=actor, version=version, reason=reason),
+    "Model {} is suspended in this clinic.",
+)
+resume_ask = resume_act(services.ask_to_resume, "Another manager or a reviewer has to agree on this page.", MANAGER)
+resume_take_back = resume_act(services.take_back_request, "The request is taken back. It stays suspended.", MANAGER)
+resume_agree = resume_act(services.agree_to_resume, "This suspension is ended by two people.", MANAGER, REVIEWER)
+
+
+@require_POST
+@member_required(MANAGER)
+def readings_suspend(request: HttpRequest) -> HttpResponse:
+    return act(
+        request,
+        lambda reason: services.suspend_readings(actor=request.actor, version=None, reason=reason),
+        "All readings of this clinic are suspended. Photographs wait; doctors review them without.",
+    )
