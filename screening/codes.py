@@ -22,7 +22,7 @@ class FailureCode(models.TextChoices):
     MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."
     MODEL_MISSING = (
         "model_missing",
-        "The model that this clinic has chosen is not installed where photographs are read. A manager should look.",
+        "The clinic's model is missing where photographs are read, or failed its test there. A manager should look.",
     )
     BYTES_MISSING = "bytes_missing", "The stored photograph could not be fetched."
 

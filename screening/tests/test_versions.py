@@ -169,7 +169,7 @@ def test_a_version_that_is_not_installed_fails_in_words(real_cast, models, rando
     read(screening)
     assert (status_of(screening), fresh(screening).failure_code) == ("failed", "model_missing")
     page = real_cast.rita.client.get(reverse("screening", args=[screening.pk])).content.decode()
-    assert "is not installed where photographs are read" in page
+    assert "is missing where photographs are read, or failed its test there" in page
     assert versions_that_read(screening) == set()
 
 
