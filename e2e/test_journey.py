@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from conftest import PASSWORD, Cast, Person
 from ml.drawing import draw_photograph
 from patients.models import Patient
-from screening.models import FollowUp, Prediction, Review, Screening, Signature
+from screening.models import FollowUp, Prediction, Review, Screening, Signature, Suspension
 from screening.tests.conftest import wait_until
 from skinclinic.audit.models import AuditEvent
 
@@ -98,9 +98,7 @@ def test_from_a_photograph_to_a_signed_and_acknowledged_review(
     open_visit(alice, "Has changed over the summer. Benign?")
     mark_lesion(alice, "Back")
     upload(alice, drawn(3), drawn(4))
-    expect(
-        alice.locator("#screenings .chip-low, #screenings .chip-intermediate, #screenings .chip-high")
-    ).to_have_count(2)
+    expect(alice.locator(BANDS)).to_have_count(2)
     visit_address = alice.url
 
     alice.locator("#screenings a").first.click()
@@ -218,3 +216,49 @@ def test_photograph_that_could_not_be_read_is_reviewed_on_a_phone(
         assert screening.signed_review.reading_shown is None
         assert screening.prediction.band == ""
         assert Patient.objects.count() == 1
+
+
+def test_readings_are_suspended_by_one_and_resumed_by_two(
+    real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
+):
+    start_worker(beat=True)
+    alice = sign_in(open_page(), real_cast.alice)
+    register(alice, "Winterbottom")
+    note_consent(alice)
+    open_visit(alice, "Benign?")
+    mark_lesion(alice, "Back")
+    upload(alice, drawn(3))
+    expect(alice.locator(BANDS)).to_have_count(1)
+
+    ada = sign_in(open_page(), real_cast.ada)
+    ada.get_by_role("link", name="Models").click()
+    ada.get_by_text("Suspend all readings", exact=True).click()
+    ada.get_by_label("Why they are suspended").fill("Scores look wrong since this morning")
+    ada.get_by_role("button", name="Suspend all readings now").click()
+    expect(ada.get_by_text("All readings of this clinic are suspended.")).to_be_visible()
+
+    upload(alice, drawn(4))
+    alice.reload()
+    expect(alice.locator(BANDS)).to_have_count(0)
+    expect(alice.locator("#screenings").get_by_text("Suspended", exact=True)).to_have_count(2)
+
+    ada.get_by_text("Ask to resume", exact=True).first.click()
+    ada.get_by_label("Why they may go on").fill("It was the lamp")
+    ada.get_by_role("button", name="Ask to resume").click()
+    expect(ada.get_by_role("button", name="Agree: readings go on")).to_have_count(0)
+    rita = sign_in(open_page(), real_cast.rita)
+    rita.get_by_role("link", name="Models").click()
+    expect(rita.get_by_text("It was the lamp")).to_have_count(2)  # beside the button, and in the history
+    rita.get_by_label("Why you agree").fill("Seen the lamp")
+    rita.get_by_role("button", name="Agree: readings go on").click()
+    expect(rita.get_by_text("ended by two people")).to_be_visible()
+
+    alice.reload()
+    expect(alice.locator(BANDS)).to_have_count(2)
+    with real_cast.in_north():
+        stop = Suspension.objects.get()
+        assert (stop.suspended_by_id, stop.resume_asked_by_id, stop.resumed_by_id) == (
+            real_cast.ada.user.pk,
+            real_cast.ada.user.pk,
+            real_cast.rita.user.pk,
+        )
