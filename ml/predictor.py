@@ -61,7 +61,7 @@ class LiteRTPredictor:
         self.network = Network(folder / NETWORK_FILE)
 
     def read(self, photograph: bytes, ground: Ground | None = None) -> Reading:
-        """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph.
+        """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph, ModelError.
 
         An unscorable photograph is scored as well; only its band is withheld.
         """
@@ -72,6 +72,8 @@ class LiteRTPredictor:
         scores = quality.scores(measures, self.manifest.domain)
         reasons = quality.unscorable_reasons(size, measures, scores, self.manifest.quality_limits)
         logits, activation_map = self.network(square)
+        if not np.isfinite(logits).all():  # or it would compare as lower than every threshold
+            raise ModelError("The model's answer is not a number. Install the model again.")
         probabilities = calibrate(logits, self.manifest.calibration)
         malignancy = float(probabilities[_MALIGNANT].sum())
         return Reading(

@@ -109,6 +109,13 @@ def test_a_wrong_answer_stops_the_model(predictor: LiteRTPredictor, tmp_path: Pa
         impostor.self_test()
 
 
+def test_an_answer_that_is_no_number_is_never_a_low_score(photograph_bytes: bytes) -> None:
+    broken = load()
+    broken.network = lambda square: (np.full(7, np.nan, np.float32), np.zeros((7, 7, 7), np.float32))
+    with pytest.raises(ModelError, match="not a number"):
+        broken.read(photograph_bytes)
+
+
 def test_serving_needs_neither_tensorflow_nor_django() -> None:
     program = (
         "import sys, ml.predictor, ml.fake, ml.overlay, ml.drawing; ml.predictor.load();"
