@@ -237,6 +237,7 @@ def test_readings_are_suspended_by_one_and_resumed_by_two(
     ada.get_by_role("button", name="Suspend all readings now").click()
     expect(ada.get_by_text("All readings of this clinic are suspended.")).to_be_visible()
 
+    alice.reload()  # what the first upload said is gone, so that the second one's word is waited for
     upload(alice, drawn(4))
     alice.reload()
     expect(alice.locator(BANDS)).to_have_count(0)
