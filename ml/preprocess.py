@@ -10,7 +10,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ml.contract import UnreadablePhotograph
 
@@ -20,8 +20,16 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 # A square this much larger than wanted is cut to size: resizing it would only blur it.
 NEARLY = 1.01
 MAX_PIXELS = 60_000_000
-ORIENTATION_TAG = 0x0112
-TURNED = (5, 6, 7, 8)
+# EXIF's orientation to the turn that undoes it.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def open_photograph(data: bytes, *, full: bool = False) -> tuple[Image.Image, tuple[int, int]]:
@@ -32,19 +40,9 @@ def open_photograph(data: bytes, *, full: bool = False) -> tuple[Image.Image, tu
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of damaged EXIF
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            photograph = Image.open(io.BytesIO(data), formats=FORMATS)
-        size = photograph.size
-        if size[0] * size[1] > MAX_PIXELS:
-            raise UnreadablePhotograph("The photograph is larger than 60 megapixels. Send a smaller one.")
-        if photograph.format == "JPEG" and not full:
-            # At 1/2, 1/4 or 1/8 of its size where that is enough: the decoder averages, as the resize would.
-            photograph.draft("RGB", (SIDE, SIDE))
-        orientation = photograph.getexif().get(ORIENTATION_TAG, 1)
-        if orientation in TURNED:
-            size = (size[1], size[0])
-        upright = photograph if orientation == 1 else ImageOps.exif_transpose(photograph)
-        return _to_rgb(upright), size
+            return _decode(data, full=full)
     except UnreadablePhotograph:
         raise
     except UnidentifiedImageError as error:
@@ -53,6 +51,27 @@ def open_photograph(data: bytes, *, full: bool = False) -> tuple[Image.Image, tu
         raise UnreadablePhotograph("The photograph is larger than 60 megapixels. Send a smaller one.") from error
     except (OSError, SyntaxError, ValueError, MemoryError) as error:
         raise UnreadablePhotograph("The photograph is damaged and cannot be opened. Send it again.") from error
+
+
+def _decode(data: bytes, *, full: bool) -> tuple[Image.Image, tuple[int, int]]:
+    photograph = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = photograph.size
+    if width * height > MAX_PIXELS:
+        raise UnreadablePhotograph("The photograph is larger than 60 megapixels. Send a smaller one.")
+    if photograph.format == "JPEG" and not full:
+        # At 1/2, 1/4 or 1/8 of its size where that is enough: the decoder averages, as the resize would.
+        photograph.draft("RGB", (SIDE, SIDE))
+    turned = upright(photograph)
+    return _to_rgb(turned), (width, height) if turned.size == photograph.size else (height, width)
+
+
+def upright(photograph: Image.Image) -> Image.Image:
+    """Turned as the camera was held; as it is where EXIF is missing or damaged."""
+    try:
+        turn = TURNS.get(photograph.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - damaged EXIF makes Pillow raise anything; the photograph may be whole
+        return photograph
+    return photograph if turn is None else photograph.transpose(turn)
 
 
 def _to_rgb(photograph: Image.Image) -> Image.Image:

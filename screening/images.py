@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from ml.preprocess import upright
 from skinclinic.errors import ClinicError
 from skinclinic.text import one_line
 
@@ -28,16 +29,6 @@ STORED_SIDE = 4096
 THUMBNAIL_SIDE = 320
 FORMATS = ("JPEG", "PNG", "WEBP")
 SRGB = ImageCms.createProfile("sRGB")
-# EXIF's orientation to the turn that undoes it.
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 # A 60-megapixel decode takes hundreds of MB: one at a time in a web process.
 one_decode = threading.Lock()
 
@@ -192,13 +183,6 @@ def exif_of(image: Image.Image) -> tuple[Image.Exif, dict[int, Any]]:
         return exif, exif.get_ifd(ExifTags.IFD.Exif)
     except Exception:  # noqa: BLE001 (damaged EXIF makes Pillow raise anything; the photograph is taken without it)
         return Image.Exif(), {}
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Turned as the camera was held. A copy is made only then: one of a large photograph is tens of MB."""
-    exif, _ = exif_of(image)
-    turn = TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
-    return image if turn is None else image.transpose(turn)
 
 
 def read_making(image: Image.Image, zone: tzinfo) -> tuple[datetime | None, str]:

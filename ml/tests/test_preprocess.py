@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ml.contract import UnreadablePhotograph
@@ -85,6 +88,23 @@ def test_orientation_is_undone(orientation: int) -> None:
     assert green < 60
     assert blue < 60
     assert min(opened.getpixel((100, 60))) > 200
+
+
+@settings(max_examples=200, deadline=None)
+@given(noise=st.lists(st.tuples(st.integers(12, 95), st.integers(0, 255)), min_size=1, max_size=8))
+def test_damaged_exif_refuses_no_photograph_and_says_nothing(noise: list[tuple[int, int]]) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:02 09:30:00"
+    notes = bytearray(exif.tobytes())
+    for place, value in noise:
+        notes[place % len(notes)] = value
+    lying = Image.new("RGB", (300, 240), "red")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened, size = open_photograph(to_bytes(lying, exif=bytes(notes)))
+    assert opened.size == size
+    assert sorted(size) == [240, 300]
 
 
 def test_sixteen_bit_grey_keeps_its_levels() -> None:
