@@ -410,6 +410,16 @@ def test_an_act_without_a_reason_is_not_done(real_cast, models):
     assert policy(real_cast).active_id == OLD
 
 
+def test_the_page_takes_few_queries_however_many_models(real_cast, models, django_assert_max_num_queries):
+    for number in range(2, 12):
+        register_version(load_fake(Path(f"2026.10.{number}")).manifest)
+    client = real_cast.ada.client
+    client.get(reverse("models"))
+    with django_assert_max_num_queries(14 + 2):
+        page = client.get(reverse("models"))
+    assert page.content.count(b"Weights</dt>") == 12
+
+
 def test_a_clinics_models_are_its_own(real_cast, models, random_photograph):
     post(real_cast.bob, "readings_suspend")
     screening = upload(real_cast, random_photograph())
