@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from ml.contract import ModelError, Reading, UnreadablePhotograph
 from ml.predictor import MODELS, LiteRTPredictor, load
 
+MAX_BYTES = 256 * 1024 * 1024
 DATA_VARIABLE = "HAM10000_DIR"
 WEIGHTS_VARIABLE = "SKINCLINIC_BACKBONE_WEIGHTS"
 # TensorFlow's oneDNN kernels, which it does not choose by itself on every processor, save a seventh of a step.
@@ -114,7 +116,7 @@ def run_predict(options: argparse.Namespace) -> int:
         try:
             reading = _read_file(predictor, path, options.map)
         except (ModelError, OSError) as error:
-            print(f"{path}: {_reason(error)}", file=sys.stderr, flush=True)
+            print(f"{_in_one_line(path)}: {_reason(error)}", file=sys.stderr, flush=True)
             code = 1
         else:
             print(json.dumps(as_line(path, predictor, reading)), flush=True)
@@ -136,9 +138,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _read_file(predictor: LiteRTPredictor, path: Path, map_path: Path | None) -> Reading:
-    photograph = path.read_bytes()
+    if map_path and map_path.resolve() == path.resolve():
+        raise ModelError("The map would overwrite the photograph. Name another file with --map.")
+    with path.open("rb") as file:
+        photograph = file.read(MAX_BYTES + 1)
     if not photograph:
         raise UnreadablePhotograph("The file is empty.")
+    if len(photograph) > MAX_BYTES:
+        raise UnreadablePhotograph("The file is larger than 256 MB, which no photograph that can be read is.")
     reading = predictor.read(photograph)
     if map_path:
         from ml.overlay import draw_overlay
@@ -146,6 +153,10 @@ def _read_file(predictor: LiteRTPredictor, path: Path, map_path: Path | None) ->
 
         draw_overlay(open_photograph(photograph, full=True)[0], reading.activation_map, None).save(map_path, "PNG")
     return reading
+
+
+def _in_one_line(path: Path) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: ascii(found[0])[1:-1], str(path))
 
 
 def _reason(error: Exception) -> str:

@@ -76,6 +76,30 @@ def test_a_forbidden_file_is_one_line(photograph_file: Callable[..., Path], caps
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_name_of_two_lines_is_complained_of_in_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path / "first\nsecond.jpg")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "first\\nsecond.jpg: The file cannot be read" in line
+
+
+def test_a_file_without_end_is_not_read_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sparse = tmp_path / "sparse.jpg"
+    with sparse.open("wb") as file:
+        file.truncate(10**12)
+    assert main(["predict", str(sparse)]) == 1
+    assert "larger than 256 MB" in capsys.readouterr().err
+
+
+def test_a_map_never_overwrites_its_photograph(
+    photograph_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = photograph_file()
+    before = path.read_bytes()
+    assert main(["predict", str(path), "--map", str(path.parent / "." / path.name)]) == 1
+    assert path.read_bytes() == before
+    assert "would overwrite" in capsys.readouterr().err
+
+
 def test_an_empty_list_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
