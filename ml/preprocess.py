@@ -61,12 +61,16 @@ def _decode(data: bytes, *, full: bool) -> tuple[Image.Image, tuple[int, int]]:
     if photograph.format == "JPEG" and not full:
         # At 1/2, 1/4 or 1/8 of its size where that is enough: the decoder averages, as the resize would.
         photograph.draft("RGB", (SIDE, SIDE))
+    photograph.load()  # before EXIF is looked for, where damaged pixels would pass for damaged EXIF
     turned = upright(photograph)
     return _to_rgb(turned), (width, height) if turned.size == photograph.size else (height, width)
 
 
 def upright(photograph: Image.Image) -> Image.Image:
-    """Turned as the camera was held; as it is where EXIF is missing or damaged."""
+    """Turned as the camera was held; as it is where EXIF is missing or damaged. photograph: its pixels are loaded.
+
+    A copy is made only where it has to be turned: one of a large photograph is tens of MB.
+    """
     try:
         turn = TURNS.get(photograph.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - damaged EXIF makes Pillow raise anything; the photograph may be whole

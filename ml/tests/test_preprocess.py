@@ -107,6 +107,16 @@ def test_damaged_exif_refuses_no_photograph_and_says_nothing(noise: list[tuple[i
     assert sorted(size) == [240, 300]
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_damaged_pixels_are_refused_though_exif_may_be_damaged(form: str) -> None:
+    """Pillow decodes a PNG when asked for its EXIF: what it says of the pixels then must not be taken for EXIF's."""
+    whole = to_bytes(draw_photograph(1), form)
+    middle = len(whole) // 2
+    damaged = whole[:middle] + bytes(255 - byte for byte in whole[middle : middle + 400]) + whole[middle + 400 :]
+    with pytest.raises(UnreadablePhotograph):
+        open_photograph(damaged)
+
+
 def test_sixteen_bit_grey_keeps_its_levels() -> None:
     grey = Image.fromarray(np.full((300, 300), 0x8000, dtype=np.uint16))
     opened, _ = open_photograph(to_bytes(grey, "PNG"))
