@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -156,7 +155,7 @@ def _read_file(predictor: LiteRTPredictor, path: Path, map_path: Path | None) ->
 
 
 def _in_one_line(path: Path) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]", lambda found: ascii(found[0])[1:-1], str(path))
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(path))
 
 
 def _reason(error: Exception) -> str:

@@ -76,10 +76,13 @@ def test_a_forbidden_file_is_one_line(photograph_file: Callable[..., Path], caps
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_name_of_two_lines_is_complained_of_in_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(tmp_path / "first\nsecond.jpg")]) == 1
+@pytest.mark.parametrize(("sign", "written"), [("\n", "\\n"), ("\u2028", "\\u2028"), ("ü", "ü")])
+def test_a_name_of_two_lines_is_complained_of_in_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sign: str, written: str
+) -> None:
+    assert main(["predict", str(tmp_path / f"first{sign}second.jpg")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "first\\nsecond.jpg: The file cannot be read" in line
+    assert f"first{written}second.jpg: The file cannot be read" in line
 
 
 def test_a_file_without_end_is_not_read_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
