@@ -4,7 +4,7 @@
 
 Seed k leaves out slice k of folds 1 to 4, learns from the other six and is looked at on that slice, the same for every
 row, so that rows are compared seed by seed. Fold 0 is never read. Runs that are done are not done again; the table
-(Markdown) of all that FOLDER holds comes last. A run takes about ten minutes on two cores.
+(Markdown) of all that FOLDER holds comes last. A run takes about six minutes on two cores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ml.__main__ import settle_allocator
 
-SHORT = ((224, 3),)
+SHORT = ((128, 5),)
 BASE = "the recipe, short"
 ROWS: dict[str, dict[str, Any]] = {
     BASE: {},
@@ -33,8 +33,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "classes weighed more (0.75)": {"balance": 0.75},
     "no label smoothing": {"label_smoothing": 0.0},
     "no averaging of weights": {"average_momentum": 0.0},
-    "160 pixels, then 224": {"sides": ((160, 4), (224, 1))},
-    "128 pixels, then 160": {"sides": ((128, 5), (160, 2))},
+    "malignancy in the loss as well": {"malignancy_loss": 1.0},
+    "crops from half the height": {"smallest_crop": 0.5},
+    "crops from 0.85 of the height": {"smallest_crop": 0.85},
+    "224 pixels, as many minutes": {"sides": ((224, 2),)},
+    "twice as long": {"sides": ((128, 10),)},
+    "twice as long, then 160": {"sides": ((128, 10), (160, 4))},
 }
 
 
@@ -50,15 +54,15 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from ml.training.collection import load_collection
     from ml.training.data import TEST_FOLD
-    from ml.training.train import Recipe, train
+    from ml.training.train import Recipe, is_finished, train
 
     collection = load_collection(options.data, options.run, options.weights)
     for seed in options.seeds:
         for row in options.rows:
             run = folder_of(options.run, row, seed)
-            if not (run / "model.keras").exists():
+            recipe = Recipe(**({"sides": SHORT, "seed": seed} | ROWS[row]))
+            if not is_finished(run, recipe):
                 print(f"{row}, seed {seed}", flush=True)
-                recipe = Recipe(**({"sides": SHORT, "seed": seed} | ROWS[row]))
                 part = collection.part(TEST_FOLD, calibration_slice=seed)
                 train(collection=collection, part=part, weights=options.weights, run=run, recipe=recipe)
     print_table(options.run)

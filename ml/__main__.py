@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ml.contract import ModelError, Reading, UnreadablePhotograph
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our lines has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return code
 
 
@@ -69,15 +74,17 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--max-steps", type=int, help="end each epoch after so many steps (for trials)")
     train.set_defaults(run_command=run_train)
 
-    export = commands.add_parser("export", help="make an installable model of a training run")
+    export = commands.add_parser("export", help="make an installable model of five folds' training; opens the tests")
     _add_data(export)
     export.add_argument("--run", type=Path, required=True, help="folder of the finished training run")
+    export.add_argument("--reason", required=True, help="why the test folds are opened; kept in OPENINGS.md")
     export.add_argument("--version", required=True, help="such as 2026.11.1")
     export.add_argument("--models", type=Path, default=MODELS, help="where models are installed")
     export.set_defaults(run_command=run_export)
 
-    evaluate = commands.add_parser("evaluate", help="read the test fold again and hold it against the manifest")
+    evaluate = commands.add_parser("evaluate", help="find a model's figures again, and compare with those written down")
     _add_data(evaluate)
+    evaluate.add_argument("--robustness", action="store_true", help="read spoilt photographs as well (some minutes)")
     _add_model(evaluate)
     evaluate.set_defaults(run_command=run_evaluate)
 
@@ -150,7 +157,11 @@ def _read_file(predictor: LiteRTPredictor, path: Path, map_path: Path | None) ->
         from ml.overlay import draw_overlay
         from ml.preprocess import open_photograph
 
-        draw_overlay(open_photograph(photograph, full=True)[0], reading.activation_map, None).save(map_path, "PNG")
+        overlay = draw_overlay(open_photograph(photograph, full=True)[0], reading.activation_map, None)
+        try:
+            overlay.save(map_path, "PNG")
+        except OSError as error:
+            raise ModelError(f"The map cannot be written to {map_path} ({error.strerror or error}).") from error
     return reading
 
 
@@ -185,10 +196,13 @@ def run_train(options: argparse.Namespace) -> int:
     weights = None if options.weights == "imagenet" else Path(options.weights)
     if weights and not weights.is_file():
         raise ModelError(f"{weights} is not there. Name the weights' file, or say --weights imagenet.")
-    _need_tensorflow()
+    _need("keras")
     from ml.training.collection import load_collection
     from ml.training.train import Recipe, fold_folder, train
 
+    recipe = Recipe(max_steps=options.max_steps)
+    if options.seed is not None:
+        recipe = replace(recipe, seed=options.seed)
     collection = load_collection(options.data, options.run, weights)
     for fold in options.folds:
         train(
@@ -196,10 +210,9 @@ def run_train(options: argparse.Namespace) -> int:
             part=collection.part(fold),
             weights=weights,
             run=fold_folder(options.run, fold),
-            recipe=Recipe() if options.seed is None else Recipe(seed=options.seed),
-            max_steps=options.max_steps,
+            recipe=recipe,
         )
-    print(f"Trained. Make it installable: python -m ml export --run {options.run} --version YYYY.MM.N")
+    print(f"Trained. With all five folds: python -m ml export --run {options.run} --version YYYY.MM.N --reason ...")
     return 0
 
 
@@ -211,21 +224,31 @@ def settle_allocator() -> None:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    _need_tensorflow()
+    _need("tensorflow")
+    _need("matplotlib")
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise ModelError("LiteRT is made from TensorFlow alone: export without KERAS_BACKEND, or with tensorflow.")
     from ml.training.release import release
 
-    print(f"Written: {release(run=options.run, data=options.data, models=options.models, version=options.version)}")
+    written = release(
+        run=options.run, data=options.data, models=options.models, version=options.version, reason=options.reason
+    )
+    print(f"Written: {written}")
     return 0
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    from ml.training.evaluate import evaluate_model
-    from ml.training.report import compare, print_report
+    from ml.training.evaluate import EVALUATION_FILE, evaluate_model
+    from ml.training.report import card_follows, compare, print_report
 
     predictor = load(options.model)
-    found = evaluate_model(predictor.manifest, predictor.folder, options.data)
+    manifest = predictor.manifest
+    stored = json.loads((predictor.folder / EVALUATION_FILE).read_text())
+    found = evaluate_model(predictor, options.data, spoil=options.robustness)
     print_report(found)
-    return compare(found, predictor.manifest.evaluation)
+    served = {name: getattr(manifest, name) for name in found["served"]}
+    code = compare(found, stored | {"served": served})
+    return code if card_follows(manifest, stored, predictor.folder) else 1
 
 
 def run_benchmark(options: argparse.Namespace) -> int:
@@ -235,13 +258,14 @@ def run_benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
-def _need_tensorflow() -> None:
+def _need(package: str) -> None:
+    """Raises ModelError where the training extras are missing. Keras trains on any backend; TensorFlow exports."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        import tensorflow  # noqa: F401
+        importlib.import_module(package)
     except ImportError as error:
         raise ModelError(
-            "TensorFlow is not installed here. Install the training extras: pip install .[train]"
+            f"{error.name or package} is not installed here. Install the training extras: pip install .[train]"
         ) from error
 
 

@@ -19,7 +19,11 @@ UNSCORABLE_REASONS: dict[str, str] = {
     "too_dark": "The photograph is too dark to be read. Take it again with the dermatoscope's light on.",
     "too_bright": "The photograph is too bright to be read. Take it again without a flash or a reflection.",
     "no_contrast": "The photograph shows no lesion that stands out. Centre the lesion and take it again.",
-    "not_dermoscopy": "This does not look like a dermoscopic photograph of skin. Check the file and take it again.",
+    "no_colour": "The photograph has no colour, and the model reads by it. Take it again in colour.",
+    "not_dermoscopy": (
+        "This does not look like a dermoscopic photograph of skin, or hair, a ruler or a pen covers too much of it. "
+        "Check the file, uncover the lesion and take it again."
+    ),
 }
 
 

@@ -191,7 +191,7 @@ def _spots(canvas: _Canvas, inside: np.ndarray, count: int, sizes: tuple[float, 
         y, x = np.ogrid[: field[window].shape[0], : field[window].shape[1]]
         squeeze = canvas.rng.uniform(0.8, 1.25)
         distance = np.hypot((x + left - columns[pick]) * squeeze, (y + top - rows[pick]) / squeeze) / radius
-        field[window] = np.maximum(field[window], _ramp(distance, 1.25, 0.75) * canvas.rng.uniform(0.6, 1))
+        field[window] = np.maximum(field[window], _ramp(distance, 1.5, 0.4) * canvas.rng.uniform(0.4, 1))
     return field
 
 
@@ -220,6 +220,11 @@ def _network(canvas: _Canvas, spacing: float, warp: float = 0.35) -> np.ndarray:
     return lines * (0.75 + 0.3 * _noise(canvas, spacing * 4).clip(-1.6, 1.6))
 
 
+def _mottled(canvas: _Canvas) -> np.ndarray:
+    """Pigment is never even: about 1, darker and lighter at every scale."""
+    return (1 + 0.12 * _noise(canvas, 0.16, 5)).clip(0.4)
+
+
 def _add_nevus(canvas: _Canvas, layers: _Layers) -> None:
     rng = canvas.rng
     edge = _outline(canvas, rng.uniform(0.17, 0.27), 0.06, 0.025)
@@ -228,7 +233,7 @@ def _add_nevus(canvas: _Canvas, layers: _Layers) -> None:
     network = _network(canvas, rng.uniform(0.022, 0.03))
     depth = rng.uniform(0.55, 1.0)
     mottle = 1 + 0.14 * _noise(canvas, 0.06, 3)
-    layers.melanin += depth * body * mottle * (0.42 + 0.62 * network * (1 - 0.6 * middle) + 0.5 * middle)
+    layers.melanin += depth * body * mottle * (0.5 + 0.4 * network * (1 - 0.6 * middle) + 0.5 * middle)
     layers.melanin += 0.55 * _spots(canvas, edge < 0.85, int(rng.integers(4, 22)), (0.005, 0.011))
     layers.blood += 0.12 * body
     layers.deep += rng.uniform(0, 0.18) * middle
@@ -243,12 +248,12 @@ def _add_melanoma(canvas: _Canvas, layers: _Layers) -> None:
     blotches = _ramp(_noise(canvas, 0.2, 3), -0.9, 1.2)
     fine, coarse = _network(canvas, 0.024), _network(canvas, 0.044, warp=0.7)
     network = np.where(_noise(canvas, 0.25) > 0, coarse, fine)
-    layers.melanin += body * (0.4 + 1.25 * blotches) * (0.72 + 0.55 * network)
+    layers.melanin += body * (0.4 + 1.15 * blotches) * (0.8 + 0.3 * network) * _mottled(canvas)
     rim = (edge > 0.8) & (edge < 1.12)
-    layers.melanin += 1.1 * _spots(canvas, rim & (blotches > 0.35), int(rng.integers(12, 34)), (0.004, 0.012))
-    layers.melanin += _streaks(canvas, edge) * 0.9
+    layers.melanin += 0.45 * _spots(canvas, rim & (blotches > 0.35), int(rng.integers(12, 34)), (0.004, 0.012))
+    layers.melanin += _streaks(canvas, edge) * 0.35
     veil = _ramp(_noise(canvas, 0.24, 4), 0.2, 1.9) * _ramp(edge, 0.95, 0.45)
-    layers.deep += 0.8 * veil * (1 + 0.2 * _noise(canvas, 0.03, 2))
+    layers.deep += 0.45 * veil * (1 + 0.2 * _noise(canvas, 0.03, 2))
     layers.melanin *= 1 - 0.35 * veil
     layers.shine += 0.17 * veil
     regression = _ramp(_noise(canvas, 0.18, 4), 0.7, 2.2) * _ramp(edge, 1.0, 0.6)
@@ -274,13 +279,13 @@ def _add_keratosis(canvas: _Canvas, layers: _Layers) -> None:
     folds = np.abs(_noise(canvas, 0.05, 3))
     furrows = _ramp(folds, 0.55, 0.0) * _ramp(_noise(canvas, 0.12, 2), -1.6, 0.9)
     tone = rng.uniform(0.3, 0.62)
-    layers.melanin += body * (tone * (1 + 0.28 * _noise(canvas, 0.09, 3)) + 0.42 * furrows).clip(0.05)
+    layers.melanin += body * (tone * (1 + 0.28 * _noise(canvas, 0.09, 3)) + 0.2 * furrows).clip(0.05) * _mottled(canvas)
     inside = edge < 0.9
-    openings = _spots(canvas, inside, int(rng.integers(8, 26)), (0.006, 0.015))
-    layers.melanin += 1.15 * openings
-    cysts = _spots(canvas, inside, int(rng.integers(8, 28)), (0.005, 0.012))
-    layers.melanin *= 1 - 0.7 * cysts
-    layers.shine += 0.28 * cysts + 0.05 * body * _ramp(_noise(canvas, 0.03, 2), 0.3, 1.8)
+    openings = _spots(canvas, inside, int(rng.integers(4, 16)), (0.006, 0.016))
+    layers.melanin += 0.7 * openings
+    cysts = _spots(canvas, inside, int(rng.integers(3, 14)), (0.006, 0.013))
+    layers.melanin *= 1 - 0.5 * cysts
+    layers.shine += 0.16 * cysts + 0.05 * body * _ramp(_noise(canvas, 0.03, 2), 0.3, 1.8)
     layers.blood += 0.05 * body
 
 
@@ -288,18 +293,18 @@ def _add_basal_cell_carcinoma(canvas: _Canvas, layers: _Layers) -> None:
     rng = canvas.rng
     edge = _outline(canvas, rng.uniform(0.22, 0.32), 0.12, 0.05)
     body = _ramp(edge, 1.1, 0.8)
-    layers.blood += body * (0.2 + 0.1 * _noise(canvas, 0.1, 3)).clip(0)
+    layers.blood += body * (0.22 + 0.12 * _noise(canvas, 0.1, 3)).clip(0) * _mottled(canvas)
     layers.shine += body * (0.1 + 0.12 * _ramp(_noise(canvas, 0.04, 2), 0.4, 2.0))
-    nests = _spots(canvas, (edge > 0.35) & (edge < 0.98), int(rng.integers(7, 20)), (0.011, 0.034))
+    nests = _spots(canvas, (edge > 0.35) & (edge < 0.98), int(rng.integers(5, 14)), (0.016, 0.045))
     mottle = (0.8 + 0.3 * _noise(canvas, 0.03, 2)).clip(0.2)
     nests = nests * _ramp(_noise(canvas, 0.02, 2), -2.2, 0.8)
-    layers.deep += 0.66 * nests * mottle
-    layers.melanin += 0.25 * nests + 0.12 * body * _ramp(_noise(canvas, 0.12, 2), 0, 1.6)
+    layers.deep += 0.26 * nests * mottle
+    layers.melanin += 0.12 * nests + 0.12 * body * _ramp(_noise(canvas, 0.12, 2), 0, 1.6)
     sore = _ramp(_noise(canvas, 0.12, 4), 1.2, 2.2) * _ramp(edge, 0.8, 0.5)
     layers.blood += 0.75 * sore
     layers.melanin += 0.4 * sore
-    vessels = _strokes(canvas, _vessels(canvas, radius=rng.uniform(0.24, 0.32)), softness=0.7)
-    layers.blood += 0.85 * vessels * _ramp(edge, 1.15, 0.9)
+    vessels = _strokes(canvas, _vessels(canvas, radius=rng.uniform(0.24, 0.32)), softness=0.9)
+    layers.blood += 0.5 * vessels * _ramp(edge, 1.15, 0.9)
 
 
 def _vessels(canvas: _Canvas, radius: float) -> list[_Path]:
@@ -336,9 +341,9 @@ def _add_vascular(canvas: _Canvas, layers: _Layers) -> None:
     edge = _outline(canvas, rng.uniform(0.16, 0.25), 0.09, 0.03)
     body = _ramp(edge, 1.06, 0.9)
     first, second = _cells(canvas, rng.uniform(0.05, 0.075), warp=0.7)
-    lacunae = _ramp(second - first + 0.06 * _noise(canvas, 0.02, 2), 0.0, 0.45)
+    lacunae = _ramp(second - first + 0.12 * _noise(canvas, 0.03, 2), -0.2, 0.8)
     purple = _ramp(_noise(canvas, 0.12, 2), -0.5, 1.5)
-    layers.blood += body * (0.6 + (0.5 + 0.45 * purple) * lacunae)
+    layers.blood += body * (0.7 + (0.3 + 0.4 * purple) * lacunae) * _mottled(canvas)
     layers.deep += 0.42 * body * lacunae * purple
     layers.shine += 0.1 * body * (1 - lacunae)
     layers.blood += 0.2 * _ramp(edge, 1.5, 1.0) * (1 - body)

@@ -19,7 +19,6 @@ from ml.contract import Band, ModelError, Reading
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.manifest import BandFigures, Calibration, Interval, Manifest, Share, Threshold
 from ml.preprocess import PREPROCESSING, open_photograph
-from ml.quality import Domain
 
 DELAY_VARIABLE = "SKINCLINIC_FAKE_DELAY"
 OUTCOME_VARIABLE = "SKINCLINIC_FAKE_OUTCOME"
@@ -94,7 +93,6 @@ def _manifest(version: str) -> Manifest:
         high=Threshold(0.6, "fixed", unknown, unknown, unknown),
         bands={"low": nobody, "intermediate": nobody, "high": nobody, "unscorable": nobody},
         quality_limits={},
-        domain=Domain(mean=(), precision=()),
         cautions=HAM10000_RULES,
         limits=("This is no model: its answers mean nothing.",),
     )

@@ -14,3 +14,4 @@ DIAGNOSIS_NAMES: dict[str, str] = {
 
 # Malignant or pre-malignant: akiec also holds actinic keratosis.
 MALIGNANT = ("akiec", "bcc", "mel")
+MALIGNANT_COLUMNS = tuple(DIAGNOSES.index(name) for name in MALIGNANT)

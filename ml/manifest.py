@@ -11,9 +11,10 @@ from typing import Any
 
 from ml.cautions import CautionRule, Ground, parse_rule, that_hold
 from ml.contract import ManifestMismatch
+from ml.domain import DOMAIN_FILE
 from ml.labels import DIAGNOSES
 from ml.preprocess import PREPROCESSING
-from ml.quality import Domain
+from ml.views import VIEWS
 
 MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "model.tflite"
@@ -81,9 +82,8 @@ class Manifest:
     high: Threshold
     bands: dict[str, BandFigures]
     quality_limits: dict[str, float]
-    domain: Domain
+    views: tuple[str, ...] = ("upright",)
     cautions: tuple[CautionRule, ...] = ()
-    evaluation: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
@@ -95,8 +95,8 @@ class Manifest:
     @property
     def thresholds_version(self) -> str:
         """A digest of all that turns the network's answer into a score and a band."""
-        told = asdict(self)
-        parts = (told["calibration"], self.refer.value, self.high.value, self.quality_limits, told["domain"])
+        cuts = (self.refer.value, self.high.value)
+        parts = (asdict(self.calibration), cuts, self.quality_limits, self.views, self.files.get(DOMAIN_FILE))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def cautions_on(self, ground: Ground | None) -> tuple[str, ...]:
@@ -119,6 +119,8 @@ def load_manifest(folder: Path) -> Manifest:
         raise ManifestMismatch(f"There is no model in {folder}: {MANIFEST_FILE} is missing. Install the model again.")
     try:
         manifest = parse_manifest(json.loads(path.read_text()))
+    except OSError as error:
+        raise ManifestMismatch(f"{path} cannot be read ({error.strerror}). Let this user read the model.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestMismatch(f"{path} is damaged or of an unknown form. Install the model again.") from error
     _check_code(manifest, path)
@@ -135,10 +137,7 @@ def parse_manifest(stored: Mapping[str, Any]) -> Manifest:
     values["refer"] = _threshold(values["refer"])
     values["high"] = _threshold(values["high"])
     values["bands"] = {name: _band(figures) for name, figures in values["bands"].items()}
-    stored_domain = values["domain"]
-    values["domain"] = Domain(
-        mean=tuple(stored_domain["mean"]), precision=tuple(tuple(row) for row in stored_domain["precision"])
-    )
+    values["views"] = tuple(values["views"])
     return Manifest(**values)
 
 
@@ -168,8 +167,11 @@ def _check_code(manifest: Manifest, path: Path) -> None:
         )
     if manifest.labels != DIAGNOSES:
         raise ManifestMismatch(f"{path} names other diagnoses than this program. Install both of the same release.")
-    if NETWORK_FILE not in manifest.files:
-        raise ManifestMismatch(f"{path} does not vouch for {NETWORK_FILE}. Install the model again.")
+    if not set(manifest.views) <= set(VIEWS):
+        raise ManifestMismatch(f"{path} names views that this program does not know. Install both of the same release.")
+    for name in (NETWORK_FILE, DOMAIN_FILE):
+        if name not in manifest.files:
+            raise ManifestMismatch(f"{path} does not vouch for {name}. Install the model again.")
 
 
 def _check_files(manifest: Manifest, folder: Path) -> None:
@@ -177,5 +179,11 @@ def _check_files(manifest: Manifest, folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise ManifestMismatch(f"{path} is missing. Install the model again.")
-        if sha256_of(path) != expected:
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise ManifestMismatch(
+                f"{path} cannot be read ({error.strerror}). Let this user read the model."
+            ) from error
+        if found != expected:
             raise ManifestMismatch(f"{path} is not the file that its manifest describes. Install the model again.")

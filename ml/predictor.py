@@ -12,21 +12,23 @@ from ai_edge_litert.interpreter import Interpreter
 from ml import quality
 from ml.cautions import Ground
 from ml.contract import Band, ManifestMismatch, ModelError, Reading
+from ml.domain import load_domain
 from ml.drawing import draw_photograph
-from ml.labels import DIAGNOSES, MALIGNANT
+from ml.labels import DIAGNOSES, MALIGNANT_COLUMNS
 from ml.manifest import NETWORK_FILE, Calibration, Manifest, load_manifest
 from ml.preprocess import SIDE, open_photograph, to_input, to_square
+from ml.views import Answer, look
 
 MODELS = Path(__file__).parent / "models"
 GOLDEN_FILE = "golden.json"
 GOLDEN_TOLERANCE = 1e-3
 SMALLEST = 1e-6
 
-_MALIGNANT = np.array([name in MALIGNANT for name in DIAGNOSES])
+_MALIGNANT = np.isin(np.arange(len(DIAGNOSES)), MALIGNANT_COLUMNS)
 
 
 class Network:
-    """The LiteRT graph: one square in, logits and activation map out. Not safe for use by several threads."""
+    """The LiteRT graph: one square in, its Answer out. Not safe for use by several threads."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -42,10 +44,10 @@ class Network:
         self._interpreter = interpreter
         self(np.zeros((SIDE, SIDE, 3), dtype=np.uint8))  # memory is laid out at the first run; not in a reading
 
-    def __call__(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(224, 224, 3) uint8 -> logits (7,), activation map (7, 7, 7) [row, column, diagnosis]."""
+    def __call__(self, square: np.ndarray) -> Answer:
+        """square: (224, 224, 3) uint8."""
         outputs = self.answer(to_input(square)[None])
-        return outputs["logits"][0], outputs["activation_map"][0]
+        return Answer(**{name: outputs[name][0] for name in Answer._fields})
 
     def answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """The bare graph: (1, 224, 224, 3) float32 in [-1, 1] to its outputs by name."""
@@ -59,6 +61,7 @@ class LiteRTPredictor:
         self.manifest = manifest
         self.folder = folder
         self.network = Network(folder / NETWORK_FILE)
+        self.domain = load_domain(folder)
 
     def read(self, photograph: bytes, ground: Ground | None = None) -> Reading:
         """Read the bytes of a JPEG, PNG or WebP. Raises UnreadablePhotograph, ModelError.
@@ -68,20 +71,18 @@ class LiteRTPredictor:
         started = time.perf_counter()
         picture, size = open_photograph(photograph)
         square = to_square(picture)
+        answer = look(self.network, square, self.manifest.views)
         measures = quality.measure(square)
-        scores = quality.scores(measures, self.manifest.domain)
+        scores = quality.scores(measures, in_domain=float(self.domain.score(answer.texture)))
         reasons = quality.unscorable_reasons(size, measures, scores, self.manifest.quality_limits)
-        logits, activation_map = self.network(square)
-        if not np.isfinite(logits).all():  # or it would compare as lower than every threshold
-            raise ModelError("The model's answer is not a number. Install the model again.")
-        probabilities = calibrate(logits, self.manifest.calibration)
+        probabilities = calibrate(answer.logits, self.manifest.calibration)
         malignancy = float(probabilities[_MALIGNANT].sum())
         return Reading(
             malignancy=malignancy,
             band=None if reasons else self._band(malignancy),
             refer=malignancy >= self.manifest.refer.value,
             probabilities={name: float(share) for name, share in zip(DIAGNOSES, probabilities, strict=True)},
-            activation_map=np.array(activation_map, dtype=np.float32),
+            activation_map=np.array(answer.activation_map, dtype=np.float32),
             unscorable_reasons=reasons,
             cautions=self.manifest.cautions_on(ground),
             quality=scores,
@@ -102,13 +103,13 @@ class LiteRTPredictor:
             raise ModelError(
                 f"{path} cannot be read, so the model cannot prove itself. Install the model again."
             ) from error
-        for answer in stored:
-            logits, activation_map = self.network(golden_square(answer["kind"], answer["seed"]))
-            differences = np.abs([*(logits - answer["logits"]), *(activation_map[3, 3] - answer["map_middle"])])
-            if not differences.max() <= GOLDEN_TOLERANCE:
+        for kept in stored:
+            found = _telling(self.network(golden_square(kept["kind"], kept["seed"])))
+            difference = max(float(np.abs(part - kept[name]).max()) for name, part in found.items())
+            if not difference <= GOLDEN_TOLERANCE:
                 raise ModelError(
-                    f"The model answers a stored question differently ({answer['kind']}, off by "
-                    f"{differences.max():.4f}). Do not serve it on this machine; install model and program again."
+                    f"The model answers a stored question differently ({kept['kind']}, off by {difference:.4f}). "
+                    "Do not serve it on this machine; install model and program again."
                 )
 
 
@@ -148,16 +149,18 @@ def golden_answers(network: Network) -> list[dict[str, object]]:
     """What the network says of some drawn squares; kept beside the model and asked again before serving."""
     answers: list[dict[str, object]] = []
     for seed, kind in enumerate(("nevus", "melanoma", "keratosis", "bcc", "vascular")):
-        logits, activation_map = network(golden_square(kind, seed))
-        answers.append(
-            {
-                "kind": kind,
-                "seed": seed,
-                "logits": [round(float(value), 6) for value in logits],
-                "map_middle": [round(float(value), 6) for value in activation_map[3, 3]],
-            }
-        )
+        answer = network(golden_square(kind, seed))
+        answers.append({"kind": kind, "seed": seed} | {name: _rounded(part) for name, part in _telling(answer).items()})
     return answers
+
+
+def _telling(answer: Answer) -> dict[str, np.ndarray]:
+    """The parts of an answer that are kept."""
+    return {"logits": answer.logits, "map_middle": answer.activation_map[3, 3], "texture": answer.texture[:8]}
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(value), 6) for value in values]
 
 
 def golden_square(kind: str, seed: int) -> np.ndarray:

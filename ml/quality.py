@@ -23,14 +23,6 @@ TOO_SATURATED = 0.5
 
 
 @dataclass(frozen=True)
-class Domain:
-    """Mean and inverse covariance of the four domain features over the training photographs."""
-
-    mean: tuple[float, ...]
-    precision: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
 class Measures:
     """Raw measures of one square; see `measure`."""
 
@@ -39,37 +31,31 @@ class Measures:
     brightest: float
     saturated: float
     contrast: float
-    features: tuple[float, float, float, float]
+    chroma: float
 
 
 def measure(square: np.ndarray) -> Measures:
     """Measure a (224, 224, 3) uint8 square, on every second row of its middle or fewer: as telling, and faster.
 
     fine, middle: log ratios of the energy at one scale to the next coarser one. brightest: 95th percentile of the
-    grey level. saturated: share of white pixels. contrast: deviation of the grey level. features: median log
-    red/green and blue/green, log fine energy, log contrast.
+    grey level. saturated: share of white pixels. contrast: deviation of the grey level. chroma: mean
+    distance between a pixel's highest and lowest channel.
     """
     middle = square[MARGIN:-MARGIN, MARGIN:-MARGIN]
     grey = middle.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     disc = _disc(0, 2, SIDE // 2 - MARGIN, SIDE - 2 * MARGIN)
     levels = np.take(grey[::2], disc)
     red, green, blue = (np.take(middle[::2, :, channel], disc) for channel in range(3))
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     fine, medium, coarse = _energies(grey)
-    contrast = float(levels.std())
     lightest = int(0.95 * (len(levels) - 1))
-    median_green = _median(green) + 8
     return Measures(
         fine=_log_ratio(fine, medium),
         middle=_log_ratio(medium, coarse),
         brightest=float(np.partition(levels, lightest)[lightest]),
-        saturated=float((np.minimum(np.minimum(red, green), blue) >= SATURATED).mean()),
-        contrast=contrast,
-        features=(
-            float(np.log((_median(red) + 8) / median_green)),
-            float(np.log((_median(blue) + 8) / median_green)),
-            float(np.log(fine + 0.1)),
-            float(np.log(contrast + 1)),
-        ),
+        saturated=float((lowest >= SATURATED).mean()),
+        contrast=float(levels.std()),
+        chroma=float((highest - lowest).mean()),
     )
 
 
@@ -82,13 +68,6 @@ def _disc(first: int, spacing: int, rows: int, columns: int) -> np.ndarray:
     down = first + spacing * np.arange(rows) - (SIDE - 2 * MARGIN - 1) / 2
     across = np.arange(columns) - (columns - 1) / 2
     return np.flatnonzero(np.hypot(down[:, None], across[None, :]) < DISC)
-
-
-def _median(levels: np.ndarray) -> float:
-    """Median of uint8 levels by counting, which is much faster than sorting them."""
-    below = np.cumsum(np.bincount(levels, minlength=256))
-    low, high = np.searchsorted(below, [(len(levels) - 1) // 2 + 1, len(levels) // 2 + 1])
-    return float(low + high) / 2
 
 
 def _energies(grey: np.ndarray) -> tuple[float, ...]:
@@ -127,16 +106,22 @@ def _log_ratio(fine: float, coarse: float) -> float:
     return float(np.log(max(fine - 1 / 12, 1e-3) / (coarse + 1 / 12)))
 
 
-def scores(measures: Measures, domain: Domain) -> dict[str, float]:
-    """Sharpness, exposure and in_domain, each from 0 (worst) to 1 (best)."""
-    deviation = np.array(measures.features) - np.array(domain.mean)
-    distance = float(deviation @ np.array(domain.precision) @ deviation)
-    exposure = min(_part(measures.brightest, BRIGHTEST_RANGE), 1 - measures.saturated / TOO_SATURATED)
+def scores(measures: Measures, in_domain: float) -> dict[str, float]:
+    """Sharpness, exposure and in_domain (as `Domain.score` has it), each from 0 (worst) to 1 (best)."""
     return {
         "sharpness": min(_part(measures.fine, FINE_RANGE), _part(measures.middle, MIDDLE_RANGE)),
-        "exposure": max(0.0, exposure),
-        "in_domain": float(np.exp(-distance / 18)),
+        "exposure": max(0.0, min(_light(measures), _room(measures))),
+        "in_domain": in_domain,
     }
+
+
+def _light(measures: Measures) -> float:
+    return _part(measures.brightest, BRIGHTEST_RANGE)
+
+
+def _room(measures: Measures) -> float:
+    """What is left before the light washes out what there is to see."""
+    return 1 - measures.saturated / TOO_SATURATED
 
 
 def _part(value: float, limits: tuple[float, float]) -> float:
@@ -149,27 +134,21 @@ def unscorable_reasons(
 ) -> tuple[str, ...]:
     """Codes of UNSCORABLE_REASONS for a photograph of `size` pixels; empty when it can be read.
 
-    limits: the lowest exposure, sharpness and in_domain score, and the lowest contrast in grey levels.
+    limits: the lowest exposure, sharpness and in_domain score, and the lowest contrast and chroma in levels of 256.
     """
     reasons = []
     if min(size) < SIDE:
         reasons.append("too_small")
     if quality["exposure"] < limits["exposure"]:
-        reasons.append("too_bright" if measures.saturated > 0 else "too_dark")
+        # Of a dark photograph with a bright reflection the lack of light is said.
+        reasons.append("too_dark" if _light(measures) <= _room(measures) else "too_bright")
     if measures.contrast < limits["contrast"]:
         reasons.append("no_contrast")
     elif quality["sharpness"] < limits["sharpness"]:
         reasons.append("blurred")
-    # Only a photograph that is otherwise well taken tells whether it shows skin.
+    # Only a photograph that is otherwise well taken tells whether it has colour, and then whether it shows skin.
+    if not reasons and measures.chroma < limits["chroma"]:
+        reasons.append("no_colour")
     if not reasons and quality["in_domain"] < limits["in_domain"]:
         reasons.append("not_dermoscopy")
     return tuple(reasons)
-
-
-def fit_domain(features: np.ndarray) -> Domain:
-    """From (n, 4) features of training photographs."""
-    precision = np.linalg.inv(np.cov(features, rowvar=False))
-    return Domain(
-        mean=tuple(float(value) for value in features.mean(axis=0)),
-        precision=tuple(tuple(float(value) for value in row) for row in precision),
-    )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -68,12 +69,32 @@ def test_bad_files_take_one_line_each_and_the_others_are_read(
     assert [line.split(": ")[0] for line in complaints] == [str(path) for path in bad]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_forbidden_file_is_one_line(photograph_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    path = photograph_file()
+def test_a_forbidden_file_is_one_line(
+    photograph_file: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, good = photograph_file(), photograph_file("good.jpg")
     path.chmod(0)
-    assert main(["predict", str(path)]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    if os.geteuid() == 0:  # who may read everything
+        opened = Path.open
+
+        def refuse(asked: Path, *how: Any, **more: Any) -> Any:
+            if asked == path:
+                raise PermissionError(13, "Permission denied", str(asked))
+            return opened(asked, *how, **more)
+
+        monkeypatch.setattr(Path, "open", refuse)
+    assert main(["predict", str(path), str(good)]) == 1
+    found = capsys.readouterr()
+    assert found.err.splitlines() == [f"{path}: The file cannot be read (Permission denied)."]
+    assert len(found.out.splitlines()) == 1
+
+
+def test_a_reader_that_has_gone_is_no_fault(photograph_file: Callable[..., Path]) -> None:
+    paths = " ".join([str(photograph_file())] * 12)
+    command = f"{sys.executable} -m ml predict {paths} | head -n 1"
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert len(finished.stdout.splitlines()) == 1
+    assert finished.stderr == ""
 
 
 @pytest.mark.parametrize(("sign", "written"), [("\n", "\\n"), ("\u2028", "\\u2028"), ("ü", "ü")])

@@ -25,7 +25,7 @@ def keras_model(predictor: LiteRTPredictor):
 
 def _assert_same(keras_model, predictor: LiteRTPredictor, squares: list[np.ndarray]) -> None:
     expected = np.asarray(keras_model(to_input(np.stack(squares)), training=False))
-    served = np.stack([predictor.network(square)[0] for square in squares])
+    served = np.stack([predictor.network(square).logits for square in squares])
     assert np.abs(softmax(expected) - softmax(served)).max() < 1e-4
     assert np.array_equal(expected.argmax(axis=1), served.argmax(axis=1))
 
@@ -38,8 +38,21 @@ def test_litert_and_keras_agree_on_drawn_photographs(keras_model, predictor: Lit
 def test_litert_and_keras_agree_on_real_photographs(
     keras_model, predictor: LiteRTPredictor, real_photographs: list[Path]
 ) -> None:
-    chosen = real_photographs[:: len(real_photographs) // 40][:40]
+    chosen = real_photographs[:: len(real_photographs) // 200][:200]
     _assert_same(keras_model, predictor, [to_square(open_photograph(path.read_bytes())[0]) for path in chosen])
+
+
+def test_map_and_texture_are_those_of_the_trained_network(keras_model, predictor: LiteRTPredictor) -> None:
+    from ml.training.network import served
+
+    outputs = served(keras_model)
+    for seed, kind in enumerate(KINDS):
+        square = to_square(draw_photograph(seed, kind=kind))
+        answer, expected = predictor.network(square), outputs(to_input(square)[None], training=False)
+        assert set(expected) == set(answer._fields)
+        for name, value in expected.items():
+            assert np.allclose(getattr(answer, name), np.asarray(value)[0], atol=1e-3), name
+        assert np.allclose(answer.activation_map.mean(axis=(0, 1)), answer.logits, atol=1e-3)
 
 
 def test_restated_normalisation_computes_the_same() -> None:

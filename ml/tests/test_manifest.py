@@ -11,6 +11,12 @@ from ml.labels import DIAGNOSES
 from ml.manifest import load_manifest, parse_manifest
 from ml.predictor import load, newest_model
 
+FILES = {
+    "model.tflite", "model.keras", "domain.npz", "golden.json",
+    "splits.csv", "oof.csv", "calibration.csv", "evaluation.json",
+    "roc.png", "reliability.png", "confusion.png", "decision.png",
+}  # fmt: skip
+
 
 def _edit(folder: Path, change: Callable[[dict], None]) -> None:
     path = folder / "manifest.json"
@@ -23,14 +29,15 @@ def test_the_installed_model_matches_its_manifest() -> None:
     manifest = load_manifest(newest_model())
     assert manifest.version == newest_model().name
     assert manifest.labels == DIAGNOSES
-    assert set(manifest.files) == {"model.tflite", "model.keras", "splits.csv", "golden.json"}
+    assert set(manifest.files) == FILES
     assert parse_manifest(json.loads(manifest.as_json())) == manifest
 
 
 def test_the_bands_hold_every_test_lesion_once() -> None:
     manifest = load_manifest(newest_model())
     assert set(manifest.bands) == {"low", "intermediate", "high", "unscorable"}
-    lesions = manifest.evaluation["one_photograph_per_lesion"]
+    evaluation = json.loads((newest_model() / "evaluation.json").read_text())
+    lesions = evaluation["fold_0"]["one_photograph_per_lesion"]
     for group in ("malignant", "benign"):
         shares = [getattr(band, group) for band in manifest.bands.values()]
         assert sum(share.count for share in shares) == shares[0].total
@@ -45,7 +52,7 @@ def test_thresholds_are_in_order_and_low_speaks_against_malignancy() -> None:
     assert manifest.bands["low"].likelihood_ratio.high < 1 < manifest.bands["high"].likelihood_ratio.low
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "model.keras", "splits.csv", "golden.json"])
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_a_missing_file_is_refused(copied_model: Path, name: str) -> None:
     (copied_model / name).unlink()
     with pytest.raises(ManifestMismatch, match=f"{name} is missing"):
@@ -84,6 +91,24 @@ def test_a_network_the_manifest_does_not_vouch_for_is_refused(copied_model: Path
     _edit(copied_model, lambda stored: stored["files"].pop("model.tflite"))
     with pytest.raises(ManifestMismatch, match=r"does not vouch for model\.tflite"):
         load(copied_model)
+
+
+def test_an_unknown_view_is_refused(copied_model: Path) -> None:
+    _edit(copied_model, lambda stored: stored.update(views=["upright", "inside out"]))
+    with pytest.raises(ManifestMismatch, match="views that this program does not know"):
+        load(copied_model)
+
+
+def test_thresholds_have_a_version_of_their_own(copied_model: Path) -> None:
+    before = load_manifest(copied_model).thresholds_version
+    _edit(copied_model, lambda stored: stored.update(limits=["none"]))
+    assert load_manifest(copied_model).thresholds_version == before
+    _edit(copied_model, lambda stored: stored["refer"].update(value=0.5))
+    assert load_manifest(copied_model).thresholds_version != before
+
+
+def test_the_artefact_is_small() -> None:
+    assert (newest_model() / "model.tflite").stat().st_size <= 11_000_000
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 1}'])

@@ -58,7 +58,7 @@ def test_a_reading_outlives_the_next_one(predictor: LiteRTPredictor) -> None:
 
 def test_the_map_averages_to_the_logits(predictor: LiteRTPredictor) -> None:
     square = np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8)
-    logits, activation_map = predictor.network(square)
+    logits, activation_map, _ = predictor.network(square)
     assert np.allclose(activation_map.mean(axis=(0, 1)), logits, atol=1e-4)
 
 
@@ -109,9 +109,11 @@ def test_a_wrong_answer_stops_the_model(predictor: LiteRTPredictor, tmp_path: Pa
         impostor.self_test()
 
 
-def test_an_answer_that_is_no_number_is_never_a_low_score(photograph_bytes: bytes) -> None:
+@pytest.mark.parametrize("part", ["logits", "activation_map", "texture"])
+def test_an_answer_that_is_no_number_is_never_a_low_score(photograph_bytes: bytes, part: str) -> None:
     broken = load()
-    broken.network = lambda square: (np.full(7, np.nan, np.float32), np.zeros((7, 7, 7), np.float32))
+    whole = broken.network
+    broken.network = lambda square: whole(square)._replace(**{part: np.full(7, np.nan, np.float32)})
     with pytest.raises(ModelError, match="not a number"):
         broken.read(photograph_bytes)
 

@@ -40,13 +40,14 @@ def _save(folder: Path, name: str, picture: Image.Image) -> Path:
     return path
 
 
-def test_installed_splits_let_no_lesion_and_no_cluster_into_two_folds() -> None:
+def test_installed_splits_let_no_lesion_and_no_cluster_into_two_parts() -> None:
     splits = read_splits(newest_model() / "splits.csv")
-    folds_of: dict[str, set[int]] = defaultdict(set)
+    places_of: dict[str, set[tuple[int, int]]] = defaultdict(set)
     for split in splits:
-        folds_of[f"lesion {split.lesion_id}"].add(split.fold)
-        folds_of[f"cluster {split.cluster}"].add(split.fold)
-    assert [name for name, folds in folds_of.items() if len(folds) > 1] == []
+        places_of[f"lesion {split.lesion_id}"].add((split.fold, split.slice))
+        places_of[f"cluster {split.cluster}"].add((split.fold, split.slice))
+    assert [name for name, places in places_of.items() if len(places) > 1] == []
+    assert {split.slice for split in splits} == set(range(SLICES))
     assert len({split.image_id for split in splits}) == len(splits) == 10_015
 
 

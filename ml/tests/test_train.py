@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ml.contract import ModelError
 from ml.drawing import KINDS, draw_photograph
-from ml.labels import DIAGNOSES
+from ml.labels import DIAGNOSES, MALIGNANT_COLUMNS
 from ml.tests.conftest import TENSORFLOW_MARKS
 from ml.training.data import Collection, Part, Photograph, Split
 
@@ -76,10 +78,10 @@ def test_a_stopped_run_goes_on_to_the_same_network(
     whole = run("whole")
     run_epoch = Trainer.run_epoch
 
-    def stop_in_the_second(self: Trainer, collection: Collection, rows: np.ndarray, epoch: int, steps: int | None):
+    def stop_in_the_second(self: Trainer, collection: Collection, rows: np.ndarray, epoch: int) -> float:
         if epoch == 1:
             raise Stopped
-        return run_epoch(self, collection, rows, epoch, steps)
+        return run_epoch(self, collection, rows, epoch)
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "run_epoch", stop_in_the_second)
@@ -96,13 +98,48 @@ def test_a_stopped_run_goes_on_to_the_same_network(
     assert np.ptp(first) > 0
 
 
+def test_a_run_does_not_go_on_by_another_recipe(collection: Collection, weights: Path, tmp_path: Path) -> None:
+    from ml.training.train import Recipe, read_recipe, train
+
+    part = Part(training=np.arange(16), calibration=np.array([], dtype=int), test=np.array([], dtype=int))
+    begun = Recipe(sides=((32, 1),), batch=8, max_steps=1)
+    train(collection=collection, part=part, weights=weights, run=tmp_path, recipe=begun)
+    with pytest.raises(ModelError, match="another recipe"):
+        train(collection=collection, part=part, weights=weights, run=tmp_path, recipe=replace(begun, balance=0.4))
+    assert read_recipe(tmp_path) == begun
+
+
+def test_the_loss_is_that_of_the_classes_and_of_malignancy_beside_it() -> None:
+    from ml.training.statistics import softmax
+    from ml.training.train import Recipe, balanced_weights, loss_of
+
+    rng = np.random.default_rng(2)
+    labels = np.concatenate([np.arange(7), rng.integers(0, 7, 93)])
+    drawn = labels[:9]
+    truth, logits = np.eye(7, dtype=np.float32)[drawn], rng.normal(0, 3, (9, 7)).astype(np.float32)
+    kept = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction=None)
+    weights = balanced_weights(np.bincount(labels), 0.5)
+    plain = np.asarray(loss_of(Recipe(label_smoothing=0.1, balance=0.5), labels)(truth, logits))
+    assert np.allclose(plain, np.asarray(kept(truth, logits)) * weights[drawn], atol=1e-5)
+    malignant = softmax(logits.astype(float))[:, MALIGNANT_COLUMNS].sum(axis=1)
+    share = (truth * 0.9 + 0.1 / 7)[:, MALIGNANT_COLUMNS].sum(axis=1)
+    surprise = -share * np.log(malignant) - (1 - share) * np.log(1 - malignant)
+    many = np.isin(labels, MALIGNANT_COLUMNS).mean()
+    beside = np.where(np.isin(drawn, MALIGNANT_COLUMNS), many**-0.5, (1 - many) ** -0.5) / (
+        many**0.5 + (1 - many) ** 0.5
+    )
+    both = np.asarray(loss_of(Recipe(label_smoothing=0.1, balance=0.5, malignancy_loss=0.7), labels)(truth, logits))
+    assert np.allclose(both, plain + 0.7 * beside * surprise, atol=1e-4)
+
+
 def test_the_served_network_is_the_averaged_one_that_was_trained(collection: Collection, weights: Path) -> None:
     from ml.preprocess import to_input
     from ml.training.augment import centre_squares
     from ml.training.train import Recipe, Trainer
 
-    trainer = Trainer(Recipe(sides=((32, 1),), batch=8), weights, steps=2)
-    trainer.run_epoch(collection, np.arange(16), 0, None)
+    squares = centre_squares(collection.pixels, np.arange(4))
+    trainer = Trainer(Recipe(sides=((32, 1),), batch=8), weights, squares, collection.labels[:16])
+    trainer.run_epoch(collection, np.arange(16), 0)
     raw = trainer.predict(collection.pixels, np.arange(4))
     with trainer.averaged():
         averaged = trainer.predict(collection.pixels, np.arange(4))

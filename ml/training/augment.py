@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from ml.preprocess import SIDE, resize_square, to_square
 
@@ -27,27 +27,32 @@ def centre_squares(pixels: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return squares
 
 
-def augment(picture: np.ndarray, rng: np.random.Generator, *, side: int = SIDE, strength: float = 1.0) -> np.ndarray:
+def augment(
+    picture: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    side: int = SIDE,
+    strength: float = 1.0,
+    smallest_crop: float = SMALLEST_CROP,
+) -> np.ndarray:
     """A random crop, turn, flip and light of (height, width, 3) uint8, with what lies on skin: (side, side, 3) uint8.
 
     strength: 1 as in the recipe, 0 leaves crops, turns and flips alone.
     """
     photograph = Image.fromarray(picture)
-    square = Image.fromarray(resize_square(photograph, _crop(photograph.size, rng), side))
+    square = Image.fromarray(resize_square(photograph, _crop(photograph.size, rng, smallest_crop), side))
     _draw_on(square, rng, strength)
     if rng.random() < BLUR_CHANCE * strength:
         square = square.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2) * side / SIDE))
     if rng.random() < JPEG_CHANCE * strength:
-        square = _compressed(square, int(rng.integers(30, 80)))
-    turned = np.rot90(np.asarray(square), int(rng.integers(4)))
-    if rng.random() < 0.5:
-        turned = turned[:, ::-1]
-    return _relight(turned, rng, strength)
+        square = compressed(square, int(rng.integers(30, 80)))
+    turned = np.rot90(np.asarray(_relight(square, rng, strength)), int(rng.integers(4)))
+    return turned[:, ::-1] if rng.random() < 0.5 else turned
 
 
-def _crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[float, float, float, float]:
+def _crop(size: tuple[int, int], rng: np.random.Generator, smallest: float) -> tuple[float, float, float, float]:
     width, height = size
-    side = min(size) * rng.uniform(SMALLEST_CROP, 1)
+    side = min(size) * rng.uniform(smallest, 1)
     stretch = np.exp(rng.uniform(-0.1, 0.1))
     crop_width, crop_height = min(side * stretch, width), min(side / stretch, height)
     # Lesions sit near the middle: the crop wanders, but not to the far ends of a wide photograph.
@@ -88,19 +93,17 @@ def _draw_ruler(pen: ImageDraw.ImageDraw, rng: np.random.Generator, side: int) -
         pen.line([(tick * gap, side - depth), (tick * gap, side - depth - length)], fill=(25, 25, 28))
 
 
-def _compressed(square: Image.Image, quality: int) -> Image.Image:
+def compressed(square: Image.Image, quality: int) -> Image.Image:
     buffer = io.BytesIO()
     square.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer).convert("RGB")
 
 
-def _relight(square: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def _relight(square: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
     gains = 1 + strength * (rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3) - 1)
     contrast, gamma = 1 + strength * (rng.uniform(0.8, 1.25) - 1), np.exp(strength * rng.uniform(-0.2, 0.2))
-    levels = np.linspace(0, 1, 256, dtype=np.float32)[:, None] ** gamma * gains
+    levels = np.linspace(0, 1, 256)[:, None] ** gamma * gains
     middle = 0.6
     tables = np.clip((levels - middle) * contrast + middle, 0, 1) * 255
-    lit = np.stack([tables[:, channel].astype(np.float32)[square[..., channel]] for channel in range(3)], axis=-1)
-    saturation = np.float32(1 + strength * (rng.uniform(0.75, 1.25) - 1))
-    grey = lit.mean(axis=-1, keepdims=True)
-    return np.clip(grey + (lit - grey) * saturation, 0, 255).astype(np.uint8)
+    lit = square.point(np.rint(tables).astype(int).T.ravel().tolist())
+    return ImageEnhance.Color(lit).enhance(1 + strength * (rng.uniform(0.75, 1.25) - 1))

@@ -14,11 +14,10 @@ from ml.training import augment, network
 from ml.training.data import (
     SPLITS_FILE,
     Collection,
-    DataError,
     assign_splits,
     load_cache,
+    matching_splits,
     read_photographs,
-    read_splits,
     write_splits,
 )
 from ml.training.duplicates import cluster_photographs
@@ -40,10 +39,7 @@ def load_collection(data: Path, run: Path, weights: Path | None) -> Collection:
         console.print("Looking for near-duplicates before splitting.")
         embeddings = network.embeddings(_squares(pixels), weights)
         write_splits(path, assign_splits(photographs, cluster_photographs(photographs, pixels, embeddings)))
-    splits = read_splits(path)
-    if [split.image_id for split in splits] != [photograph.image_id for photograph in photographs]:
-        raise DataError(f"{path} splits other photographs than those in {data}. Name the data that it was made of.")
-    return Collection(photographs, pixels, splits)
+    return Collection(photographs, pixels, matching_splits(path, photographs))
 
 
 def _squares(pixels: np.ndarray, batch: int = 64) -> Iterator[np.ndarray]:

@@ -198,16 +198,27 @@ def write_splits(path: Path, splits: Sequence[Split]) -> None:
 
 
 def read_splits(path: Path) -> list[Split]:
-    """The splits of a run or of a model; those of models before 2026.12 have no slices."""
-    with path.open(newline="") as file:
-        return [
-            Split(
-                image_id=row["image_id"],
-                lesion_id=row["lesion_id"],
-                cluster=row["cluster"],
-                dx=row["dx"],
-                fold=int(row["fold"]),
-                slice=int(row.get("slice", 0)),
-            )
-            for row in csv.DictReader(file)
-        ]
+    """Raises DataError."""
+    try:
+        with path.open(newline="") as file:
+            return [
+                Split(
+                    image_id=row["image_id"],
+                    lesion_id=row["lesion_id"],
+                    cluster=row["cluster"],
+                    dx=row["dx"],
+                    fold=int(row["fold"]),
+                    slice=int(row["slice"]),
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is missing or damaged. Train or install again.") from error
+
+
+def matching_splits(path: Path, photographs: Sequence[Photograph]) -> list[Split]:
+    """Raises DataError when `path` does not split these photographs."""
+    splits = read_splits(path)
+    if [split.image_id for split in splits] != [photograph.image_id for photograph in photographs]:
+        raise DataError(f"{path} splits other photographs than those given. Name the data that it was made of.")
+    return splits

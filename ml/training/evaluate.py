@@ -1,236 +1,176 @@
-"""What the exported files attain on photographs the network never saw, read as the worker reads them."""
+"""All figures of a model: of fold 0 from its files, and of five folds from its tables."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
-from ml import quality
-from ml.labels import DIAGNOSES, MALIGNANT
-from ml.manifest import NETWORK_FILE, BandFigures, Calibration, Interval, Manifest, Share, Threshold
-from ml.predictor import Network, calibrate
-from ml.preprocess import open_photograph, to_square
-from ml.training import statistics
-from ml.training.calibrate import threshold_at_sensitivity, threshold_at_specificity
-from ml.training.data import SPLITS_FILE, TEST_FOLD, Photograph, part_of, read_photographs, read_splits
+from ml.predictor import LiteRTPredictor
+from ml.training import figures
+from ml.training.calibrate import (
+    SENSITIVITY_OF_REFER,
+    SPECIFICITY_OF_HIGH,
+    Settings,
+    Thresholds,
+    fit_thresholds,
+)
+from ml.training.cases import Cases, Scored, ask, cases_of, malignant_sum
+from ml.training.data import (
+    FOLDS,
+    SPLITS_FILE,
+    TEST_FOLD,
+    DataError,
+    Split,
+    matching_splits,
+    part_of,
+    read_photographs,
+)
+from ml.training.oof import CALIBRATION_FILE, OOF_FILE, read_rows
+from ml.training.provenance import digest
+from ml.training.robustness import robustness
+from ml.training.statistics import Bootstrap
 
-BANDS = ("low", "intermediate", "high", "unscorable")
-MELANOMA = DIAGNOSES.index("mel")
-ROUNDS = 1000
-# The operating point of an earlier demo of this kind, kept for comparison.
-COMPARED_SPECIFICITY = 0.856
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the network and the quality measures say of n photographs, before calibration and thresholds."""
-
-    photographs: list[Photograph]
-    clusters: list[str]
-    logits: np.ndarray
-    measures: list[quality.Measures]
-    sizes: list[tuple[int, int]]
-
-    @property
-    def labels(self) -> np.ndarray:
-        return np.array([photograph.label for photograph in self.photographs])
-
-    @property
-    def malignant(self) -> np.ndarray:
-        return np.array([photograph.dx in MALIGNANT for photograph in self.photographs])
-
-    @property
-    def raw_malignancy(self) -> np.ndarray:
-        columns = [DIAGNOSES.index(name) for name in MALIGNANT]
-        return statistics.softmax(self.logits.astype(np.float64))[:, columns].sum(axis=1)
-
-    def features(self) -> np.ndarray:
-        return np.array([measures.features for measures in self.measures])
-
-    def scores(self, domain: quality.Domain) -> list[dict[str, float]]:
-        return [quality.scores(measures, domain) for measures in self.measures]
-
-    def lesion_weights(self) -> np.ndarray:
-        """One lesion weighs 1, however many photographs it has."""
-        _, index, counts = np.unique(
-            [photograph.lesion_id for photograph in self.photographs], return_inverse=True, return_counts=True
-        )
-        return 1.0 / counts[index]
+console = Console(stderr=True)
+EVALUATION_FILE = "evaluation.json"
+INTERVALS = f"95 %, bootstrap by cluster of lesion and near-duplicates, {Bootstrap.rounds:,} rounds"
 
 
-def ask(network: Network, photographs: Sequence[Photograph], clusters: Sequence[str], title: str) -> Answers:
-    logits, measures, sizes = [], [], []
-    for photograph in track(photographs, title):
-        picture, size = open_photograph(photograph.path.read_bytes())
-        square = to_square(picture)
-        logits.append(network(square)[0])
-        measures.append(quality.measure(square))
-        sizes.append(size)
-    return Answers(list(photographs), list(clusters), np.array(logits), measures, sizes)
+def evaluate_model(predictor: LiteRTPredictor, data: Path, *, spoil: bool) -> dict[str, Any]:
+    """Read the test fold again, and take the five-fold figures from the model's tables. Raises DataError.
 
-
-def one_per_lesion(photographs: Sequence[Photograph]) -> np.ndarray:
-    """Indices of a fixed draw of one photograph of each lesion."""
-    drawn: dict[str, int] = {}
-    keys = [hashlib.sha256(photograph.image_id.encode()).digest() for photograph in photographs]
-    for index, photograph in enumerate(photographs):
-        held = drawn.get(photograph.lesion_id)
-        if held is None or keys[index] < keys[held]:
-            drawn[photograph.lesion_id] = index
-    return np.array(sorted(drawn.values()))
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Answers turned into what the portal would show."""
-
-    answers: Answers
-    probabilities: np.ndarray
-    malignancy: np.ndarray
-    bands: np.ndarray
-
-    def part(self, indices: np.ndarray) -> Scored:
-        answers = self.answers
-        chosen = Answers(
-            [answers.photographs[index] for index in indices],
-            [answers.clusters[index] for index in indices],
-            answers.logits[indices],
-            [answers.measures[index] for index in indices],
-            [answers.sizes[index] for index in indices],
-        )
-        return Scored(chosen, self.probabilities[indices], self.malignancy[indices], self.bands[indices])
-
-
-def score(
-    answers: Answers,
-    calibration: Calibration,
-    cuts: tuple[float, float],
-    limits: dict[str, float],
-    domain: quality.Domain,
-) -> Scored:
-    """cuts: the refer and the high threshold."""
-    probabilities = calibrate(answers.logits, calibration)
-    malignancy = probabilities[:, [DIAGNOSES.index(name) for name in MALIGNANT]].sum(axis=1)
-    bands = np.array(BANDS)[np.digitize(malignancy, cuts)]
-    for index, scores in enumerate(answers.scores(domain)):
-        if quality.unscorable_reasons(answers.sizes[index], answers.measures[index], scores, limits):
-            bands[index] = "unscorable"
-    return Scored(answers, probabilities, malignancy, bands)
-
-
-def attained(scored: Scored, cut: float, chosen: str) -> Threshold:
-    """What a threshold attains, the unscorable photographs scored like all others."""
-    malignant, melanoma = scored.answers.malignant, scored.answers.labels == MELANOMA
-    above = scored.malignancy >= cut
-    clusters = scored.answers.clusters
-    return Threshold(
-        value=cut,
-        chosen=chosen,
-        sensitivity=_share(above, malignant, clusters),
-        specificity=_share(~above, ~malignant, clusters),
-        melanoma_sensitivity=_share(above, melanoma, clusters),
-    )
-
-
-def _share(hit: np.ndarray, group: np.ndarray, clusters: Sequence[str]) -> Interval:
-    return statistics.with_interval(lambda drawn: float(hit[drawn][group[drawn]].mean()), clusters, ROUNDS)
-
-
-def band_figures(scored: Scored) -> dict[str, BandFigures]:
-    malignant = scored.answers.malignant
-    positives, negatives = int(malignant.sum()), int((~malignant).sum())
-    figures = {}
-    for band in BANDS:
-        inside = scored.bands == band
-        first, second = int((inside & malignant).sum()), int((inside & ~malignant).sum())
-        figures[band] = BandFigures(
-            malignant=Share(first, positives),
-            benign=Share(second, negatives),
-            likelihood_ratio=likelihood_ratio(first, positives, second, negatives),
-        )
-    return figures
-
-
-def likelihood_ratio(first: int, positives: int, second: int, negatives: int) -> Interval:
-    """Share of positives over share of negatives, with its log-normal 95% interval (Simel and others 1991).
-
-    Half a case is added to each cell when one is empty.
+    spoil: read it in every spoilt form as well, which takes some minutes.
     """
-    extra = 0.5 if 0 in (first, second) else 0.0
-    a, b, n, m = first + extra, second + extra, positives + 2 * extra, negatives + 2 * extra
-    ratio = (a / n) / (b / m)
-    spread = 1.96 * np.sqrt(max(0.0, 1 / a - 1 / n + 1 / b - 1 / m))
-    return Interval(float(ratio), float(ratio * np.exp(-spread)), float(ratio * np.exp(spread)))
-
-
-def figures(scored: Scored) -> dict[str, Any]:
-    """Discrimination, calibration and diagnosis, with intervals by bootstrap over clusters."""
-    answers = scored.answers
-    malignant, labels, clusters = answers.malignant, answers.labels, answers.clusters
-    malignancy, shown = scored.malignancy, scored.probabilities.argmax(axis=1)
-    raw = answers.logits.argmax(axis=1)
-
-    def interval(statistic: Callable[[np.ndarray], float], *, biased: bool = False) -> dict[str, float]:
-        return asdict(statistics.with_interval(statistic, clusters, ROUNDS, biased=biased))
-
-    def specificity_at(drawn: np.ndarray) -> float:
-        cut = threshold_at_sensitivity(malignancy[drawn], malignant[drawn], 0.95)
-        return float((malignancy[drawn][~malignant[drawn]] < cut).mean())
-
-    def sensitivity_at(drawn: np.ndarray) -> float:
-        cut = threshold_at_specificity(malignancy[drawn], malignant[drawn], COMPARED_SPECIFICITY)
-        return float((malignancy[drawn][malignant[drawn]] >= cut).mean())
-
-    return {
-        "photographs": len(labels),
-        "malignant": int(malignant.sum()),
-        "auc": interval(lambda drawn: statistics.area_under_curve(malignant[drawn], malignancy[drawn])),
-        "oracle_specificity_at_95_sensitivity": interval(specificity_at),
-        "oracle_sensitivity_at_85.6_specificity": interval(sensitivity_at),
-        "balanced_accuracy": interval(lambda drawn: statistics.balanced_accuracy(labels[drawn], shown[drawn])),
-        "balanced_accuracy_before_calibration": interval(
-            lambda drawn: statistics.balanced_accuracy(labels[drawn], raw[drawn])
-        ),
-        "accuracy": interval(lambda drawn: float((labels[drawn] == shown[drawn]).mean())),
-        "expected_calibration_error": interval(
-            lambda drawn: statistics.expected_calibration_error(malignant[drawn], malignancy[drawn]), biased=True
-        ),
-        "confusion": statistics.confusion(labels, shown, len(DIAGNOSES)),
-    }
-
-
-def evaluation(scored: Scored, cuts: tuple[float, float]) -> dict[str, Any]:
-    """All figures of the test fold: per lesion (a fixed draw), per photograph, and against proven benign only."""
-    lesions = scored.part(one_per_lesion(scored.answers.photographs))
-    proven = np.array([p.dx_type == "histo" for p in lesions.answers.photographs]) | lesions.answers.malignant
-    against_proven = lesions.part(np.flatnonzero(proven))
-    refused = np.flatnonzero(scored.bands == "unscorable")
-    parts = {
-        "one_photograph_per_lesion": lesions,
-        "all_photographs": scored,
-        "histology_proven_benign_only": against_proven,
-    }
-    found: dict[str, Any] = {"fold": TEST_FOLD, "intervals": "95%, bootstrap by lesion cluster, 1000 rounds"}
-    for name, part in parts.items():
-        found[name] = figures(part)
-        found[name]["refer"] = asdict(attained(part, cuts[0], "see thresholds"))
-        found[name]["high"] = asdict(attained(part, cuts[1], "see thresholds"))
-    found["unscorable_photographs"] = {"count": len(refused), "total": len(scored.bands)}
+    folder, manifest = predictor.folder, predictor.manifest
+    photographs = read_photographs(data)
+    splits = matching_splits(folder / SPLITS_FILE, photographs)
+    cases = cases_of(photographs, splits)
+    if digest(cases) != manifest.training_data["sha256_of_photographs"]:
+        console.print("These are other copies of the photographs than the model was made of: figures will differ.")
+    thresholds = Thresholds(manifest.calibration, manifest.refer.value, manifest.high.value)
+    settings = Settings(thresholds, manifest.quality_limits, predictor.domain)
+    part = cases.part(part_of(splits, TEST_FOLD).test)
+    test = settings.score(ask(predictor.network, part, manifest.views, "Reading fold 0"))
+    fitted = fitted_thresholds(folder, cases)
+    found = evaluation(test, five_folds(folder, cases, splits, fitted), splits)
+    found["served"] = served_figures(test, fitted[TEST_FOLD])
+    if spoil:
+        lesions = test.part(test.cases.one_per_lesion())
+        found["robustness"] = robustness(predictor.network, manifest.views, settings, lesions)
     return found
 
 
-def evaluate_model(manifest: Manifest, folder: Path, data: Path) -> dict[str, Any]:
-    """Read the test fold again with the installed files and return its figures."""
-    photographs, splits = read_photographs(data), read_splits(folder / SPLITS_FILE)
-    rows = part_of(splits, TEST_FOLD).test
-    photographs, clusters = [photographs[row] for row in rows], [splits[row].cluster for row in rows]
-    answers = ask(Network(folder / NETWORK_FILE), photographs, clusters, "Reading the test fold")
-    cuts = (manifest.refer.value, manifest.high.value)
-    scored = score(answers, manifest.calibration, cuts, manifest.quality_limits, manifest.domain)
-    return evaluation(scored, cuts)
+def evaluation(test: Scored, folds: Scored, splits: Sequence[Split]) -> dict[str, Any]:
+    """test: fold 0 by the network that is served. folds: every photograph by the network that did not see it."""
+    lesions = folds.part(folds.cases.one_per_lesion())
+    return without_nan(
+        {
+            "intervals": INTERVALS,
+            "fold_0": populations(test),
+            "five_folds": populations(folds)
+            | {
+                "groups": figures.subgroup_figures(lesions),
+                "repeatability": figures.repeatability(folds),
+                "highest_band_of_lesion": figures.highest_band_of_lesion(folds),
+                "lesions_of_several": figures.lesions_of_several(folds),
+                "decision_curves": figures.decision_curves(lesions),
+                "by_fold": by_fold(folds, splits),
+            },
+        }
+    )
+
+
+def without_nan(found: Any) -> Any:
+    """None for what cannot be told (a share of nobody), which JSON can say."""
+    if isinstance(found, dict):
+        return {name: without_nan(part) for name, part in found.items()}
+    if isinstance(found, list):
+        return [without_nan(part) for part in found]
+    return None if isinstance(found, float) and np.isnan(found) else found
+
+
+def by_fold(folds: Scored, splits: Sequence[Split]) -> dict[str, Any]:
+    """Each fold alone, one photograph per lesion; and without the one that had no say in the recipe."""
+    fold = np.array([split.fold for split in splits])
+    parts = {f"fold {number}": fold == number for number in range(FOLDS)} | {"folds 1 to 4": fold != TEST_FOLD}
+    found = {}
+    for name, inside in parts.items():
+        part = folds.part(np.flatnonzero(inside))
+        found[name] = figures.fold_figures(part.part(part.cases.one_per_lesion()))
+    return found
+
+
+def served_figures(test: Scored, thresholds: Thresholds) -> dict[str, Any]:
+    """What the manifest says of the network that is served; test: fold 0."""
+    lesions = test.part(test.cases.one_per_lesion())
+    return {
+        "calibration": thresholds.calibration,
+        "refer": figures.attained(
+            lesions,
+            thresholds.refer,
+            lesions.refer,
+            f"calibration photographs, by lesion: the lower of {SENSITIVITY_OF_REFER:.0%} of malignant and of melanoma",
+        ),
+        "high": figures.attained(
+            lesions,
+            thresholds.high,
+            lesions.high,
+            f"calibration photographs, by lesion: {SPECIFICITY_OF_HIGH:.0%} specificity, not below refer",
+        ),
+        "bands": figures.band_figures(lesions),
+    }
+
+
+def populations(scored: Scored) -> dict[str, Any]:
+    """One photograph per lesion first; all of them; and against benign lesions proven by histology only."""
+    lesions = scored.part(scored.cases.one_per_lesion())
+    confirmation = np.array([photograph.dx_type for photograph in lesions.cases.photographs])
+    proven = np.flatnonzero((confirmation == "histo") | lesions.cases.malignant)
+    parts = {
+        "one_photograph_per_lesion": lesions,
+        "all_photographs": scored,
+        "histology_proven_benign_only": lesions.part(proven),
+    }
+    found = {
+        name: figures.main_figures(part)
+        for name, part in track(parts.items(), "Figures with their intervals", console=console)
+    }
+    # Benign lesions were chosen there: how many are malignant says nothing of the score.
+    del found["histology_proven_benign_only"]["calibration"]
+    return found
+
+
+def five_folds(folder: Path, cases: Cases, splits: Sequence[Split], thresholds: Sequence[Thresholds]) -> Scored:
+    """Every photograph as the table in `folder` has it, by the thresholds of its fold. Raises DataError."""
+    row_of = _rows_by_name(cases)
+    read = read_rows(folder / OOF_FILE)
+    if sorted(row.image_id for row in read) != sorted(row_of):
+        raise DataError(f"{folder / OOF_FILE} does not hold every photograph once. Install the model again.")
+    read.sort(key=lambda row: row_of[row.image_id])
+    if [row.fold for row in read] != [split.fold for split in splits]:
+        raise DataError(f"{folder / OOF_FILE} and {SPLITS_FILE} tell different folds. Install the model again.")
+    probabilities = np.array([row.probabilities for row in read])
+    malignancy = malignant_sum(probabilities)
+    refer = np.array([thresholds[row.fold].refer for row in read])
+    high = np.array([thresholds[row.fold].high for row in read])
+    return Scored(cases, probabilities, malignancy >= refer, malignancy >= high, [row.unscorable for row in read])
+
+
+def fitted_thresholds(folder: Path, cases: Cases) -> list[Thresholds]:
+    """Calibration and thresholds of each fold's network, from the table in `folder` of what they are fitted on."""
+    row_of = _rows_by_name(cases)
+    rows = read_rows(folder / CALIBRATION_FILE)
+    found = []
+    for fold in range(FOLDS):
+        chosen = [row for row in rows if row.fold == fold]
+        probabilities = np.array([row.probabilities for row in chosen])
+        found.append(fit_thresholds(probabilities, cases.part(row_of[row.image_id] for row in chosen)))
+    return found
+
+
+def _rows_by_name(cases: Cases) -> dict[str, int]:
+    return {photograph.image_id: row for row, photograph in enumerate(cases.photographs)}

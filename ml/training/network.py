@@ -17,6 +17,8 @@ from ml.preprocess import SIDE, to_input
 HEAD = "diagnosis"
 BACKBONE = "mobilenet_v2"
 BACKBONE_OUTPUT = "out_relu"
+# Of the layers tried, its texture tells everyday photographs from dermoscopy best (docs/model.md).
+TEXTURE_LAYER = "block_12_add"
 DROPOUT = 0.2
 
 
@@ -118,7 +120,7 @@ def restate_normalisation(model: keras.Model, inputs: np.ndarray, batch: int = 3
     sums: list[np.ndarray] = [np.zeros(1)] * len(layers)
     squares: list[np.ndarray] = [np.zeros(1)] * len(layers)
     for start in range(0, len(inputs), batch):
-        outputs = [np.asarray(output, dtype=np.float64) for output in probe(inputs[start : start + batch])]
+        outputs = [output.astype(np.float64) for output in probe.predict_on_batch(inputs[start : start + batch])]
         count += len(outputs[0])
         sums = [s + o.mean(axis=(1, 2)).sum(axis=0) for s, o in zip(sums, outputs, strict=True)]
         squares = [s + (o**2).mean(axis=(1, 2)).sum(axis=0) for s, o in zip(squares, outputs, strict=True)]
@@ -135,19 +137,28 @@ def _restate(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance:
     layer.set_weights([new_gamma, new_beta, mean, variance])
 
 
-def with_activation_map(model: keras.Model) -> keras.Model:
-    """The same network with two outputs: logits (n, 7) and the activation map (n, 7, 7, 7).
+def served(model: keras.Model) -> keras.Model:
+    """The same network with the outputs that are served, by name, as `ml.views.Answer` has them.
 
-    The head is linear after the pooling, so applying it before the pooling gives a map whose mean is the logits
-    (the bias is part of every cell).
+    The head is linear after the pooling, so applying it before the pooling gives an activation map whose mean is the
+    logits (the bias is part of every cell). texture: mean and deviation of each channel of TEXTURE_LAYER.
     """
     kernel, bias = model.get_layer(HEAD).get_weights()
-    features = model.get_layer(BACKBONE_OUTPUT).output
     head = keras.layers.Conv2D(len(DIAGNOSES), 1, name="activation_map")
-    activation_map = head(features)
+    activation_map = head(model.get_layer(BACKBONE_OUTPUT).output)
     head.set_weights([kernel[None, None], bias])
     logits = keras.layers.GlobalAveragePooling2D(name="logits")(activation_map)
-    return keras.Model(model.input, {"logits": logits, "activation_map": activation_map})
+    texture = Texture(name="texture")(model.get_layer(TEXTURE_LAYER).output)
+    return keras.Model(model.input, {"logits": logits, "activation_map": activation_map, "texture": texture})
+
+
+class Texture(keras.layers.Layer):
+    """(n, rows, columns, channels) to mean and deviation of each channel, (n, 2 x channels)."""
+
+    def call(self, features: Any) -> Any:
+        mean = keras.ops.mean(features, axis=(1, 2), keepdims=True)
+        variance = keras.ops.mean(keras.ops.square(features - mean), axis=(1, 2))
+        return keras.ops.concatenate([keras.ops.squeeze(mean, (1, 2)), keras.ops.sqrt(variance)], axis=-1)
 
 
 def embeddings(squares: Iterable[np.ndarray], weights: Path | None) -> np.ndarray:

@@ -1,153 +1,254 @@
-"""Make an installable model of a training run: export, calibrate, measure, write down."""
+"""Make an installable model of five training runs: export, calibrate, measure, write down."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from dataclasses import asdict
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from ml.cautions import HAM10000_RULES
 from ml.contract import ModelError
+from ml.domain import DOMAIN_FILE, fit_domain
 from ml.labels import DIAGNOSES
-from ml.manifest import MANIFEST_FILE, NETWORK_FILE, Calibration, Manifest, sha256_of
+from ml.manifest import MANIFEST_FILE, NETWORK_FILE, Manifest, sha256_of
 from ml.predictor import GOLDEN_FILE, Network, golden_answers
 from ml.preprocess import PREPROCESSING
-from ml.quality import fit_domain
-from ml.training import calibrate, evaluate
+from ml.training import evaluate
+from ml.training.calibrate import Settings, fit_settings
 from ml.training.card import write_card
+from ml.training.cases import Answers, Cases, Scored, ask, cases_of
 from ml.training.data import (
     CALIBRATION_SLICE,
+    FOLDS,
     SPLITS_FILE,
     TEST_FOLD,
     Part,
-    Photograph,
+    matching_splits,
     part_of,
     read_photographs,
     read_splits,
 )
 from ml.training.export import export_network
-from ml.training.train import HISTORY_FILE, KERAS_FILE, RECIPE_FILE, fold_folder
+from ml.training.oof import CALIBRATION_FILE, OOF_FILE, Row, rows_of, write_rows
+from ml.training.plots import PLOT_FILES, draw_plots
+from ml.training.provenance import limits, training_data
+from ml.training.robustness import robustness
+from ml.training.train import HISTORY_FILE, KERAS_FILE, Recipe, fold_folder, read_recipe
 
 console = Console(stderr=True)
 
-# Every tenth training photograph describes the training data's light and detail well enough.
-DOMAIN_STEP = 10
-
-TRAINING_DATA = {
-    "name": "HAM10000",
-    "citation": "Tschandl P., Rosendahl C., Kittler H., The HAM10000 dataset, Scientific Data 5, 180161 (2018)",
-    "doi": "10.7910/DVN/DBW86T",
-    "licence": "CC BY-NC 4.0 (non-commercial)",
-}
-LIMITS = (
-    "Research and education only: not a medical device, not cleared anywhere, never a diagnosis by itself.",
-    "Trained and tested on one collection from Austria and Australia, mostly light skin; skin type was not recorded.",
-    (
-        "Every malignant photograph of the collection is proven by histology, while many benign ones are followed-up "
-        "nevi, which are easier: specificity against lesions that were worth excising is lower."
-    ),
-    "The collection holds about 20% malignant lesions; no predictive value of it holds in a clinic.",
-    (
-        "Little or no test data: age under 20, palms, soles, nails, genital skin, mucosa. Invasive squamous cell "
-        "carcinoma is not among the classes."
-    ),
-    "There is no patient identifier in the collection, so a patient may be both in training and in testing.",
-    "Made for contact dermoscopy; clinical photographs by a telephone were not measured.",
-    "Only the centred square of a photograph is read.",
+# Every fifth training photograph, 1,370 of them, describes what the network learnt from well enough.
+DOMAIN_STEP = 5
+VIEWS_SERVED = ("upright",)  # the others gain nothing (docs/model.md)
+FILES = (
+    NETWORK_FILE,
+    KERAS_FILE,
+    SPLITS_FILE,
+    OOF_FILE,
+    CALIBRATION_FILE,
+    DOMAIN_FILE,
+    GOLDEN_FILE,
+    evaluate.EVALUATION_FILE,
+    *PLOT_FILES,
 )
+VERSION = re.compile(r"\d{4}\.\d{1,2}\.\d+")
+SOURCES_FILE = "sources.json"  # of bench/sources.py
+OPENINGS_FILE = "OPENINGS.md"
+OPENINGS_HEAD = """# When the test folds were looked at
+
+Calibration, thresholds and limits come from inner splits, and recipes are compared on slices of folds 1 to 4: fold 0
+has no say in a recipe, nor in the network that is served. Its photographs train and calibrate the other four networks.
+`python -m ml export` adds a line each time. Reading a released model again with `python -m ml evaluate` repeats figures
+that are known.
+
+| date | model | why |
+|---|---|---|
+"""
 
 
-def release(*, run: Path, data: Path, models: Path, version: str) -> Path:
-    """Write `models`/`version` from the training run in `run`; raises ModelError when it is there already.
+def release(*, run: Path, data: Path, models: Path, version: str, reason: str) -> Path:
+    """Write `models`/`version` from the five training runs in `run`.
 
-    Calibration, thresholds and quality limits come from the calibration slice. The test fold is opened at the end.
+    Calibration, thresholds and quality limits come from the calibration slice of each fold. Only when all of them
+    stand are the test folds opened, which is noted with `reason` in `models`/OPENINGS.md. Raises ModelError when the
+    version is taken or the runs are not finished or not alike, and DataError when they are of other photographs.
     """
-    folder = models / version
-    if folder.exists():
-        raise ModelError(f"{folder} is there already. Choose another --version or remove it.")
+    folder = new_folder(models, version)
+    recipe = finished_recipe(run)
+    cases, parts = _cases_and_parts(run, data)
+    sources = _sources(run)
     partial = models / f".{version}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    console.print("Converting the network to LiteRT.")
-    export_network(run, partial)
-    manifest = _describe(run, partial, data, version)
+    partial.mkdir(parents=True)
+    shutil.copyfile(run / SPLITS_FILE, partial / SPLITS_FILE)
+    with tempfile.TemporaryDirectory() as others:
+        # The served fold's network stays; the others are not kept.
+        homes = [partial if fold == TEST_FOLD else Path(others) / str(fold) for fold in range(FOLDS)]
+        ready = [_prepare(run, fold, homes[fold], cases, parts[fold]) for fold in range(FOLDS)]
+        note_opening(models, version, reason)
+        tests = [one.settings.score(_read_test(one, cases, parts[one.fold])) for one in ready]
+    _write_tables(partial, ready, tests)
+    served, test = ready[TEST_FOLD], tests[TEST_FOLD]
+    served.settings.domain.save(partial / DOMAIN_FILE)
+    network = Network(partial / NETWORK_FILE)
+    (partial / GOLDEN_FILE).write_text(json.dumps(golden_answers(network), indent=1) + "\n")
+    found = _evaluation(partial, cases, test) | sources
+    found["robustness"] = robustness(network, VIEWS_SERVED, served.settings, test.part(test.cases.one_per_lesion()))
+    (partial / evaluate.EVALUATION_FILE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    draw_plots(found, partial)
+    manifest = _describe(
+        run=run,
+        folder=partial,
+        version=version,
+        recipe=recipe,
+        served=served,
+        test=test,
+        cases=cases,
+        part=parts[TEST_FOLD],
+    )
     (partial / MANIFEST_FILE).write_text(manifest.as_json())
-    write_card(manifest, partial)
+    write_card(manifest, found, partial)
     partial.rename(folder)
     return folder
 
 
-def _describe(run: Path, folder: Path, data: Path, version: str) -> Manifest:
-    network = Network(folder / NETWORK_FILE)
-    (folder / GOLDEN_FILE).write_text(json.dumps(golden_answers(network), indent=1) + "\n")
-    photographs, splits = read_photographs(data), read_splits(folder / SPLITS_FILE)
+def new_folder(models: Path, version: str) -> Path:
+    """Raises ModelError when the version is no version, or is there already."""
+    if not VERSION.fullmatch(version):
+        raise ModelError(f"{version} is no version. Give year, month and number, such as 2026.12.1.")
+    if (models / version).exists():
+        raise ModelError(f"{models / version} is there already. Choose another --version or remove it.")
+    return models / version
 
-    part = part_of(splits, TEST_FOLD)
 
-    def ask(rows: np.ndarray, title: str) -> evaluate.Answers:
-        return evaluate.ask(network, [photographs[row] for row in rows], [splits[row].cluster for row in rows], title)
+def finished_recipe(run: Path) -> Recipe:
+    """The one recipe of the five runs in `run`. Raises ModelError when one is not finished, or unlike the others."""
+    recipes = []
+    for fold in range(FOLDS):
+        folder = fold_folder(run, fold)
+        if not (folder / KERAS_FILE).is_file():
+            raise ModelError(f"{folder} is not finished. Train to the end first: python -m ml train --folds {fold}.")
+        recipes.append(read_recipe(folder))
+        if len(_history(folder)) != recipes[-1].epochs:
+            raise ModelError(f"{folder} holds another number of epochs than its recipe. Train it again.")
+    if len(set(recipes)) > 1:
+        raise ModelError(f"The folds in {run} were trained by different recipes. Train all five by one.")
+    return recipes[0]
 
-    domain = fit_domain(ask(part.training[::DOMAIN_STEP], "Reading training photographs").features())
-    validation = ask(part.calibration, "Reading the calibration photographs")
-    calibration = calibrate.fit_calibration(
-        validation.raw_malignancy, validation.malignant, validation.lesion_weights()
-    )
-    scores = validation.scores(domain)
-    limits = calibrate.quality_limits(
-        np.array([score["sharpness"] for score in scores]), np.array([score["in_domain"] for score in scores])
-    )
-    cuts = _choose_cuts(validation, calibration)
 
-    test = ask(part.test, "Reading the test fold")
-    scored = evaluate.score(test, calibration, cuts, limits, domain)
-    lesions = scored.part(evaluate.one_per_lesion(test.photographs))
+def _history(folder: Path) -> list[dict[str, float]]:
+    path = folder / HISTORY_FILE
+    try:
+        history: list[dict[str, float]] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is missing or damaged. Train the fold again.") from error
+    return history
+
+
+def _cases_and_parts(run: Path, data: Path) -> tuple[Cases, list[Part]]:
+    photographs = read_photographs(data)
+    splits = matching_splits(run / SPLITS_FILE, photographs)
+    return cases_of(photographs, splits), [part_of(splits, fold) for fold in range(FOLDS)]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A fold's network with all that is fitted for it; its test fold is not read yet."""
+
+    fold: int
+    network: Network
+    calibration: Answers
+    settings: Settings
+
+
+def _prepare(run: Path, fold: int, home: Path, cases: Cases, part: Part) -> Ready:
+    console.print(f"Fold {fold}: converting the network to LiteRT.")
+    export_network(run, fold, home)
+    network = Network(home / NETWORK_FILE)
+    training = ask(network, cases.part(part.training[::DOMAIN_STEP]), VIEWS_SERVED[:1], "Training photographs")
+    calibration = ask(network, cases.part(part.calibration), VIEWS_SERVED, "Calibration photographs")
+    return Ready(fold, network, calibration, fit_settings(calibration, fit_domain(training.textures)))
+
+
+def _read_test(ready: Ready, cases: Cases, part: Part) -> Answers:
+    return ask(ready.network, cases.part(part.test), VIEWS_SERVED, f"Test photographs of fold {ready.fold}")
+
+
+def _write_tables(folder: Path, ready: Sequence[Ready], tests: Sequence[Scored]) -> None:
+    tested: list[Row] = []
+    calibrated: list[Row] = []
+    for one, test in zip(ready, tests, strict=True):
+        tested += rows_of(one.fold, _names(test.cases), test.probabilities, test.unscorable)
+        calibrated += rows_of(one.fold, _names(one.calibration.cases), one.calibration.probabilities)
+    write_rows(folder / OOF_FILE, tested)
+    write_rows(folder / CALIBRATION_FILE, calibrated)
+
+
+def _names(cases: Cases) -> list[str]:
+    return [photograph.image_id for photograph in cases.photographs]
+
+
+def _evaluation(folder: Path, cases: Cases, test: Scored) -> dict[str, Any]:
+    """From the tables in `folder`, as `python -m ml evaluate` finds it again."""
+    splits = read_splits(folder / SPLITS_FILE)
+    folds = evaluate.five_folds(folder, cases, splits, evaluate.fitted_thresholds(folder, cases))
+    return evaluate.evaluation(test, folds, splits)
+
+
+def _sources(run: Path) -> dict[str, Any]:
+    """What bench/sources.py found, where it was run."""
+    path = run / SOURCES_FILE
+    try:
+        return {"left_out_sources": json.loads(path.read_text())} if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged. Run bench/sources.py again, or remove it.") from error
+
+
+def note_opening(models: Path, version: str, reason: str) -> None:
+    """Add a line to the log of when the test folds were looked at."""
+    path = models / OPENINGS_FILE
+    if not path.exists():
+        path.write_text(OPENINGS_HEAD)
+    with path.open("a") as file:
+        file.write(f"| {datetime.now(UTC):%Y-%m-%d} | {version} | {reason} |\n")
+
+
+def _describe(
+    *,
+    run: Path,
+    folder: Path,
+    version: str,
+    recipe: Recipe,
+    served: Ready,
+    test: Scored,
+    cases: Cases,
+    part: Part,
+) -> Manifest:
     return Manifest(
         version=version,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         network="MobileNetV2 1.0, 224 pixels, linear head after global average pooling",
         preprocessing=PREPROCESSING,
         labels=DIAGNOSES,
-        files={name: sha256_of(folder / name) for name in (NETWORK_FILE, KERAS_FILE, SPLITS_FILE, GOLDEN_FILE)},
-        calibration=calibration,
-        refer=evaluate.attained(
-            lesions, cuts[0], "calibration photographs: the lower of 95% of malignant and 95% of melanoma"
-        ),
-        high=evaluate.attained(lesions, cuts[1], "calibration photographs: 90% specificity"),
-        bands=evaluate.band_figures(lesions),
-        quality_limits=limits,
-        domain=domain,
-        evaluation=evaluate.evaluation(scored, cuts),
-        training_data=_training_data(photographs, part),
+        files={name: sha256_of(folder / name) for name in FILES},
+        **evaluate.served_figures(test, served.settings.thresholds),
+        quality_limits=served.settings.quality_limits,
+        views=VIEWS_SERVED,
+        training_data=training_data(cases, part, served.calibration.sizes),
         training={
-            "recipe": json.loads((fold_folder(run, TEST_FOLD) / RECIPE_FILE).read_text()),
-            "history": json.loads((fold_folder(run, TEST_FOLD) / HISTORY_FILE).read_text()),
+            "recipe": asdict(recipe),
+            "history": _history(fold_folder(run, TEST_FOLD)),
             "test_fold": TEST_FOLD,
             "calibration_slice": CALIBRATION_SLICE,
         },
         cautions=HAM10000_RULES,
-        limits=LIMITS,
+        limits=limits(cases),
     )
-
-
-def _choose_cuts(validation: evaluate.Answers, calibration: Calibration) -> tuple[float, float]:
-    score = calibrated_malignancy(validation, calibration)
-    malignant, melanoma = validation.malignant, validation.labels == evaluate.MELANOMA
-    refer = calibrate.refer_threshold(score, malignant, melanoma)
-    return refer, calibrate.high_threshold(score, malignant, refer)
-
-
-def calibrated_malignancy(answers: evaluate.Answers, calibration: Calibration) -> np.ndarray:
-    return 1 / (1 + np.exp(-(calibration.slope * calibrate.logit(answers.raw_malignancy) + calibration.intercept)))
-
-
-def _training_data(photographs: list[Photograph], part: Part) -> dict[str, object]:
-    counts = {dx: sum(photograph.dx == dx for photograph in photographs) for dx in DIAGNOSES}
-    sizes = {
-        name: {"photographs": len(rows), "lesions": len({photographs[row].lesion_id for row in rows})}
-        for name, rows in asdict(part).items()
-    }
-    return {**TRAINING_DATA, "photographs_by_diagnosis": counts, "parts": sizes}

@@ -7,9 +7,10 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ml.labels import DIAGNOSES, MALIGNANT
-from ml.preprocess import SIDE, to_input
+from ml.contract import ModelError
+from ml.labels import DIAGNOSES, MALIGNANT_COLUMNS
+from ml.preprocess import to_input
 from ml.training import augment, network, statistics
 from ml.training.data import Collection, Part
 
@@ -28,23 +30,26 @@ CHECKPOINT_FILE = "checkpoint.npz"
 HISTORY_FILE = "history.json"
 RECIPE_FILE = "recipe.json"
 KERAS_FILE = "model.keras"
-_MALIGNANT = [DIAGNOSES.index(name) for name in MALIGNANT]
+MALIGNANT_MASK = np.isin(np.arange(len(DIAGNOSES)), MALIGNANT_COLUMNS).astype(int)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """sides: the side of the squares in pixels, and for how many epochs; small ones first, which is faster."""
 
-    sides: tuple[tuple[int, int], ...] = ((128, 6), (160, 6), (192, 3), (SIDE, 3))
+    sides: tuple[tuple[int, int], ...] = ((128, 8), (160, 10), (192, 12))
     batch: int = 32
     learning_rate: float = 4e-4
     weight_decay: float = 0.02
     warm_up_steps: int = 100
     label_smoothing: float = 0.05
     balance: float = 0.5  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
-    average_momentum: float = 0.998
+    average_momentum: float = 0.995
     strength: float = 1.0  # of the augmentation
+    smallest_crop: float = 0.72  # side of a crop as a share of the photograph's height
+    malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes
     seed: int = 2026
+    max_steps: int | None = None  # an epoch ends after so many (for trials)
 
     @property
     def epochs(self) -> int:
@@ -61,25 +66,26 @@ def train(
     weights: Path | None,
     run: Path,
     recipe: Recipe,
-    max_steps: int | None = None,
     look_every: int = 4,
 ) -> Path:
     """Learn from `part.training`, look at `part.calibration` on the way, and return `run`.
 
     The folder then holds model.keras, recipe.json and history.json. A run that was stopped goes on after its last
-    finished epoch. max_steps ends an epoch early (for trials).
+    finished epoch. Raises ModelError when it was begun by another recipe.
     """
     run.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(recipe.seed)
+    if is_finished(run, recipe):
+        return run
     (run / RECIPE_FILE).write_text(json.dumps(asdict(recipe), indent=1))
-    trainer = Trainer(recipe, weights, steps=math.ceil(len(part.training) / recipe.batch))
+    keras.utils.set_random_seed(recipe.seed)
+    sample = np.random.default_rng(recipe.seed).choice(part.training, min(384, len(part.training)), replace=False)
+    squares = augment.centre_squares(collection.pixels, sample)
+    labels = collection.labels[part.training]
+    trainer = Trainer(recipe, weights, squares, labels)
     history = trainer.restore(run)
-    if not history:
-        sample = np.random.default_rng(recipe.seed).choice(part.training, min(384, len(part.training)), replace=False)
-        trainer.restate_normalisation(augment.centre_squares(collection.pixels, sample))
     for epoch in range(len(history), recipe.epochs):
         started = time.monotonic()
-        loss = trainer.run_epoch(collection, part.training, epoch, max_steps)
+        loss = trainer.run_epoch(collection, part.training, epoch)
         seconds = time.monotonic() - started
         last = epoch + 1 == recipe.epochs
         look = last or (epoch + 1) % look_every == 0
@@ -92,25 +98,71 @@ def train(
     return run
 
 
+def read_recipe(run: Path) -> Recipe:
+    """Of a run's folder. Raises ModelError."""
+    path = run / RECIPE_FILE
+    try:
+        stored = json.loads(path.read_text())
+        return Recipe(**stored | {"sides": tuple((side, epochs) for side, epochs in stored["sides"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is missing or damaged. Train again into another --run.") from error
+
+
+def is_finished(run: Path, recipe: Recipe) -> bool:
+    """Raises ModelError when `run` was begun by another recipe."""
+    if (run / RECIPE_FILE).exists() and read_recipe(run) != recipe:
+        raise ModelError(f"{run} was begun by another recipe. Name another --run, or remove that folder.")
+    return (run / KERAS_FILE).exists()
+
+
 def fold_folder(run: Path, fold: int) -> Path:
     """Where a run keeps the network that is tested on `fold`."""
     return run / f"fold-{fold}"
 
 
-def class_weights(labels: np.ndarray, balance: float) -> np.ndarray:
-    """(7,) float32: rarer classes weigh more, the mean over the photographs is 1."""
-    shares = np.bincount(labels, minlength=len(DIAGNOSES)) / len(labels)
+def balanced_weights(counts: np.ndarray, balance: float) -> np.ndarray:
+    """float32, one for each class: rarer ones weigh more, the mean over the photographs is 1."""
+    shares = counts / counts.sum()
     raw = np.maximum(shares, 1e-6) ** -balance
     return (raw / (raw * shares).sum()).astype(np.float32)
 
 
-class Trainer:
-    """A network that takes squares of bytes, its optimiser, and the running average of its weights."""
+def loss_of(recipe: Recipe, labels: np.ndarray) -> Callable[[Any, Any], Any]:
+    """Of (n, 7) true classes, each 0 or 1, and logits to (n,) losses, rarer classes weighing more.
 
-    def __init__(self, recipe: Recipe, weights: Path | None, steps: int) -> None:
+    labels: of the training photographs.
+    """
+    ops, smoothing = keras.ops, recipe.label_smoothing
+    weights = balanced_weights(np.bincount(labels, minlength=len(DIAGNOSES)), recipe.balance)
+    malignant = np.isin(labels, MALIGNANT_COLUMNS).astype(int)
+    weight_of = balanced_weights(np.bincount(malignant, minlength=2), recipe.balance)[MALIGNANT_MASK]
+    mask = MALIGNANT_MASK.astype(np.float32)
+
+    def loss(truth: Any, logits: Any) -> Any:
+        smooth = truth * (1 - smoothing) + smoothing / len(DIAGNOSES)
+        surprise = -ops.sum(truth * weights, axis=-1) * ops.sum(smooth * ops.log_softmax(logits), axis=-1)
+        if not recipe.malignancy_loss:
+            return surprise
+        log_odds = ops.logsumexp(logits - 1e4 * (1 - mask), axis=-1) - ops.logsumexp(logits - 1e4 * mask, axis=-1)
+        beside = ops.softplus(log_odds) - ops.sum(smooth * mask, axis=-1) * log_odds
+        return surprise + recipe.malignancy_loss * ops.sum(truth * weight_of, axis=-1) * beside
+
+    return loss
+
+
+class Trainer:
+    """A network that takes squares of bytes, its optimiser, and the running average of its weights.
+
+    squares: training photographs (n, 224, 224, 3) uint8, to measure the normalisations' statistics on; labels: of all
+    of them.
+    """
+
+    def __init__(self, recipe: Recipe, weights: Path | None, squares: np.ndarray, labels: np.ndarray) -> None:
         self.recipe = recipe
+        steps = math.ceil(len(labels) / recipe.batch)
         trainable = network.build_trainable(weights)
-        self.model, self.backbone = trainable.model, trainable.backbone
+        self.model = trainable.model
+        network.restate_normalisation(trainable.backbone, to_input(squares))
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=recipe.learning_rate / 50,
             warmup_target=recipe.learning_rate,
@@ -122,33 +174,26 @@ class Trainer:
             schedule, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=recipe.average_momentum
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
         # Compiling the whole step pays on an accelerator alone; TensorFlow's own kernels are faster on a processor.
         compiled = keras.backend.backend() != "tensorflow"
-        self.model.compile(optimizer=self.optimizer, loss=loss, jit_compile=compiled and "auto")
+        self.model.compile(optimizer=self.optimizer, loss=loss_of(recipe, labels), jit_compile=compiled and "auto")
         self.optimizer.build(self.model.trainable_variables)
 
-    def restate_normalisation(self, squares: np.ndarray) -> None:
-        network.restate_normalisation(self.backbone, to_input(squares))
-        # The running average starts from the restated weights too.
-        self.optimizer.built = False
-        self.optimizer.build(self.model.trainable_variables)
-
-    def run_epoch(self, collection: Collection, training: np.ndarray, epoch: int, max_steps: int | None) -> float:
+    def run_epoch(self, collection: Collection, training: np.ndarray, epoch: int) -> float:
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, epoch))
         order = rng.permutation(training)
-        steps = min(math.ceil(len(order) / recipe.batch), max_steps or len(order))
+        steps = min(math.ceil(len(order) / recipe.batch), recipe.max_steps or len(order))
         # A short last batch would be compiled for itself; it is filled with the epoch's first photographs.
         order = np.resize(order, steps * recipe.batch)
-        weights = class_weights(collection.labels[training], recipe.balance)
         identity = np.eye(len(DIAGNOSES), dtype=np.float32)
         losses: list[float] = []
         with _progress() as progress:
             task = progress.add_task(f"Epoch {epoch + 1}/{recipe.epochs}", total=steps, loss="")
             for rows, squares in _prefetch(self._batches(collection.pixels, order, epoch)):
                 labels = collection.labels[rows]
-                loss = self.model.train_on_batch(squares, identity[labels], sample_weight=weights[labels])
+                self.model.reset_metrics()  # or the loss would be the mean of all steps so far
+                loss = self.model.train_on_batch(squares, identity[labels])
                 losses.append(float(np.mean(loss)))
                 progress.update(task, advance=1, loss=f"loss {np.mean(losses[-50:]):.3f}")
                 if len(losses) % 50 == 0 and not console.is_terminal:
@@ -161,16 +206,18 @@ class Trainer:
         for start in range(0, len(order), size):
             rows = order[start : start + size]
             rng = np.random.default_rng((recipe.seed, epoch, start))
-            squares = [augment.augment(pixels[row], rng, side=side, strength=recipe.strength) for row in rows]
-            yield rows, np.stack(squares)
+            augmented = partial(
+                augment.augment, side=side, strength=recipe.strength, smallest_crop=recipe.smallest_crop
+            )
+            yield rows, np.stack([augmented(pixels[row], rng) for row in rows])
 
     def validate(self, collection: Collection, rows: np.ndarray) -> dict[str, float]:
         with self.averaged():
             logits = self.predict(collection.pixels, rows)
         labels = collection.labels[rows]
-        score = statistics.softmax(logits)[:, _MALIGNANT].sum(axis=1)
+        score = statistics.softmax(logits)[:, MALIGNANT_COLUMNS].sum(axis=1)
         return {
-            "auc": statistics.area_under_curve(np.isin(labels, _MALIGNANT), score),
+            "auc": statistics.area_under_curve(np.isin(labels, MALIGNANT_COLUMNS), score),
             "balanced_accuracy": statistics.balanced_accuracy(labels, logits.argmax(axis=1)),
         }
 
@@ -191,7 +238,7 @@ class Trainer:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """The model holds the running average of its weights in here."""
-        raw = [np.array(variable) for variable in self.model.trainable_variables]
+        raw = [keras.ops.convert_to_numpy(variable).copy() for variable in self.model.trainable_variables]
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
         try:
             yield
@@ -205,7 +252,9 @@ class Trainer:
     def save(self, run: Path, history: list[dict[str, float]]) -> None:
         """Write the checkpoint so that a power cut leaves either the old or the new one."""
         partial = run / f"partial.{CHECKPOINT_FILE}"
-        arrays: dict[str, Any] = {f"v{index}": np.asarray(value) for index, value in enumerate(self._state())}
+        arrays: dict[str, Any] = {
+            f"v{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(self._state())
+        }
         np.savez(partial, history=json.dumps(history), **arrays)
         partial.replace(run / CHECKPOINT_FILE)
         (run / HISTORY_FILE).write_text(json.dumps(history, indent=1))
