@@ -32,10 +32,18 @@ def _scored(
     *,
     refer: float = 0.5,
     unscorable: tuple[int, ...] = (),
+    lesions: str | None = None,
     **known: object,
 ) -> Scored:
-    """One lesion each; the malignant share is all melanoma's, the rest nevus'."""
-    photographs = [_photograph(number, dx, f"L{number}", **known) for number, dx in enumerate(diagnoses)]
+    """The malignant share is all melanoma's, the rest nevus'.
+
+    lesions: a letter for each photograph; one lesion each without it.
+    """
+    names = lesions or [str(number) for number in range(len(diagnoses))]
+    photographs = [
+        _photograph(number, dx, f"L{name}", **known)
+        for number, (dx, name) in enumerate(zip(diagnoses, names, strict=True))
+    ]
     cases = Cases(photographs, [photograph.lesion_id for photograph in photographs])
     probabilities = np.zeros((len(diagnoses), 7))
     probabilities[:, MEL], probabilities[:, NV] = malignancy, 1 - np.array(malignancy)
@@ -85,46 +93,29 @@ def test_a_benign_confirmation_is_held_against_all_malignant_lesions() -> None:
 
 
 def test_the_highest_photograph_speaks_for_its_lesion() -> None:
-    photographs = [_photograph(number, "mel" if number < 4 else "nv", f"L{number // 2}") for number in range(8)]
-    probabilities = np.zeros((8, 7))
-    probabilities[:, MEL] = [0.9, 0.1, 0.1, 0.1, 0.1, 0.6, 0.1, 0.1]
-    refer = probabilities[:, MEL] >= 0.5
-    cases = Cases(photographs, [photograph.lesion_id for photograph in photographs])
-    found = figures.highest_band_of_lesion(Scored(cases, probabilities, refer, refer, [()] * 8))
+    malignancy = [0.9, 0.1, 0.1, 0.1, 0.1, 0.6, 0.1, 0.1]
+    found = figures.highest_band_of_lesion(_scored(["mel"] * 4 + ["nv"] * 4, malignancy, lesions="AABBCCDD"))
     assert (found["lesions"], found["malignant"]) == (4, 2)
     assert found["refer"]["sensitivity"]["value"] == 0.5
     assert found["refer"]["specificity"]["value"] == 0.5
 
 
 def test_repeatability_of_known_siblings() -> None:
-    photographs = [_photograph(number, "nv", f"L{min(number // 2, 2)}") for number in range(5)]
-    odds = np.array([0.0, 2.0, -3.0, -1.0, 0.0])
-    probabilities = np.zeros((5, 7))
-    probabilities[:, MEL] = 1 / (1 + np.exp(-odds))
-    refer = odds >= 1
-    scored = Scored(Cases(photographs, list("aabbc")), probabilities, refer, np.zeros(5, dtype=bool), [()] * 5)
-    found = figures.repeatability(scored)
+    malignancy = 1 / (1 + np.exp(-np.array([0.0, 2.0, -3.0, -1.0, 0.0])))
+    found = figures.repeatability(_scored(["nv"] * 5, malignancy.tolist(), refer=0.7, lesions="AABBC"))
     assert found["deviation_of_logit"]["value"] == pytest.approx(np.sqrt(2))
     assert (found["lesions"], found["pairs"], found["pairs_in_other_bands"]["value"]) == (2, 2, 0.5)
 
 
 def test_siblings_that_cannot_be_read_make_no_pair() -> None:
-    photographs = [_photograph(number, "nv", f"L{number // 3}") for number in range(6)]
-    probabilities = np.zeros((6, 7))
-    probabilities[:, MEL] = [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
-    refer = probabilities[:, MEL] >= 0.5
-    cases = Cases(photographs, [photograph.lesion_id for photograph in photographs])
-    found = figures.repeatability(Scored(cases, probabilities, refer, refer, [("blurred",), *[()] * 5]))
+    malignancy = [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
+    found = figures.repeatability(_scored(["nv"] * 6, malignancy, unscorable=(0,), lesions="AAABBB"))
     assert (found["pairs"], found["pairs_in_other_bands"]["value"]) == (4, 0)
 
 
 def test_the_rule_is_told_of_lesions_that_have_several_photographs() -> None:
-    photographs = [_photograph(number, "mel", f"L{min(number // 2, 3)}") for number in range(7)]
-    probabilities = np.zeros((7, 7))
-    probabilities[:, MEL] = [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9]
-    refer = probabilities[:, MEL] >= 0.5
-    cases = Cases(photographs, [photograph.lesion_id for photograph in photographs])
-    found = figures.lesions_of_several(Scored(cases, probabilities, refer, refer, [()] * 7))
+    malignancy = [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9]
+    found = figures.lesions_of_several(_scored(["mel"] * 7, malignancy, lesions="AABBCCD"))
     assert found["highest"]["lesions"] == found["one"]["lesions"] == 3
     assert found["highest"]["refer"]["sensitivity"]["value"] == pytest.approx(2 / 3)
     assert found["one"]["refer"]["sensitivity"]["value"] <= 2 / 3
@@ -180,13 +171,9 @@ def test_thresholds_apply_the_calibration_to_the_malignant_sum() -> None:
 
 
 def test_a_photograph_that_is_refused_says_nothing_of_its_lesion() -> None:
-    photographs = [_photograph(number, "mel", f"L{number // 2}") for number in range(6)]
-    probabilities = np.zeros((6, 7))
-    probabilities[:, MEL] = [0.9, 0.1, 0.9, 0.1, 0.9, 0.9]
-    refer = probabilities[:, MEL] >= 0.5
-    cases = Cases(photographs, [photograph.lesion_id for photograph in photographs])
-    refused = [(), (), ("blurred",), (), ("blurred",), ("too_dark",)]
-    found = figures.highest_band_of_lesion(Scored(cases, probabilities, refer, refer, refused))
+    malignancy = [0.9, 0.1, 0.9, 0.1, 0.9, 0.9]
+    scored = _scored(["mel"] * 6, malignancy, unscorable=(2, 4, 5), lesions="AABBCC")
+    found = figures.highest_band_of_lesion(scored)
     assert (found["lesions"], found["unscorable"]) == (2, 1)
     assert found["refer"]["sensitivity"]["value"] == 0.5
 
