@@ -22,11 +22,26 @@ def test_a_view_is_a_square_of_bytes_and_the_same_again(picture: np.ndarray, sid
 
 
 def test_light_hair_and_blur_come_and_go_with_the_strength(picture: np.ndarray) -> None:
-    def colours(strength: float) -> float:
-        views = [augment(picture, np.random.default_rng(seed), strength=strength) for seed in range(40)]
+    def colours(strength: float, light: float = 1.0) -> float:
+        views = [augment(picture, np.random.default_rng(seed), strength=strength, light=light) for seed in range(40)]
         return float(np.std([view.mean() for view in views]))
 
     assert colours(0) < colours(1) / 2
+    assert colours(1) < colours(1, light=2) / 1.5
+
+
+def test_noise_comes_as_often_as_asked_and_changes_nothing_else() -> None:
+    """Of a plain picture without light, so that whatever is rough is noise."""
+    plain = np.full((240, 320, 3), 128, dtype=np.uint8)
+
+    def rough(noise: float) -> int:
+        views = [augment(plain, np.random.default_rng(seed), strength=0, noise=noise) for seed in range(100)]
+        assert all(126 < view.mean() < 130 for view in views)
+        return sum(bool(view.std() > 0.1) for view in views)
+
+    assert rough(0) == 0
+    assert 20 < rough(0.33) < 50
+    assert rough(1) > 95
 
 
 def test_a_lesion_stays_in_sight(picture: np.ndarray) -> None:

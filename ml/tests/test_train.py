@@ -132,6 +132,23 @@ def test_the_loss_is_that_of_the_classes_and_of_malignancy_beside_it() -> None:
     assert np.allclose(both, plain + 0.7 * beside * surprise, atol=1e-4)
 
 
+def test_adjusted_logits_answer_as_if_all_diagnoses_were_as_common() -> None:
+    """With all of the shares in the loss, the best answer to photographs that tell nothing is one in seven for each."""
+    from ml.training.train import Recipe, loss_of
+
+    labels = np.repeat(np.arange(7), [3, 5, 10, 1, 11, 67, 3])
+    truth, shares = np.eye(7, dtype=np.float32)[labels], np.bincount(labels) / len(labels)
+    recipe = Recipe(label_smoothing=0.0, balance=0.0, logit_adjustment=1.0)
+
+    def mean_loss(logits: np.ndarray) -> float:
+        return float(np.mean(np.asarray(loss_of(recipe, labels)(truth, np.tile(logits, (len(labels), 1))))))
+
+    even = np.zeros(7, dtype=np.float32)
+    assert mean_loss(even) == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-5)
+    nudges = np.random.default_rng(4).normal(0, 0.3, (20, 7)).astype(np.float32)
+    assert all(mean_loss(nudge) > mean_loss(even) for nudge in nudges)
+
+
 def test_the_served_network_is_the_averaged_one_that_was_trained(collection: Collection, weights: Path) -> None:
     from ml.preprocess import to_input
     from ml.training.augment import centre_squares

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from ml.preprocess import SIDE, resize_square, to_square
 
 SMALLEST_CROP = 0.72
+MOST_NOISE = 15.0  # standard deviation of a sensor's noise, in levels of 256
 BLUR_CHANCE = 0.12
 JPEG_CHANCE = 0.12
 HAIR_CHANCE = 0.12
@@ -34,20 +35,29 @@ def augment(
     side: int = SIDE,
     strength: float = 1.0,
     smallest_crop: float = SMALLEST_CROP,
+    light: float = 1.0,
+    noise: float = 0.0,
 ) -> np.ndarray:
     """A random crop, turn, flip and light of (height, width, 3) uint8, with what lies on skin: (side, side, 3) uint8.
 
-    strength: 1 as in the recipe, 0 leaves crops, turns and flips alone.
+    strength: 1 as in the recipe, 0 leaves crops, turns, flips and noise alone; light: how far light and colours
+    wander beside it; noise: the chance of a sensor's noise.
     """
-    photograph = Image.fromarray(picture)
+    photograph = Image.fromarray(_noisy(picture, rng) if noise and rng.random() < noise else picture)
     square = Image.fromarray(resize_square(photograph, _crop(photograph.size, rng, smallest_crop), side))
     _draw_on(square, rng, strength)
     if rng.random() < BLUR_CHANCE * strength:
         square = square.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2) * side / SIDE))
     if rng.random() < JPEG_CHANCE * strength:
         square = compressed(square, int(rng.integers(30, 80)))
-    turned = np.rot90(np.asarray(_relight(square, rng, strength)), int(rng.integers(4)))
+    turned = np.rot90(np.asarray(_relight(square, rng, strength * light)), int(rng.integers(4)))
     return turned[:, ::-1] if rng.random() < 0.5 else turned
+
+
+def _noisy(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Before the resize, as a camera has it."""
+    noise = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(0, MOST_NOISE))
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
 
 
 def _crop(size: tuple[int, int], rng: np.random.Generator, smallest: float) -> tuple[float, float, float, float]:

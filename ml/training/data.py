@@ -22,9 +22,9 @@ from ml.labels import DIAGNOSES
 FOLDS = 5
 # The fold that is opened once for a release.
 TEST_FOLD = 0
-# Parts of each fold. One of them is taken out of the training folds to calibrate on (1/7 of the photographs).
+# Parts of each fold. One of them is taken out of the training folds to calibrate on (1/7 of the photographs): the one
+# with the tested fold's number, so that one hard slice does not shift the thresholds of all five networks alike.
 SLICES = 7
-CALIBRATION_SLICE = 0
 CACHE_HEIGHT, CACHE_WIDTH = 240, 320
 SPLITS_FILE = "splits.csv"
 SPLIT_COLUMNS = ("image_id", "lesion_id", "cluster", "dx", "fold", "slice")
@@ -82,14 +82,14 @@ class Collection:
     def labels(self) -> np.ndarray:
         return np.array([photograph.label for photograph in self.photographs])
 
-    def part(self, fold: int, calibration_slice: int = CALIBRATION_SLICE) -> Part:
+    def part(self, fold: int, calibration_slice: int | None = None) -> Part:
         return part_of(self.splits, fold, calibration_slice)
 
 
-def part_of(splits: Sequence[Split], fold: int, calibration_slice: int = CALIBRATION_SLICE) -> Part:
-    """Test on `fold`, calibrate on one slice of the other four, learn from the rest of them."""
+def part_of(splits: Sequence[Split], fold: int, calibration_slice: int | None = None) -> Part:
+    """Test on `fold`, calibrate on one slice of the other four (`fold` unless told), learn from the rest of them."""
     folds, slices = np.array([[split.fold, split.slice] for split in splits]).T
-    outside, sliced = folds != fold, slices == calibration_slice
+    outside, sliced = folds != fold, slices == (fold if calibration_slice is None else calibration_slice)
     return Part(
         training=np.flatnonzero(outside & ~sliced),
         calibration=np.flatnonzero(outside & sliced),

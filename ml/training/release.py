@@ -26,7 +26,6 @@ from ml.training.calibrate import Settings, fit_settings
 from ml.training.card import write_card
 from ml.training.cases import Answers, Cases, Scored, ask, cases_of
 from ml.training.data import (
-    CALIBRATION_SLICE,
     FOLDS,
     SPLITS_FILE,
     TEST_FOLD,
@@ -247,7 +246,7 @@ def _describe(
             "recipe": asdict(recipe),
             "history": _history(fold_folder(run, TEST_FOLD)),
             "test_fold": TEST_FOLD,
-            "calibration_slice": CALIBRATION_SLICE,
+            "calibration_slice": TEST_FOLD,
         },
         cautions=HAM10000_RULES,
         limits=limits(cases),

@@ -44,9 +44,12 @@ class Recipe:
     warm_up_steps: int = 100
     label_smoothing: float = 0.05
     balance: float = 0.5  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
+    logit_adjustment: float = 0.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
     average_momentum: float = 0.995
     strength: float = 1.0  # of the augmentation
     smallest_crop: float = 0.72  # side of a crop as a share of the photograph's height
+    light: float = 1.0  # how far light and colours wander
+    noise: float = 0.0  # share of the photographs that get a sensor's noise
     malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes
     seed: int = 2026
     max_steps: int | None = None  # an epoch ends after so many (for trials)
@@ -133,14 +136,17 @@ def loss_of(recipe: Recipe, labels: np.ndarray) -> Callable[[Any, Any], Any]:
     labels: of the training photographs.
     """
     ops, smoothing = keras.ops, recipe.label_smoothing
-    weights = balanced_weights(np.bincount(labels, minlength=len(DIAGNOSES)), recipe.balance)
+    counts = np.bincount(labels, minlength=len(DIAGNOSES))
+    weights = balanced_weights(counts, recipe.balance)
+    adjustment = (recipe.logit_adjustment * np.log(np.maximum(counts, 1) / counts.sum())).astype(np.float32)
     malignant = np.isin(labels, MALIGNANT_COLUMNS).astype(int)
     weight_of = balanced_weights(np.bincount(malignant, minlength=2), recipe.balance)[MALIGNANT_MASK]
     mask = MALIGNANT_MASK.astype(np.float32)
 
     def loss(truth: Any, logits: Any) -> Any:
         smooth = truth * (1 - smoothing) + smoothing / len(DIAGNOSES)
-        surprise = -ops.sum(truth * weights, axis=-1) * ops.sum(smooth * ops.log_softmax(logits), axis=-1)
+        log_shares = ops.log_softmax(logits + adjustment)
+        surprise = -ops.sum(truth * weights, axis=-1) * ops.sum(smooth * log_shares, axis=-1)
         if not recipe.malignancy_loss:
             return surprise
         log_odds = ops.logsumexp(logits - 1e4 * (1 - mask), axis=-1) - ops.logsumexp(logits - 1e4 * mask, axis=-1)
@@ -207,7 +213,12 @@ class Trainer:
             rows = order[start : start + size]
             rng = np.random.default_rng((recipe.seed, epoch, start))
             augmented = partial(
-                augment.augment, side=side, strength=recipe.strength, smallest_crop=recipe.smallest_crop
+                augment.augment,
+                side=side,
+                strength=recipe.strength,
+                smallest_crop=recipe.smallest_crop,
+                light=recipe.light,
+                noise=recipe.noise,
             )
             yield rows, np.stack([augmented(pixels[row], rng) for row in rows])
 
