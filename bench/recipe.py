@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -38,14 +39,13 @@ SHORT = ((128, 5),)
 BASE = "the recipe, short"
 ROWS: dict[str, dict[str, Any]] = {
     BASE: {},
+    "classes weighed by share ** -0.5 instead": {"balance": 0.5, "logit_adjustment": 0.0},
+    "classes weighed by share ** -0.75 instead": {"balance": 0.75, "logit_adjustment": 0.0},
+    "neither weighed nor adjusted": {"logit_adjustment": 0.0},
     "learning rate doubled": {"learning_rate": 8e-4},
     "learning rate halved": {"learning_rate": 2e-4},
     "augmentation at half strength": {"strength": 0.5},
     "crops, turns and flips alone": {"strength": 0.0},
-    "classes weighed less (0.25)": {"balance": 0.25},
-    "classes weighed more (0.75)": {"balance": 0.75},
-    "classes weighed in full (1.0)": {"balance": 1.0},
-    "logits adjusted by the shares instead": {"balance": 0.0, "logit_adjustment": 1.0},
     "no label smoothing": {"label_smoothing": 0.0},
     "no averaging of weights": {"average_momentum": 0.0},
     "malignancy in the loss as well": {"malignancy_loss": 1.0},
@@ -71,14 +71,14 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from ml.training.collection import load_collection
     from ml.training.data import TEST_FOLD
-    from ml.training.train import Recipe, train
+    from ml.training.train import Recipe, is_finished, train
 
     collection = load_collection(options.data, options.run, options.weights)
     for seed in options.seeds:
         for row in options.rows:
             run = folder_of(options.run, row, seed)
             recipe = Recipe(**({"sides": SHORT, "seed": seed} | ROWS[row]))
-            if not (run / LOOK_FILE).exists():
+            if not (is_finished(run, recipe) and (run / LOOK_FILE).exists()):
                 print(f"{row}, seed {seed}", flush=True)
                 part = collection.part(TEST_FOLD, calibration_slice=seed)
                 train(collection=collection, part=part, weights=options.weights, run=run, recipe=recipe)
@@ -121,7 +121,7 @@ def look(collection: Collection, rows: np.ndarray, run: Path) -> dict[str, float
 
 
 def folder_of(run: Path, row: str, seed: int) -> Path:
-    return run / row.replace(" ", "-").replace(",", "") / f"seed-{seed}"
+    return run / re.sub(r"[^a-z0-9.]+", "-", row) / f"seed-{seed}"
 
 
 def print_table(run: Path) -> None:

@@ -7,6 +7,7 @@ training photographs' is what counts (Lee and others, NeurIPS 2018, with one cla
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,5 +66,5 @@ def load_domain(folder: Path) -> Domain:
     try:
         with np.load(path) as stored:
             return Domain(stored["mean"], stored["whitening"], float(stored["scale"]))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ManifestMismatch(f"{path} is missing or damaged. Install the model again.") from error

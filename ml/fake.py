@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ml.cautions import HAM10000_RULES, Ground
-from ml.contract import Band, ModelError, Reading
+from ml.contract import ModelError, Reading
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.manifest import BandFigures, Calibration, Interval, Manifest, Share, Threshold
 from ml.preprocess import PREPROCESSING, open_photograph
@@ -44,7 +44,7 @@ class FakePredictor:
         started = time.perf_counter()
         outcome = _outcome()
         open_photograph(photograph)
-        time.sleep(float(os.environ.get(DELAY_VARIABLE, "0")))
+        time.sleep(_delay())
         if outcome == "error":
             raise ModelError("The pretended model was told to fail.")
         told = photograph if self.manifest.version == FAKE_VERSION else photograph + self.manifest.version.encode()
@@ -54,7 +54,7 @@ class FakePredictor:
         reasons = ("blurred",) if outcome == "unscorable" else ()
         return Reading(
             malignancy=malignancy,
-            band=None if reasons else self._band(malignancy),
+            band=None if reasons else self.manifest.band_of(malignancy),
             refer=malignancy >= self.manifest.refer.value,
             probabilities=probabilities,
             activation_map=rng.normal(size=(7, 7, 7)).astype(np.float32),
@@ -64,10 +64,13 @@ class FakePredictor:
             milliseconds=(time.perf_counter() - started) * 1000,
         )
 
-    def _band(self, malignancy: float) -> Band:
-        if malignancy >= self.manifest.high.value:
-            return "high"
-        return "intermediate" if malignancy >= self.manifest.refer.value else "low"
+
+def _delay() -> float:
+    told = os.environ.get(DELAY_VARIABLE, "0")
+    try:
+        return float(told)
+    except ValueError as error:
+        raise ModelError(f"{DELAY_VARIABLE} is {told!r}; set it to a number of seconds.") from error
 
 
 def _outcome() -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ml.cautions import CautionRule, Ground, parse_rule, that_hold
-from ml.contract import ManifestMismatch
+from ml.contract import Band, ManifestMismatch
 from ml.domain import DOMAIN_FILE
 from ml.labels import DIAGNOSES
 from ml.preprocess import PREPROCESSING
@@ -18,6 +19,7 @@ from ml.views import VIEWS
 
 MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "model.tflite"
+VERSION = re.compile(r"\d{4}\.\d{1,2}\.\d+")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ class Manifest:
         cuts = (self.refer.value, self.high.value)
         parts = (asdict(self.calibration), cuts, self.quality_limits, self.views, self.files.get(DOMAIN_FILE))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+    def band_of(self, malignancy: float) -> Band:
+        """Of a photograph that can be read."""
+        if malignancy >= self.high.value:
+            return "high"
+        return "intermediate" if malignancy >= self.refer.value else "low"
 
     def cautions_on(self, ground: Ground | None) -> tuple[str, ...]:
         """Codes of the rules that hold; none where nothing is known beside the photograph."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -11,17 +10,15 @@ from ai_edge_litert.interpreter import Interpreter
 
 from ml import quality
 from ml.cautions import Ground
-from ml.contract import Band, ManifestMismatch, ModelError, Reading
+from ml.contract import ManifestMismatch, Reading
 from ml.domain import load_domain
-from ml.drawing import draw_photograph
+from ml.golden import check_golden
 from ml.labels import DIAGNOSES, MALIGNANT_COLUMNS
-from ml.manifest import NETWORK_FILE, Calibration, Manifest, load_manifest
+from ml.manifest import NETWORK_FILE, VERSION, Calibration, Manifest, load_manifest
 from ml.preprocess import SIDE, open_photograph, to_input, to_square
 from ml.views import Answer, look
 
 MODELS = Path(__file__).parent / "models"
-GOLDEN_FILE = "golden.json"
-GOLDEN_TOLERANCE = 1e-3
 SMALLEST = 1e-6
 
 _MALIGNANT = np.isin(np.arange(len(DIAGNOSES)), MALIGNANT_COLUMNS)
@@ -36,11 +33,14 @@ class Network:
             # The tensors by the signature's names, and then without its runner, which takes 2 % longer.
             signature = interpreter.get_signature_runner()
             (self._input,) = (tensor["index"] for tensor in signature.get_input_details().values())
-            self._outputs = {name: tensor["index"] for name, tensor in signature.get_output_details().items()}
+            outputs = signature.get_output_details()
+            self._outputs = {name: outputs[name]["index"] for name in Answer._fields}
             del signature  # it holds the memory that is laid out next
             interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ManifestMismatch(f"{path} is no network that LiteRT can run. Install the model again.") from error
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ManifestMismatch(
+                f"{path} is no network that LiteRT can run and this program knows. Install both of the same release."
+            ) from error
         self._interpreter = interpreter
         self(np.zeros((SIDE, SIDE, 3), dtype=np.uint8))  # memory is laid out at the first run; not in a reading
 
@@ -79,7 +79,7 @@ class LiteRTPredictor:
         malignancy = float(probabilities[_MALIGNANT].sum())
         return Reading(
             malignancy=malignancy,
-            band=None if reasons else self._band(malignancy),
+            band=None if reasons else self.manifest.band_of(malignancy),
             refer=malignancy >= self.manifest.refer.value,
             probabilities={name: float(share) for name, share in zip(DIAGNOSES, probabilities, strict=True)},
             activation_map=np.array(answer.activation_map, dtype=np.float32),
@@ -89,28 +89,9 @@ class LiteRTPredictor:
             milliseconds=(time.perf_counter() - started) * 1000,
         )
 
-    def _band(self, malignancy: float) -> Band:
-        if malignancy >= self.manifest.high.value:
-            return "high"
-        return "intermediate" if malignancy >= self.manifest.refer.value else "low"
-
     def self_test(self) -> None:
-        """Ask the stored questions again; raises ModelError when an answer differs by more than GOLDEN_TOLERANCE."""
-        path = self.folder / GOLDEN_FILE
-        try:
-            stored = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{path} cannot be read, so the model cannot prove itself. Install the model again."
-            ) from error
-        for kept in stored:
-            found = _telling(self.network(golden_square(kept["kind"], kept["seed"])))
-            difference = max(float(np.abs(part - kept[name]).max()) for name, part in found.items())
-            if not difference <= GOLDEN_TOLERANCE:
-                raise ModelError(
-                    f"The model answers a stored question differently ({kept['kind']}, off by {difference:.4f}). "
-                    "Do not serve it on this machine; install model and program again."
-                )
+        """Raises ModelError when the network answers the stored questions differently from when it was released."""
+        check_golden(self.folder, self.network)
 
 
 def calibrate(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
@@ -127,7 +108,7 @@ def calibrate(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
 
 def installed_models(models: Path = MODELS) -> list[Path]:
     """The folders of all versions in `models`, the newest last, compared number by number."""
-    folders = [path for path in models.glob("*") if path.is_dir() and path.name.replace(".", "").isdigit()]
+    folders = [path for path in models.glob("*") if path.is_dir() and VERSION.fullmatch(path.name)]
     return sorted(folders, key=lambda path: [int(part) for part in path.name.split(".")])
 
 
@@ -143,25 +124,3 @@ def load(folder: Path | None = None) -> LiteRTPredictor:
     """The predictor of the model in `folder`, or of the newest installed one. Raises ManifestMismatch."""
     chosen = folder or newest_model()
     return LiteRTPredictor(load_manifest(chosen), chosen)
-
-
-def golden_answers(network: Network) -> list[dict[str, object]]:
-    """What the network says of some drawn squares; kept beside the model and asked again before serving."""
-    answers: list[dict[str, object]] = []
-    for seed, kind in enumerate(("nevus", "melanoma", "keratosis", "bcc", "vascular")):
-        answer = network(golden_square(kind, seed))
-        answers.append({"kind": kind, "seed": seed} | {name: _rounded(part) for name, part in _telling(answer).items()})
-    return answers
-
-
-def _telling(answer: Answer) -> dict[str, np.ndarray]:
-    """The parts of an answer that are kept."""
-    return {"logits": answer.logits, "map_middle": answer.activation_map[3, 3], "texture": answer.texture[:8]}
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 6) for value in values]
-
-
-def golden_square(kind: str, seed: int) -> np.ndarray:
-    return to_square(draw_photograph(seed, kind=kind, width=320, height=240))

@@ -46,6 +46,12 @@ def test_an_unknown_outcome_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         fake.load().read(drawn_bytes(1))
 
 
+def test_a_delay_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKINCLINIC_FAKE_DELAY", "soon")
+    with pytest.raises(ModelError, match="number of seconds"):
+        fake.load().read(drawn_bytes(1))
+
+
 def test_the_delay_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKINCLINIC_FAKE_DELAY", "0.2")
     started = time.monotonic()

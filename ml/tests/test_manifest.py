@@ -12,7 +12,7 @@ from ml.manifest import load_manifest, parse_manifest
 from ml.predictor import load, newest_model
 
 FILES = {
-    "model.tflite", "model.keras", "domain.npz", "golden.json",
+    "model.tflite", "model.keras", "domain.npz", "golden.npz",
     "splits.csv", "oof.csv", "calibration.csv", "evaluation.json",
     "roc.png", "reliability.png", "confusion.png", "decision.png",
 }  # fmt: skip
@@ -124,7 +124,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_newest_version_is_the_highest_number_not_the_last_word(tmp_path: Path) -> None:
-    for name in ("2026.11.9", "2026.11.10", "2026.9.30", ".2027.1.1.partial", "notes"):
+    for name in ("2026.11.9", "2026.11.10", "2026.9.30", ".2027.1.1.partial", "2027.1.1.", "20271", "notes"):
         (tmp_path / name).mkdir()
     assert newest_model(tmp_path).name == "2026.11.10"
 

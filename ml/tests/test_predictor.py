@@ -1,18 +1,20 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from ml.contract import ModelError, UnreadablePhotograph
+from ml.contract import ManifestMismatch, ModelError, UnreadablePhotograph
+from ml.golden import GOLDEN_FILE, check_golden
 from ml.labels import DIAGNOSES, MALIGNANT
 from ml.manifest import Calibration
 from ml.predictor import LiteRTPredictor, calibrate, load
 from ml.tests.conftest import drawn_bytes
+from ml.views import Answer
 
 
 def test_a_reading_is_whole(predictor: LiteRTPredictor) -> None:
@@ -99,14 +101,32 @@ def test_the_installed_model_passes_its_own_test(predictor: LiteRTPredictor) -> 
     predictor.self_test()
 
 
-def test_a_wrong_answer_stops_the_model(predictor: LiteRTPredictor, tmp_path: Path) -> None:
-    stored = json.loads((predictor.folder / "golden.json").read_text())
-    stored[2]["logits"][4] += 0.01
-    (tmp_path / "golden.json").write_text(json.dumps(stored))
-    impostor = load()
-    impostor.folder = tmp_path
-    with pytest.raises(ModelError, match="answers a stored question differently"):
-        impostor.self_test()
+@pytest.mark.parametrize("part", ["logits", "map_middle", "texture"])
+@pytest.mark.parametrize("off", [0.01, np.nan])
+def test_a_wrong_answer_stops_the_model(predictor: LiteRTPredictor, tmp_path: Path, part: str, off: float) -> None:
+    with np.load(predictor.folder / GOLDEN_FILE) as file:
+        kept = dict(file)
+    kept[part][2, 4] += off
+    np.savez(tmp_path / GOLDEN_FILE, **kept)
+    with pytest.raises(ModelError, match=f"answers a stored question differently .{part}"):
+        check_golden(tmp_path, predictor.network)
+
+
+def test_questions_that_are_no_questions_stop_the_model(predictor: LiteRTPredictor, tmp_path: Path) -> None:
+    for damaged in (b"", b"no arrays", (predictor.folder / GOLDEN_FILE).read_bytes()[:-900]):
+        (tmp_path / GOLDEN_FILE).write_bytes(damaged)
+        with pytest.raises(ModelError, match="cannot prove itself"):
+            check_golden(tmp_path, predictor.network)
+    np.savez(tmp_path / GOLDEN_FILE, squares=np.zeros((1, 224, 224, 3), np.uint8))
+    with pytest.raises(ModelError, match="cannot prove itself"):
+        check_golden(tmp_path, predictor.network)
+
+
+def test_the_questions_outlive_a_change_of_the_drawing(
+    predictor: LiteRTPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("ml.golden.draw_photograph")
+    predictor.self_test()
 
 
 @pytest.mark.parametrize("part", ["logits", "activation_map", "texture"])
@@ -116,6 +136,13 @@ def test_an_answer_that_is_no_number_is_never_a_low_score(photograph_bytes: byte
     broken.network = lambda square: whole(square)._replace(**{part: np.full(7, np.nan, np.float32)})
     with pytest.raises(ModelError, match="not a number"):
         broken.read(photograph_bytes)
+
+
+def test_a_network_without_an_output_that_is_served_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    wider = NamedTuple("Wider", [(name, np.ndarray) for name in (*Answer._fields, "depth")])
+    monkeypatch.setattr("ml.predictor.Answer", wider)
+    with pytest.raises(ManifestMismatch, match="this program knows"):
+        load()
 
 
 def test_serving_needs_neither_tensorflow_nor_django() -> None:

@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from ml.contract import ModelError
 from ml.drawing import KINDS
+from ml.golden import drawn_square
 from ml.manifest import NETWORK_FILE
-from ml.predictor import Network, golden_square
+from ml.predictor import Network
 from ml.preprocess import to_input
 from ml.training.network import served
 from ml.training.statistics import softmax
@@ -44,7 +45,7 @@ def export_network(run: Path, fold: int, folder: Path) -> None:
 
 def _check_parity(model: keras.Model, network: Network) -> None:
     for seed, kind in enumerate(KINDS):
-        square = golden_square(kind, seed)
+        square = drawn_square(kind, seed)
         expected = softmax(np.asarray(model(to_input(square)[None], training=False))[0])
         difference = np.abs(expected - softmax(network(square).logits)).max()
         if not difference <= PARITY:

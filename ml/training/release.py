@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -17,9 +16,10 @@ from rich.console import Console
 from ml.cautions import HAM10000_RULES
 from ml.contract import ModelError
 from ml.domain import DOMAIN_FILE, fit_domain
+from ml.golden import GOLDEN_FILE, write_golden
 from ml.labels import DIAGNOSES
-from ml.manifest import MANIFEST_FILE, NETWORK_FILE, Manifest, sha256_of
-from ml.predictor import GOLDEN_FILE, Network, golden_answers
+from ml.manifest import MANIFEST_FILE, NETWORK_FILE, VERSION, Manifest, sha256_of
+from ml.predictor import Network
 from ml.preprocess import PREPROCESSING
 from ml.training import evaluate
 from ml.training.calibrate import Settings, fit_settings
@@ -58,7 +58,6 @@ FILES = (
     evaluate.EVALUATION_FILE,
     *PLOT_FILES,
 )
-VERSION = re.compile(r"\d{4}\.\d{1,2}\.\d+")
 SOURCES_FILE = "sources.json"  # of bench/sources.py
 OPENINGS_FILE = "OPENINGS.md"
 OPENINGS_HEAD = """# When the test folds were looked at
@@ -98,7 +97,7 @@ def release(*, run: Path, data: Path, models: Path, version: str, reason: str) -
     served, test = ready[TEST_FOLD], tests[TEST_FOLD]
     served.settings.domain.save(partial / DOMAIN_FILE)
     network = Network(partial / NETWORK_FILE)
-    (partial / GOLDEN_FILE).write_text(json.dumps(golden_answers(network), indent=1) + "\n")
+    write_golden(partial, network)
     found = _evaluation(partial, cases, test) | sources
     found["robustness"] = robustness(network, VIEWS_SERVED, served.settings, test.part(test.cases.one_per_lesion()))
     (partial / evaluate.EVALUATION_FILE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")

@@ -43,8 +43,8 @@ class Recipe:
     weight_decay: float = 0.02
     warm_up_steps: int = 100
     label_smoothing: float = 0.05
-    balance: float = 0.5  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
-    logit_adjustment: float = 0.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
+    balance: float = 0.0  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
+    logit_adjustment: float = 1.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
     average_momentum: float = 0.995
     strength: float = 1.0  # of the augmentation
     smallest_crop: float = 0.72  # side of a crop as a share of the photograph's height
@@ -106,7 +106,10 @@ def read_recipe(run: Path) -> Recipe:
     path = run / RECIPE_FILE
     try:
         stored = json.loads(path.read_text())
-        return Recipe(**stored | {"sides": tuple((side, epochs) for side, epochs in stored["sides"])})
+        recipe = Recipe(**stored | {"sides": tuple((side, epochs) for side, epochs in stored["sides"])})
+        if stored.keys() != asdict(recipe).keys():
+            raise ValueError("written by a program that knew fewer settings")
+        return recipe
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is missing or damaged. Train again into another --run.") from error
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import psutil
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -18,6 +19,7 @@ from conftest import make_chart, make_screening, owner_connection
 from ml.cautions import Ground
 from ml.contract import ModelError
 from ml.fake import load as load_fake
+from ml.golden import GOLDEN_FILE
 from ml.manifest import sha256_of
 from ml.predictor import newest_model
 from patients.services import note_consent
@@ -249,11 +251,12 @@ def test_worker_whose_model_answers_otherwise_refuses_to_start(real_db, tmp_path
 
     model = tmp_path / "models" / newest_model().name
     shutil.copytree(newest_model(), model)
-    golden = json.loads((model / "golden.json").read_text())
-    golden[0]["logits"][0] += 0.1
-    (model / "golden.json").write_text(json.dumps(golden))
+    with np.load(model / GOLDEN_FILE) as file:
+        golden = dict(file)
+    golden["logits"][0, 0] += 0.1
+    np.savez(model / GOLDEN_FILE, **golden)
     manifest = json.loads((model / "manifest.json").read_text())
-    manifest["files"]["golden.json"] = sha256_of(model / "golden.json")
+    manifest["files"][GOLDEN_FILE] = sha256_of(model / GOLDEN_FILE)
     (model / "manifest.json").write_text(json.dumps(manifest))
     options = {"PREDICTOR": "ml.predictor.load", "MODELS_FOLDER": str(model.parent)}
     worker = Worker(real_db, tmp_path / "worker.log", **options)
