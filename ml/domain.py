@@ -64,7 +64,7 @@ def load_domain(folder: Path) -> Domain:
     """Raises ManifestMismatch."""
     path = folder / DOMAIN_FILE
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return Domain(stored["mean"], stored["whitening"], float(stored["scale"]))
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ManifestMismatch(f"{path} is missing or damaged. Install the model again.") from error

@@ -40,8 +40,8 @@ def check_golden(folder: Path, ask: Ask) -> None:
     """Ask the questions in `folder` again. Raises ModelError when an answer differs by more than TOLERANCE."""
     path = folder / GOLDEN_FILE
     try:
-        with np.load(path) as file:
-            kept = dict(file)
+        with path.open("rb") as file, np.load(file) as arrays:
+            kept = dict(arrays)
         found = _answers(ask, kept.pop("squares"))
         differences = {name: float(np.abs(found[name] - kept[name]).max()) for name in found}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
