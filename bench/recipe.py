@@ -71,17 +71,18 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from ml.training.collection import load_collection
     from ml.training.data import TEST_FOLD
-    from ml.training.train import Recipe, is_finished, train
+    from ml.training.recipe import Recipe
+    from ml.training.train import train
 
     collection = load_collection(options.data, options.run, options.weights)
     for seed in options.seeds:
         for row in options.rows:
             run = folder_of(options.run, row, seed)
             recipe = Recipe(**({"sides": SHORT, "seed": seed} | ROWS[row]))
-            if not (is_finished(run, recipe) and (run / LOOK_FILE).exists()):
-                print(f"{row}, seed {seed}", flush=True)
-                part = collection.part(TEST_FOLD, calibration_slice=seed)
-                train(collection=collection, part=part, weights=options.weights, run=run, recipe=recipe)
+            print(f"{row}, seed {seed}", flush=True)
+            part = collection.part(TEST_FOLD, calibration_slice=seed)
+            train(collection=collection, part=part, weights=options.weights, run=run, recipe=recipe)
+            if not (run / LOOK_FILE).exists():
                 (run / LOOK_FILE).write_text(json.dumps(look(collection, part.calibration, run), indent=1))
     print_table(options.run)
 

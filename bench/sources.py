@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ml.__main__ import settle_allocator
+from ml.manifest import sha256_of
 from ml.preprocess import to_input
 from ml.training import figures, statistics
 from ml.training.calibrate import fit_thresholds
@@ -31,6 +33,7 @@ from ml.training.data import TEST_FOLD, Part
 
 if TYPE_CHECKING:
     from ml.training.data import Collection
+    from ml.training.recipe import Recipe
 
 SHORT = ((128, 5), (160, 2))
 CALIBRATED_ON, COMPARED_ON = 0, 1  # slices
@@ -45,14 +48,18 @@ def main() -> None:
     settle_allocator()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from ml.training.collection import load_collection
+    from ml.training.data import SPLITS_FILE
+    from ml.training.recipe import Recipe
 
     collection = load_collection(options.data, options.run, options.weights)
-    found = compare(collection, options.weights, options.run / "sources")
-    (options.run / "sources.json").write_text(json.dumps(found, indent=1) + "\n")
+    recipe = Recipe(sides=SHORT)
+    found = compare(collection, options.weights, options.run / "sources", recipe)
+    made_by = {"splits": sha256_of(options.run / SPLITS_FILE), "recipe": asdict(recipe)}
+    (options.run / "sources.json").write_text(json.dumps({**made_by, "found": found}, indent=1) + "\n")
     print(sources_table(found))
 
 
-def compare(collection: Collection, weights: Path, run: Path) -> dict[str, Any]:
+def compare(collection: Collection, weights: Path, run: Path, recipe: Recipe) -> dict[str, Any]:
     source = np.array([photograph.source for photograph in collection.photographs])
     held = np.array([split.slice for split in collection.splits])
     clusters = np.array([split.cluster for split in collection.splits])
@@ -64,14 +71,14 @@ def compare(collection: Collection, weights: Path, run: Path) -> dict[str, Any]:
         return Part(*(np.flatnonzero(chosen) for chosen in (learnt_from, rows & (held == CALIBRATED_ON), test)))
 
     every = part(inside, inside & (held == COMPARED_ON))
-    seen = ask(collection, cases, every, weights, run / "every-source")
-    found: dict[str, Any] = {"epochs": sum(epochs for _, epochs in SHORT), "every_source": learnt_from(cases, every)}
+    seen = ask(collection, every, weights, run / "every-source", recipe)
+    found: dict[str, Any] = {"epochs": recipe.epochs, "every_source": learnt_from(cases, every)}
     found["sources"] = {}
     for name in sorted(set(source)):
         # Near-duplicates of its photographs that came from elsewhere are left out as well.
         foreign = inside & ~np.isin(clusters, clusters[source == name])
         left = part(foreign, inside & (source == name))
-        unseen = ask(collection, cases, left, weights, run / name)
+        unseen = ask(collection, left, weights, run / name, recipe)
         found["sources"][name] = {
             "learnt_from": learnt_from(cases, left),
             "seen": figures_of(seen, source[every.test] == name),
@@ -91,17 +98,16 @@ def figures_of(scored: Scored, counted: np.ndarray) -> dict[str, Any]:
     return figures.group_figures(chosen.part(chosen.cases.one_per_lesion()))
 
 
-def ask(collection: Collection, cases: Cases, part: Part, weights: Path, run: Path) -> Scored:
+def ask(collection: Collection, part: Part, weights: Path, run: Path, recipe: Recipe) -> Scored:
     """Train where it is not done, calibrate, and read the test photographs."""
     import keras
 
     from ml.training import augment
-    from ml.training.train import KERAS_FILE, Recipe, is_finished, train
+    from ml.training.train import KERAS_FILE, train
 
-    recipe = Recipe(sides=SHORT)
-    if not is_finished(run, recipe):
-        print(f"Training for {run.name}", flush=True)
-        train(collection=collection, part=part, weights=weights, run=run, recipe=recipe, look_every=99)
+    cases = cases_of(collection.photographs, collection.splits)
+    print(f"Training for {run.name}", flush=True)
+    train(collection=collection, part=part, weights=weights, run=run, recipe=recipe, look_every=99)
     model = keras.models.load_model(run / KERAS_FILE, compile=False)
 
     def probabilities(rows: np.ndarray) -> np.ndarray:

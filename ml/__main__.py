@@ -198,7 +198,8 @@ def run_train(options: argparse.Namespace) -> int:
         raise ModelError(f"{weights} is not there. Name the weights' file, or say --weights imagenet.")
     _need("keras")
     from ml.training.collection import load_collection
-    from ml.training.train import Recipe, fold_folder, train
+    from ml.training.recipe import Recipe
+    from ml.training.train import fold_folder, train
 
     recipe = Recipe(max_steps=options.max_steps)
     if options.seed is not None:
@@ -217,9 +218,9 @@ def run_train(options: argparse.Namespace) -> int:
 
 
 def settle_allocator() -> None:
-    """Start this program again with the allocator and kernels that training is fast with, where they are not set."""
+    """Start this program again with the allocator and kernels that training is fast with, where none are chosen."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        os.environ |= {"GLIBC_TUNABLES": ALLOCATOR, **KERNELS}
+        os.environ |= {"GLIBC_TUNABLES": ALLOCATOR, **KERNELS, **os.environ}
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from ml.__main__ import main
 from ml.contract import ModelError
 from ml.drawing import draw_photograph
 from ml.labels import DIAGNOSES
-from ml.manifest import load_manifest
+from ml.manifest import load_manifest, sha256_of
 from ml.tests.conftest import TENSORFLOW_MARKS
 from ml.training import statistics
-from ml.training.data import FOLDS, SLICES, assign_splits, read_photographs, write_splits
+from ml.training.data import FOLDS, SLICES, assign_splits, part_of, read_photographs, write_splits
+from ml.training.recipe import Beginning, Recipe, digest_of_names, write_beginning
 from ml.views import Answer
 
 pytest.importorskip("keras", reason="TensorFlow is not installed here")
@@ -26,6 +28,7 @@ pytest.importorskip("keras", reason="TensorFlow is not installed here")
 pytestmark = TENSORFLOW_MARKS
 
 VERSION = "2030.1.1"
+RECIPE = Recipe(sides=((128, 1), (160, 1)))
 # Of each diagnosis in each slice of each fold: one lesion, the nevi twice.
 PHOTOGRAPHS = (len(DIAGNOSES) + 1) * FOLDS * SLICES
 HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
@@ -67,18 +70,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(data: Path, tmp_path: Path) -> Path:
     """Five finished training runs of that collection."""
-    from ml.training.train import Recipe
-
     folder = tmp_path / "run"
-    recipe = {"sides": [[128, 1], [160, 1]], "seed": Recipe().seed}
+    photographs = read_photographs(data)
+    splits = assign_splits(photographs, [photograph.lesion_id for photograph in photographs])
+    write_splits(folder / "splits.csv", splits)
     for fold in range(FOLDS):
         home = folder / f"fold-{fold}"
-        home.mkdir(parents=True)
+        names = digest_of_names(splits[row].image_id for row in part_of(splits, fold).training)
+        write_beginning(home, Beginning(RECIPE, names, "imagenet"))
         (home / "model.keras").write_bytes(b"trained")
-        (home / "recipe.json").write_text(json.dumps(recipe))
         (home / "history.json").write_text(json.dumps([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]))
-    photographs = read_photographs(data)
-    write_splits(folder / "splits.csv", assign_splits(photographs, [p.lesion_id for p in photographs]))
     return folder
 
 
@@ -97,9 +98,15 @@ def made_up_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics.Bootstrap, "rounds", 20)
 
 
+def _write_sources(run: Path, found: dict[str, object], **changed: object) -> None:
+    recipe = asdict(replace(RECIPE, sides=((64, 2),))) | changed
+    made_by = {"splits": sha256_of(run / "splits.csv"), "recipe": recipe}
+    (run / "sources.json").write_text(json.dumps({**made_by, "found": found}))
+
+
 def _export(run: Path, data: Path, models: Path, version: str = VERSION) -> int:
     places = ["--run", str(run), "--data", str(data), "--models", str(models)]
-    return main(["export", *places, "--version", version, "--reason", "a test"])
+    return main(["export", *places, "--version", version, "--reason", "a test |\n of lines"])
 
 
 def test_a_released_model_is_whole_and_its_figures_are_found_again(
@@ -114,7 +121,7 @@ def test_a_released_model_is_whole_and_its_figures_are_found_again(
         "learnt_from": {"photographs": 9, "malignant": 2},
     }
     sources = {"epochs": 7, "sources": {"here": parts}, "every_source": {"photographs": 21, "malignant": 5}}
-    (run / "sources.json").write_text(json.dumps(sources))
+    _write_sources(run, sources)
     assert _export(run, data, models) == 0
     manifest = load_manifest(models / VERSION)
     found = json.loads((models / VERSION / "evaluation.json").read_text())
@@ -126,7 +133,7 @@ def test_a_released_model_is_whole_and_its_figures_are_found_again(
     assert manifest.training_data["pixels"] == "320 x 240"
     assert any("42.9% of the collection's lesions" in limit for limit in manifest.limits)
     assert {"roc.png", "oof.csv", "calibration.csv", "domain.npz"} <= manifest.files.keys()
-    assert "a test" in (models / "OPENINGS.md").read_text()
+    assert "| a test \\| of lines |\n" in (models / "OPENINGS.md").read_text()
     arguments = ["evaluate", "--data", str(data), "--model", str(models / VERSION)]
     assert main([*arguments, "--robustness"]) == 0
     assert "Not looked at this time: left_out_sources." in capsys.readouterr().out
@@ -163,8 +170,27 @@ def _forget_a_fold(run: Path) -> None:
     (run / "fold-3" / "model.keras").unlink()
 
 
+def _begin_otherwise(run: Path, fold: int, **changed: object) -> None:
+    path = run / f"fold-{fold}" / "beginning.json"
+    beginning = json.loads(path.read_text())
+    beginning["recipe"] |= {name: value for name, value in changed.items() if name in beginning["recipe"]}
+    path.write_text(json.dumps(beginning | {name: value for name, value in changed.items() if name in beginning}))
+
+
 def _train_a_fold_otherwise(run: Path) -> None:
-    (run / "fold-2" / "recipe.json").write_text(json.dumps({"sides": [[128, 1], [160, 1]], "seed": 3}))
+    _begin_otherwise(run, 2, seed=3)
+
+
+def _train_a_fold_from_other_weights(run: Path) -> None:
+    _begin_otherwise(run, 2, weights="0" * 64)
+
+
+def _learn_from_others(run: Path) -> None:
+    _begin_otherwise(run, 2, photographs="0" * 64)
+
+
+def _try_only(run: Path) -> None:
+    _begin_otherwise(run, 4, max_steps=3)
 
 
 def _stop_a_fold_early(run: Path) -> None:
@@ -172,7 +198,7 @@ def _stop_a_fold_early(run: Path) -> None:
 
 
 def _lose_a_recipe(run: Path) -> None:
-    (run / "fold-1" / "recipe.json").unlink()
+    (run / "fold-1" / "beginning.json").unlink()
 
 
 def _lose_the_splits(run: Path) -> None:
@@ -187,6 +213,16 @@ def _damage_the_sources(run: Path) -> None:
     (run / "sources.json").write_text("{")
 
 
+def _find_sources_by_another_recipe(run: Path) -> None:
+    _write_sources(run, {}, light=3.0)
+
+
+def _find_sources_in_other_splits(run: Path) -> None:
+    _write_sources(run, {})
+    lines = (run / "splits.csv").read_text().splitlines(keepends=True)
+    (run / "splits.csv").write_text("".join(lines).replace("\n", "\r\n"))
+
+
 def _split_other_photographs(run: Path) -> None:
     lines = (run / "splits.csv").read_text().splitlines(keepends=True)
     (run / "splits.csv").write_text("".join(lines[:-1]))
@@ -196,12 +232,17 @@ def _split_other_photographs(run: Path) -> None:
     ("spoil", "said"),
     [
         (_forget_a_fold, "fold-3 is not finished"),
-        (_train_a_fold_otherwise, "different recipes"),
+        (_train_a_fold_otherwise, "different recipes or weights"),
+        (_train_a_fold_from_other_weights, "different recipes or weights"),
+        (_learn_from_others, "fold-2 learnt from other photographs"),
+        (_try_only, "fold-4 is a trial"),
         (_stop_a_fold_early, "another number of epochs"),
         (_lose_a_recipe, "missing or damaged"),
         (_lose_the_splits, "splits.csv is missing or damaged"),
         (_damage_a_history, "history.json is missing or damaged"),
         (_damage_the_sources, "sources.json is damaged"),
+        (_find_sources_by_another_recipe, "sources.json is of other splits or another recipe"),
+        (_find_sources_in_other_splits, "sources.json is of other splits or another recipe"),
         (_split_other_photographs, "splits other photographs"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,8 @@ def test_a_stopped_run_goes_on_to_the_same_network(
     collection: Collection, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ml.training import train as training
-    from ml.training.train import Recipe, Trainer, train
+    from ml.training.recipe import Recipe
+    from ml.training.train import Trainer, train
 
     part = Part(training=np.arange(16), calibration=np.arange(16, COUNT), test=np.array([], dtype=int))
     recipe = Recipe(sides=((32, 1), (48, 1)), batch=8, warm_up_steps=1)
@@ -98,20 +100,81 @@ def test_a_stopped_run_goes_on_to_the_same_network(
     assert np.ptp(first) > 0
 
 
-def test_a_run_does_not_go_on_by_another_recipe(collection: Collection, weights: Path, tmp_path: Path) -> None:
-    from ml.training.train import Recipe, read_recipe, train
+def test_a_run_does_not_go_on_otherwise_than_it_was_begun(
+    collection: Collection, weights: Path, tmp_path: Path
+) -> None:
+    from ml.training.recipe import Recipe, read_beginning
+    from ml.training.train import train
 
-    part = Part(training=np.arange(16), calibration=np.array([], dtype=int), test=np.array([], dtype=int))
+    nobody = np.array([], dtype=int)
+    part = Part(training=np.arange(16), calibration=nobody, test=nobody)
     begun = Recipe(sides=((32, 1),), batch=8, max_steps=1)
-    train(collection=collection, part=part, weights=weights, run=tmp_path, recipe=begun)
-    with pytest.raises(ModelError, match="another recipe"):
-        train(collection=collection, part=part, weights=weights, run=tmp_path, recipe=replace(begun, balance=0.4))
-    assert read_recipe(tmp_path) == begun
+    others = tmp_path / "others.weights.h5"
+    others.write_bytes(weights.read_bytes() + b" ")
+
+    def go_on(part: Part, weights: Path, recipe: Recipe) -> None:
+        train(collection=collection, part=part, weights=weights, run=tmp_path / "run", recipe=recipe)
+
+    go_on(part, weights, begun)
+    with pytest.raises(ModelError, match=r"begun with another recipe\. Name another --run"):
+        go_on(part, weights, replace(begun, balance=0.4))
+    with pytest.raises(ModelError, match="begun with other photographs and other weights"):
+        go_on(replace(part, training=np.arange(4, 20)), others, begun)
+    assert read_beginning(tmp_path / "run").recipe == begun
+    finished = (tmp_path / "run" / "model.keras").stat().st_mtime_ns
+    go_on(part, weights, begun)
+    assert (tmp_path / "run" / "model.keras").stat().st_mtime_ns == finished
+
+
+def test_a_network_that_is_not_written_to_its_end_is_not_there(
+    collection: Collection, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ml.training.recipe import Recipe
+    from ml.training.train import train
+
+    def half(self: keras.Model, path: Path) -> None:
+        path.write_bytes(b"half of a netw")
+        raise Stopped
+
+    nobody = np.array([], dtype=int)
+    part = Part(training=np.arange(16), calibration=nobody, test=nobody)
+    recipe = Recipe(sides=((32, 1),), batch=8, max_steps=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "save", half)
+        with pytest.raises(Stopped):
+            train(collection=collection, part=part, weights=weights, run=tmp_path, recipe=recipe)
+    assert {path.name for path in tmp_path.iterdir()} == {"beginning.json", "checkpoint.npz", "history.json"}
+    train(collection=collection, part=part, weights=weights, run=tmp_path, recipe=recipe)
+    keras.models.load_model(tmp_path / "model.keras", compile=False)
+
+
+def test_batches_that_nobody_wants_any_more_end_their_thread() -> None:
+    from ml.training.train import _prefetch
+
+    made = []
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for number in range(50):
+            made.append(number)
+            yield np.array([number]), np.zeros(1)
+
+    wanted = _prefetch(batches())
+    assert next(wanted)[0] == [0]
+    wanted.close()
+    for thread in threading.enumerate():
+        if "fill" in thread.name:
+            thread.join(timeout=5)
+            assert not thread.is_alive()
+    assert len(made) < 10
+    broken = _prefetch(number / 0 for number in range(2))
+    with pytest.raises(ZeroDivisionError):
+        next(broken)
 
 
 def test_the_loss_is_that_of_the_classes_and_of_malignancy_beside_it() -> None:
+    from ml.training.recipe import Recipe
     from ml.training.statistics import softmax
-    from ml.training.train import Recipe, balanced_weights, loss_of
+    from ml.training.train import balanced_weights, loss_of
 
     rng = np.random.default_rng(2)
     labels = np.concatenate([np.arange(7), rng.integers(0, 7, 93)])
@@ -119,7 +182,8 @@ def test_the_loss_is_that_of_the_classes_and_of_malignancy_beside_it() -> None:
     truth, logits = np.eye(7, dtype=np.float32)[drawn], rng.normal(0, 3, (9, 7)).astype(np.float32)
     kept = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction=None)
     weights = balanced_weights(np.bincount(labels), 0.5)
-    plain = np.asarray(loss_of(Recipe(label_smoothing=0.1, balance=0.5), labels)(truth, logits))
+    recipe = Recipe(label_smoothing=0.1, balance=0.5, logit_adjustment=0.0)
+    plain = np.asarray(loss_of(recipe, labels)(truth, logits))
     assert np.allclose(plain, np.asarray(kept(truth, logits)) * weights[drawn], atol=1e-5)
     malignant = softmax(logits.astype(float))[:, MALIGNANT_COLUMNS].sum(axis=1)
     share = (truth * 0.9 + 0.1 / 7)[:, MALIGNANT_COLUMNS].sum(axis=1)
@@ -128,23 +192,26 @@ def test_the_loss_is_that_of_the_classes_and_of_malignancy_beside_it() -> None:
     beside = np.where(np.isin(drawn, MALIGNANT_COLUMNS), many**-0.5, (1 - many) ** -0.5) / (
         many**0.5 + (1 - many) ** 0.5
     )
-    both = np.asarray(loss_of(Recipe(label_smoothing=0.1, balance=0.5, malignancy_loss=0.7), labels)(truth, logits))
+    both = np.asarray(loss_of(replace(recipe, malignancy_loss=0.7), labels)(truth, logits))
     assert np.allclose(both, plain + 0.7 * beside * surprise, atol=1e-4)
 
 
 def test_adjusted_logits_answer_as_if_all_diagnoses_were_as_common() -> None:
     """With all of the shares in the loss, the best answer to photographs that tell nothing is one in seven for each."""
-    from ml.training.train import Recipe, loss_of
+    from ml.training.recipe import Recipe
+    from ml.training.train import loss_of
 
     labels = np.repeat(np.arange(7), [3, 5, 10, 1, 11, 67, 3])
     truth, shares = np.eye(7, dtype=np.float32)[labels], np.bincount(labels) / len(labels)
-    recipe = Recipe(label_smoothing=0.0, balance=0.0, logit_adjustment=1.0)
+    recipe = Recipe(label_smoothing=0.0, balance=0.0, logit_adjustment=1.0, malignancy_loss=0.5)
 
     def mean_loss(logits: np.ndarray) -> float:
         return float(np.mean(np.asarray(loss_of(recipe, labels)(truth, np.tile(logits, (len(labels), 1))))))
 
     even = np.zeros(7, dtype=np.float32)
-    assert mean_loss(even) == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-5)
+    malignant = shares[list(MALIGNANT_COLUMNS)].sum()
+    beside = -malignant * np.log(malignant) - (1 - malignant) * np.log(1 - malignant)
+    assert mean_loss(even) == pytest.approx(-(shares * np.log(shares)).sum() + 0.5 * beside, abs=1e-5)
     nudges = np.random.default_rng(4).normal(0, 0.3, (20, 7)).astype(np.float32)
     assert all(mean_loss(nudge) > mean_loss(even) for nudge in nudges)
 
@@ -152,7 +219,8 @@ def test_adjusted_logits_answer_as_if_all_diagnoses_were_as_common() -> None:
 def test_the_served_network_is_the_averaged_one_that_was_trained(collection: Collection, weights: Path) -> None:
     from ml.preprocess import to_input
     from ml.training.augment import centre_squares
-    from ml.training.train import Recipe, Trainer
+    from ml.training.recipe import Recipe
+    from ml.training.train import Trainer
 
     squares = centre_squares(collection.pixels, np.arange(4))
     trainer = Trainer(Recipe(sides=((32, 1),), batch=8), weights, squares, collection.labels[:16])

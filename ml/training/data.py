@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +17,10 @@ from rich.progress import track
 
 from ml.contract import ModelError
 from ml.labels import DIAGNOSES
+from ml.training.files import whole
 
 FOLDS = 5
-# The fold that is opened once for a release.
+# The fold that no recipe is compared on; the network that is tested on it is the one that is served.
 TEST_FOLD = 0
 # Parts of each fold. One of them is taken out of the training folds to calibrate on (1/7 of the photographs): the one
 # with the tested fold's number, so that one hard slice does not shift the thresholds of all five networks alike.
@@ -98,26 +98,33 @@ def part_of(splits: Sequence[Split], fold: int, calibration_slice: int | None = 
 
 
 def read_photographs(folder: Path) -> list[Photograph]:
-    """The rows of the metadata whose photograph is there, sorted by image id. Raises DataError."""
+    """The rows of the metadata with their files, sorted by image id. Raises DataError."""
     table = next(iter(sorted(folder.glob("HAM10000_metadata*"))), None)
     if table is None:
         raise DataError(f"{folder} holds no HAM10000_metadata.csv. Name the data set's folder with --data.")
     paths = {path.stem: path for path in sorted(folder.glob("*/ISIC_*.jpg"))}
-    with table.open(newline="") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: row["image_id"])
-    missing = [row["image_id"] for row in rows if row["image_id"] not in paths]
-    if missing or not rows:
+    try:
+        with table.open(newline="") as file:
+            rows = sorted(csv.DictReader(file), key=lambda row: row["image_id"])
+        missing = [row["image_id"] for row in rows if row["image_id"] not in paths]
+        found = [_photograph(row, paths[row["image_id"]]) for row in rows if row["image_id"] in paths]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{table} is damaged or of another layout. Fetch the data set again.") from error
+    if missing:
         raise DataError(
-            f"{len(missing)} of {len(rows)} photographs are missing in {folder}, the first is {missing[:1]}."
+            f"{len(missing)} of {len(rows)} photographs are missing in {folder}, the first is {missing[0]}. "
+            "Unpack all of the data set's pictures there."
         )
-    return [_photograph(row, paths[row["image_id"]]) for row in rows]
+    if not found:
+        raise DataError(f"{table} names no photographs. Fetch the data set again.")
+    return found
 
 
-def _photograph(row: dict[str, str], path: Path) -> Photograph:
+def _photograph(row: Mapping[str, str], path: Path) -> Photograph:
     return Photograph(
         image_id=row["image_id"],
         lesion_id=row["lesion_id"],
-        dx=row["dx"],
+        dx=DIAGNOSES[DIAGNOSES.index(row["dx"])],
         dx_type=row["dx_type"],
         age=float(row["age"]) if row["age"] else None,
         sex=row["sex"],
@@ -128,21 +135,29 @@ def _photograph(row: dict[str, str], path: Path) -> Photograph:
 
 
 def load_cache(photographs: Sequence[Photograph], folder: Path) -> np.ndarray:
-    """All photographs as one uint8 memory map (n, 240, 320, 3), decoded once into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256("\n".join(str(p.path) for p in photographs).encode()).hexdigest()[:12]
-    array_path, done_path = folder / f"photographs-{key}.npy", folder / f"photographs-{key}.json"
+    """All photographs as one uint8 memory map (n, 240, 320, 3), decoded once into `folder`.
+
+    Files that are replaced are decoded again. Several programs may ask for the same cache at once.
+    """
+    known = hashlib.sha256(f"{CACHE_WIDTH} x {CACHE_HEIGHT}\n".encode())
+    for photograph in photographs:
+        file = photograph.path.stat()
+        known.update(f"{photograph.path.resolve()} {file.st_size} {file.st_mtime_ns}\n".encode())
+    path = folder / f"photographs-{known.hexdigest()[:12]}.npy"
+    if not path.exists():
+        with whole(path) as partial:
+            _decode_all(photographs, partial)
+    return np.load(path, mmap_mode="r")
+
+
+def _decode_all(photographs: Sequence[Photograph], path: Path) -> None:
     shape = (len(photographs), CACHE_HEIGHT, CACHE_WIDTH, 3)
-    if done_path.exists():
-        return np.load(array_path, mmap_mode="r")
-    cache = np.lib.format.open_memmap(array_path, mode="w+", dtype=np.uint8, shape=shape)
+    cache = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     with ThreadPoolExecutor(2) as pool:
-        decoded = pool.map(_decode, (p.path for p in photographs))
+        decoded = pool.map(_decode, (photograph.path for photograph in photographs))
         for index, pixels in enumerate(track(decoded, "Decoding photographs", total=len(photographs))):
             cache[index] = pixels
     cache.flush()
-    done_path.write_text(json.dumps({"photographs": len(photographs)}))
-    return np.load(array_path, mmap_mode="r")
 
 
 def _decode(path: Path) -> np.ndarray:
@@ -191,7 +206,7 @@ def _spread(order: Sequence[str], sizes: Mapping[str, int], rarest: Mapping[str,
 
 
 def write_splits(path: Path, splits: Sequence[Split]) -> None:
-    with path.open("w", newline="") as file:
+    with whole(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SPLIT_COLUMNS)
         writer.writerows((s.image_id, s.lesion_id, s.cluster, s.dx, s.fold, s.slice) for s in splits)

@@ -39,8 +39,9 @@ from ml.training.export import export_network
 from ml.training.oof import CALIBRATION_FILE, OOF_FILE, Row, rows_of, write_rows
 from ml.training.plots import PLOT_FILES, draw_plots
 from ml.training.provenance import limits, training_data
+from ml.training.recipe import Recipe, digest_of_names, read_beginning
 from ml.training.robustness import robustness
-from ml.training.train import HISTORY_FILE, KERAS_FILE, Recipe, fold_folder, read_recipe
+from ml.training.train import HISTORY_FILE, KERAS_FILE, fold_folder
 
 console = Console(stderr=True)
 
@@ -80,9 +81,9 @@ def release(*, run: Path, data: Path, models: Path, version: str, reason: str) -
     version is taken or the runs are not finished or not alike, and DataError when they are of other photographs.
     """
     folder = new_folder(models, version)
-    recipe = finished_recipe(run)
     cases, parts = _cases_and_parts(run, data)
-    sources = _sources(run)
+    recipe = finished_recipe(run, cases, parts)
+    sources = _sources(run, recipe)
     partial = models / f".{version}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -127,19 +128,28 @@ def new_folder(models: Path, version: str) -> Path:
     return models / version
 
 
-def finished_recipe(run: Path) -> Recipe:
-    """The one recipe of the five runs in `run`. Raises ModelError when one is not finished, or unlike the others."""
-    recipes = []
-    for fold in range(FOLDS):
+def finished_recipe(run: Path, cases: Cases, parts: Sequence[Part]) -> Recipe:
+    """The one recipe of the five runs in `run`.
+
+    Raises ModelError when one is not finished, unlike the others, cut short, or learnt from other photographs than
+    those of its part.
+    """
+    beginnings = []
+    for fold, part in enumerate(parts):
         folder = fold_folder(run, fold)
         if not (folder / KERAS_FILE).is_file():
             raise ModelError(f"{folder} is not finished. Train to the end first: python -m ml train --folds {fold}.")
-        recipes.append(read_recipe(folder))
-        if len(_history(folder)) != recipes[-1].epochs:
+        beginning = read_beginning(folder)
+        if beginning.photographs != digest_of_names(_names(cases.part(part.training))):
+            raise ModelError(f"{folder} learnt from other photographs than this program leaves to it. Train it again.")
+        if beginning.recipe.max_steps:
+            raise ModelError(f"{folder} is a trial, cut short by --max-steps. Train it again without.")
+        if len(_history(folder)) != beginning.recipe.epochs:
             raise ModelError(f"{folder} holds another number of epochs than its recipe. Train it again.")
-    if len(set(recipes)) > 1:
-        raise ModelError(f"The folds in {run} were trained by different recipes. Train all five by one.")
-    return recipes[0]
+        beginnings.append(beginning)
+    if len({(beginning.recipe, beginning.weights) for beginning in beginnings}) > 1:
+        raise ModelError(f"The folds in {run} began with different recipes or weights. Train all five alike.")
+    return beginnings[0].recipe
 
 
 def _history(folder: Path) -> list[dict[str, float]]:
@@ -201,13 +211,21 @@ def _evaluation(folder: Path, cases: Cases, test: Scored) -> dict[str, Any]:
     return evaluate.evaluation(test, folds, splits)
 
 
-def _sources(run: Path) -> dict[str, Any]:
-    """What bench/sources.py found, where it was run."""
+def _sources(run: Path, recipe: Recipe) -> dict[str, Any]:
+    """What bench/sources.py found, where it was run. Raises ModelError when it was of other splits or settings."""
     path = run / SOURCES_FILE
+    if not path.exists():
+        return {}
     try:
-        return {"left_out_sources": json.loads(path.read_text())} if path.exists() else {}
-    except (OSError, ValueError) as error:
+        stored = json.loads(path.read_text())
+        made_by = stored["recipe"] | {"sides": [list(stage) for stage in recipe.sides]}
+        same = stored["splits"] == sha256_of(run / SPLITS_FILE) and made_by == json.loads(json.dumps(asdict(recipe)))
+        found = stored["found"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is damaged. Run bench/sources.py again, or remove it.") from error
+    if not same:
+        raise ModelError(f"{path} is of other splits or another recipe. Run bench/sources.py again, or remove it.")
+    return {"left_out_sources": found}
 
 
 def note_opening(models: Path, version: str, reason: str) -> None:
@@ -216,7 +234,11 @@ def note_opening(models: Path, version: str, reason: str) -> None:
     if not path.exists():
         path.write_text(OPENINGS_HEAD)
     with path.open("a") as file:
-        file.write(f"| {datetime.now(UTC):%Y-%m-%d} | {version} | {reason} |\n")
+        file.write(f"| {datetime.now(UTC):%Y-%m-%d} | {version} | {reason_in_a_cell(reason)} |\n")
+
+
+def reason_in_a_cell(reason: str) -> str:
+    return " ".join(reason.replace("|", "\\|").split())
 
 
 def _describe(

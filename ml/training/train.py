@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,47 +18,24 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ml.contract import ModelError
 from ml.labels import DIAGNOSES, MALIGNANT_COLUMNS
 from ml.preprocess import to_input
-from ml.training import augment, network, statistics
+from ml.training import augment, files, network, statistics
 from ml.training.data import Collection, Part
+from ml.training.recipe import (
+    Beginning,
+    Recipe,
+    check_beginning,
+    digest_of_names,
+    digest_of_weights,
+    write_beginning,
+)
 
 console = Console()
 CHECKPOINT_FILE = "checkpoint.npz"
 HISTORY_FILE = "history.json"
-RECIPE_FILE = "recipe.json"
 KERAS_FILE = "model.keras"
 MALIGNANT_MASK = np.isin(np.arange(len(DIAGNOSES)), MALIGNANT_COLUMNS).astype(int)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """sides: the side of the squares in pixels, and for how many epochs; small ones first, which is faster."""
-
-    sides: tuple[tuple[int, int], ...] = ((128, 8), (160, 10), (192, 12))
-    batch: int = 32
-    learning_rate: float = 4e-4
-    weight_decay: float = 0.02
-    warm_up_steps: int = 100
-    label_smoothing: float = 0.05
-    balance: float = 0.0  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
-    logit_adjustment: float = 1.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
-    average_momentum: float = 0.995
-    strength: float = 1.0  # of the augmentation
-    smallest_crop: float = 0.72  # side of a crop as a share of the photograph's height
-    light: float = 1.0  # how far light and colours wander
-    noise: float = 0.0  # share of the photographs that get a sensor's noise
-    malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes
-    seed: int = 2026
-    max_steps: int | None = None  # an epoch ends after so many (for trials)
-
-    @property
-    def epochs(self) -> int:
-        return sum(epochs for _, epochs in self.sides)
-
-    def side_of(self, epoch: int) -> int:
-        return [side for side, epochs in self.sides for _ in range(epochs)][epoch]
 
 
 def train(
@@ -73,13 +49,16 @@ def train(
 ) -> Path:
     """Learn from `part.training`, look at `part.calibration` on the way, and return `run`.
 
-    The folder then holds model.keras, recipe.json and history.json. A run that was stopped goes on after its last
-    finished epoch. Raises ModelError when it was begun by another recipe.
+    The folder then holds model.keras, beginning.json and history.json. A run that was stopped goes on after its last
+    finished epoch, and nothing is done to one that is finished. Raises ModelError when it was begun by another recipe,
+    or with other photographs or weights.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    if is_finished(run, recipe):
+    names = (collection.photographs[row].image_id for row in part.training)
+    beginning = Beginning(recipe, digest_of_names(names), digest_of_weights(weights))
+    check_beginning(run, beginning)
+    if (run / KERAS_FILE).exists():
         return run
-    (run / RECIPE_FILE).write_text(json.dumps(asdict(recipe), indent=1))
+    write_beginning(run, beginning)
     keras.utils.set_random_seed(recipe.seed)
     sample = np.random.default_rng(recipe.seed).choice(part.training, min(384, len(part.training)), replace=False)
     squares = augment.centre_squares(collection.pixels, sample)
@@ -96,29 +75,9 @@ def train(
         history.append({"epoch": epoch + 1, "loss": loss, **figures, "seconds": seconds})
         trainer.save(run, history)
         console.print(json.dumps({key: round(value, 4) for key, value in history[-1].items()}))
-    with trainer.averaged():
-        trainer.served().save(run / KERAS_FILE)
+    with trainer.averaged(), files.whole(run / KERAS_FILE) as partial_file:
+        trainer.served().save(partial_file)
     return run
-
-
-def read_recipe(run: Path) -> Recipe:
-    """Of a run's folder. Raises ModelError."""
-    path = run / RECIPE_FILE
-    try:
-        stored = json.loads(path.read_text())
-        recipe = Recipe(**stored | {"sides": tuple((side, epochs) for side, epochs in stored["sides"])})
-        if stored.keys() != asdict(recipe).keys():
-            raise ValueError("written by a program that knew fewer settings")
-        return recipe
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is missing or damaged. Train again into another --run.") from error
-
-
-def is_finished(run: Path, recipe: Recipe) -> bool:
-    """Raises ModelError when `run` was begun by another recipe."""
-    if (run / RECIPE_FILE).exists() and read_recipe(run) != recipe:
-        raise ModelError(f"{run} was begun by another recipe. Name another --run, or remove that folder.")
-    return (run / KERAS_FILE).exists()
 
 
 def fold_folder(run: Path, fold: int) -> Path:
@@ -148,8 +107,8 @@ def loss_of(recipe: Recipe, labels: np.ndarray) -> Callable[[Any, Any], Any]:
 
     def loss(truth: Any, logits: Any) -> Any:
         smooth = truth * (1 - smoothing) + smoothing / len(DIAGNOSES)
-        log_shares = ops.log_softmax(logits + adjustment)
-        surprise = -ops.sum(truth * weights, axis=-1) * ops.sum(smooth * log_shares, axis=-1)
+        logits = logits + adjustment
+        surprise = -ops.sum(truth * weights, axis=-1) * ops.sum(smooth * ops.log_softmax(logits), axis=-1)
         if not recipe.malignancy_loss:
             return surprise
         log_odds = ops.logsumexp(logits - 1e4 * (1 - mask), axis=-1) - ops.logsumexp(logits - 1e4 * mask, axis=-1)
@@ -249,7 +208,7 @@ class Trainer:
         flat.set_weights(self.model.get_weights())
         return flat
 
-    @contextmanager
+    @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """The model holds the running average of its weights in here."""
         raw = [keras.ops.convert_to_numpy(variable).copy() for variable in self.model.trainable_variables]
@@ -264,14 +223,13 @@ class Trainer:
         return [*self.model.variables, *self.optimizer.variables]
 
     def save(self, run: Path, history: list[dict[str, float]]) -> None:
-        """Write the checkpoint so that a power cut leaves either the old or the new one."""
-        partial = run / f"partial.{CHECKPOINT_FILE}"
+        """Whatever stops the program leaves either the old checkpoint or the new one."""
         arrays: dict[str, Any] = {
             f"v{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(self._state())
         }
-        np.savez(partial, history=json.dumps(history), **arrays)
-        partial.replace(run / CHECKPOINT_FILE)
-        (run / HISTORY_FILE).write_text(json.dumps(history, indent=1))
+        with files.whole(run / CHECKPOINT_FILE) as partial_file:
+            np.savez(partial_file, history=json.dumps(history), **arrays)
+        files.write_text(run / HISTORY_FILE, json.dumps(history, indent=1))
 
     def restore(self, run: Path) -> list[dict[str, float]]:
         path = run / CHECKPOINT_FILE
@@ -286,21 +244,34 @@ class Trainer:
 
 
 def _prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same batches, the next few made in a thread meanwhile; what goes wrong there is raised here."""
     ready: queue.Queue[tuple[np.ndarray, np.ndarray] | BaseException | None] = queue.Queue(maxsize=4)
+    left = threading.Event()
+
+    def put(item: tuple[np.ndarray, np.ndarray] | BaseException | None) -> None:
+        while not left.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.5)
+                return
 
     def fill() -> None:
         try:
             for batch in batches:
-                ready.put(batch)
-            ready.put(None)
+                put(batch)
+                if left.is_set():
+                    return
+            put(None)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the training loop raises it
-            ready.put(error)
+            put(error)
 
     threading.Thread(target=fill, daemon=True).start()
-    while (batch := ready.get()) is not None:
-        if isinstance(batch, BaseException):
-            raise batch
-        yield batch
+    try:
+        while (batch := ready.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        left.set()
 
 
 def _progress() -> Progress:
