@@ -126,6 +126,8 @@ def everyday(folder: Path) -> dict[str, list[bytes]]:
     seen: list[np.ndarray] = []
     chosen = list(_pictures_in(folder / "chosen", seen))
     afterwards = list(_pictures_in(folder / "afterwards", seen))
+    if not chosen or not afterwards:
+        sys.exit(f"{folder} holds no pictures in chosen/ and afterwards/. Remove it to have them fetched.")
     return {
         "everyday, the layer was chosen on them": [data for is_sign, data in chosen if not is_sign],
         AFTERWARDS_TITLE: [data for is_sign, data in afterwards if not is_sign],
@@ -247,10 +249,10 @@ def _jpeg(picture: Image.Image) -> bytes:
 
 
 def spoilt(predictor: LiteRTPredictor, data: Path) -> Table:
-    from ml.training.data import SPLITS_FILE, TEST_FOLD, part_of, read_photographs, read_splits
+    from ml.training.data import SPLITS_FILE, TEST_FOLD, matching_splits, part_of, read_photographs
 
     photographs = read_photographs(data)
-    rows = part_of(read_splits(predictor.folder / SPLITS_FILE), TEST_FOLD).calibration
+    rows = part_of(matching_splits(predictor.folder / SPLITS_FILE, photographs), TEST_FOLD).calibration
     chosen = [Image.open(photographs[row].path).convert("RGB") for row in rows[:: max(1, len(rows) // SAMPLE)]]
     table = Table("calibration photographs", "pictures", "stopped", "reasons")
     for name, spoil in SPOILS.items():

@@ -2,9 +2,9 @@
 
     python bench/predict.py [--rounds 120]
 
-Each is measured in its own process, so that neither pays for the other's memory: first held to one core (on Linux),
-since a worker child reads with one thread; the bars are about that. Then with every core of the machine, of which only
-Keras takes more than one. Ends with 1 when a bar is missed: at least 8 times as fast, under a quarter of the memory.
+Each is measured in its own process, so that neither pays for the other's memory: first held to one core, since a worker
+child reads with one thread; the bars are about that. Then with every core of the machine, of which only Keras takes
+more than one. Ends with 1 when a bar is missed: at least 8 times as fast, under a quarter of the memory.
 """
 
 from __future__ import annotations
@@ -81,14 +81,8 @@ def serve(name: str) -> None:
 
 
 def resident_megabytes() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 class Runner:
@@ -149,7 +143,8 @@ def main() -> int:
     parser.add_argument("--cores", type=int, nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        os.sched_setaffinity(0, options.cores)
+        if options.cores:
+            os.sched_setaffinity(0, options.cores)
         serve(options.only)
         return 0
     every = os.sched_getaffinity(0)

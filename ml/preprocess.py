@@ -97,7 +97,11 @@ def central_square(photograph: Image.Image) -> tuple[float, float, float, float]
 
 
 def resize_square(photograph: Image.Image, box: tuple[float, float, float, float], side: int = SIDE) -> np.ndarray:
-    """Cut `box` out and resize it: (side, side, 3) uint8. The one resize of training and serving."""
+    """Cut `box` out and resize it: (side, side, 3) uint8.
+
+    The one resize of training and serving. Training reads photographs of 320 x 240; it reduces larger ones to that
+    before, where serving reduces them once.
+    """
     resized = photograph.resize((side, side), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized, dtype=np.uint8)
 

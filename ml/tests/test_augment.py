@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from ml.drawing import draw_photograph
+from ml.training import augment as augmentation
 from ml.training.augment import augment
 
 
@@ -28,6 +29,39 @@ def test_light_hair_and_blur_come_and_go_with_the_strength(picture: np.ndarray) 
 
     assert colours(0) < colours(1) / 2
     assert colours(1) < colours(1, light=2) / 1.5
+
+
+def test_what_lies_on_skin_comes_and_goes_with_the_strength(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a plain picture, whose light is one colour however it turns out, so that whatever else is seen was drawn."""
+    plain = np.full((240, 320, 3), 160, dtype=np.uint8)
+
+    def drawn_on(*chances: str, strength: float = 1.0) -> int:
+        with monkeypatch.context() as patched:
+            for name in ("HAIR_CHANCE", "RULER_CHANCE", "MARKER_CHANCE"):
+                patched.setattr(augmentation, name, 1.0 if name in chances else 0.0)
+            views = [augment(plain, np.random.default_rng(seed), strength=strength) for seed in range(10)]
+        return sum(bool(np.ptp(view.reshape(-1, 3), axis=0).max() > 12) for view in views)
+
+    for chance in ("HAIR_CHANCE", "RULER_CHANCE", "MARKER_CHANCE"):
+        assert drawn_on(chance) >= 8, chance
+        assert drawn_on(chance, strength=0) == 0, chance
+    assert drawn_on() == 0
+
+
+def test_blur_and_jpeg_come_and_go_with_the_strength(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripes = np.zeros((240, 320, 3), dtype=np.uint8)
+    stripes[:, ::2] = 160
+
+    def view(chance: str, strength: float = 1.0) -> np.ndarray:
+        with monkeypatch.context() as patched:
+            for name in ("BLUR_CHANCE", "JPEG_CHANCE", "HAIR_CHANCE", "RULER_CHANCE", "MARKER_CHANCE"):
+                patched.setattr(augmentation, name, 1.0 if name == chance else 0.0)
+            return augment(stripes, np.random.default_rng(1), strength=strength)
+
+    assert view("BLUR_CHANCE").std() < 0.9 * view("nothing").std()
+    assert not np.array_equal(view("JPEG_CHANCE"), view("nothing"))
+    for chance in ("BLUR_CHANCE", "JPEG_CHANCE"):
+        assert np.array_equal(view(chance, strength=0), view("nothing", strength=0))
 
 
 def test_noise_comes_as_often_as_asked_and_changes_nothing_else() -> None:

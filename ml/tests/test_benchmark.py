@@ -32,9 +32,17 @@ def test_medians_are_taken_in_turns() -> None:
     assert order == ["a", "b"] * 4
 
 
-def test_a_slower_step_takes_longer() -> None:
-    found = medians({"slow": partial(time.sleep, 0.004), "fast": partial(time.sleep, 0.001)}, rounds=5)
-    assert found["slow"] > found["fast"] >= 1
+def test_a_step_takes_the_median_of_its_rounds_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    took = {"slow": iter([9.0, 0.004, 0.005, 0.5]), "fast": iter([9.0, 0.001, 0.003, 0.002])}
+    now = 0.0
+
+    def step(name: str) -> None:
+        nonlocal now
+        now += next(took[name])
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    found = medians({name: partial(step, name) for name in took}, rounds=3)
+    assert found == {"slow": pytest.approx(5), "fast": pytest.approx(2)}
 
 
 def test_a_runtime_that_answers_otherwise_is_no_comparison() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ml.__main__ import main
+from ml.__main__ import main, settle_allocator
 
 KEYS = [
     "path",
@@ -170,3 +170,16 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 def test_evaluate_without_the_data_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--data", str(tmp_path)]) == 1
     assert "HAM10000_metadata.csv" in capsys.readouterr().err
+
+
+def test_training_starts_again_with_its_allocator_unless_one_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "environ", {"TF_ENABLE_ONEDNN_OPTS": "0"})
+    settle_allocator()
+    assert started == [sys.orig_argv]
+    assert os.environ["GLIBC_TUNABLES"]
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0", "as it was chosen"
+    settle_allocator()
+    assert len(started) == 1

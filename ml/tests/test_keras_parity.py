@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml.contract import ModelError
 from ml.drawing import KINDS, draw_photograph
-from ml.predictor import LiteRTPredictor
+from ml.predictor import LiteRTPredictor, Network
 from ml.preprocess import open_photograph, to_input, to_square
 from ml.tests.conftest import TENSORFLOW_MARKS
 from ml.training.statistics import softmax
+from ml.views import Answer
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed here")
 
@@ -38,7 +40,7 @@ def test_litert_and_keras_agree_on_drawn_photographs(keras_model, predictor: Lit
 def test_litert_and_keras_agree_on_real_photographs(
     keras_model, predictor: LiteRTPredictor, real_photographs: list[Path]
 ) -> None:
-    chosen = real_photographs[:: len(real_photographs) // 200][:200]
+    chosen = real_photographs[:: max(1, len(real_photographs) // 200)][:200]
     _assert_same(keras_model, predictor, [to_square(open_photograph(path.read_bytes())[0]) for path in chosen])
 
 
@@ -53,6 +55,35 @@ def test_map_and_texture_are_those_of_the_trained_network(keras_model, predictor
         for name, value in expected.items():
             assert np.allclose(getattr(answer, name), np.asarray(value)[0], atol=1e-3), name
         assert np.allclose(answer.activation_map.mean(axis=(0, 1)), answer.logits, atol=1e-3)
+
+
+def test_what_is_exported_answers_as_it_was_trained_or_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    from ml.training import export, network
+
+    keras.utils.set_random_seed(3)
+    (tmp_path / "fold-2").mkdir()
+    trained = network.build()
+    trained.save(tmp_path / "fold-2" / "model.keras")
+    export.export_network(tmp_path, 2, tmp_path / "served")
+    square = to_square(draw_photograph(1))
+    expected = np.asarray(trained(to_input(square)[None], training=False))[0]
+    assert np.allclose(Network(tmp_path / "served" / "model.tflite")(square).logits, expected, atol=1e-4)
+    assert (tmp_path / "served" / "model.keras").read_bytes() == (tmp_path / "fold-2" / "model.keras").read_bytes()
+
+    class Other(Network):
+        def __call__(self, square: np.ndarray) -> Answer:
+            answer = super().__call__(square)
+            return answer._replace(logits=answer.logits + np.eye(7, dtype=np.float32)[4] * 0.01)
+
+    monkeypatch.setattr(export, "Network", Other)
+    with pytest.raises(ModelError, match="answers differently from the trained one"):
+        export.export_network(tmp_path, 2, tmp_path / "other")
+    with pytest.raises(ModelError, match="Train to the end first"):
+        export.export_network(tmp_path, 3, tmp_path / "none")
 
 
 def test_restated_normalisation_computes_the_same() -> None:

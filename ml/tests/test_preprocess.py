@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import struct
 import warnings
 import zlib
@@ -17,7 +16,7 @@ from ml.drawing import draw_photograph
 from ml.preprocess import central_square, open_photograph, to_input, to_square
 from ml.tests.conftest import drawn_bytes, to_bytes
 from ml.training import augment
-from ml.training.data import Photograph, load_cache
+from ml.training.data import CACHE_HEIGHT, CACHE_WIDTH, Photograph, load_cache
 
 
 def test_training_and_serving_see_the_same_square(tmp_path: Path) -> None:
@@ -35,6 +34,8 @@ def test_training_and_serving_see_the_same_square_of_real_photographs(
     real_photographs: list[Path], tmp_path: Path
 ) -> None:
     chosen = real_photographs[::1001]
+    if {open_photograph(path.read_bytes())[1] for path in chosen} != {(CACHE_WIDTH, CACHE_HEIGHT)}:
+        pytest.skip("The photographs are no copies of 320 x 240.")
     rows = [Photograph(path.stem, path.stem, "nv", "", None, "", "", "", path) for path in chosen]
     trained = augment.centre_squares(load_cache(rows, tmp_path), np.arange(len(chosen)))
     served = np.stack([to_square(open_photograph(path.read_bytes())[0]) for path in chosen])
@@ -162,12 +163,3 @@ def _truncated(form: str) -> bytes:
 def test_what_is_no_photograph_is_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(UnreadablePhotograph, match=sentence):
         open_photograph(data)
-
-
-def test_augmentation_keeps_shape_and_depends_on_its_seed_alone() -> None:
-    picture = np.asarray(Image.open(io.BytesIO(drawn_bytes(1, width=320, height=240))))
-    first, again, other = (augment.augment(picture, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert first.shape == (224, 224, 3)
-    assert first.dtype == np.uint8
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)

@@ -57,7 +57,7 @@ def test_a_reflection_in_a_dark_photograph_leaves_it_dark(predictor: LiteRTPredi
 
 
 def test_a_photograph_without_colour_is_named_so(predictor: LiteRTPredictor) -> None:
-    """Else a melanoma in grey may read low: a third of what is referred in colour is not in grey."""
+    """Else a melanoma in grey may read low: far fewer are referred in grey than in colour (the card)."""
     coloured = draw_photograph(1, kind="melanoma")
     grey = coloured.convert("L").convert("RGB")
     assert predictor.read(to_bytes(grey)).unscorable_reasons == ("no_colour",)

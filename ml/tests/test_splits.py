@@ -130,6 +130,22 @@ def test_a_missing_photograph_is_named(tmp_path: Path) -> None:
         read_photographs(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (HEADER, "names no photographs"),
+        ("image_id,dx\nISIC_0000001,nv\n", "damaged or of another layout"),
+        (HEADER + "L1,ISIC_0000001,nv,histo,old,male,back,x\n", "damaged or of another layout"),
+        (HEADER + "L1,ISIC_0000001,wart,histo,40.0,male,back,x\n", "damaged or of another layout"),
+    ],
+)
+def test_a_table_that_is_no_ham10000_is_refused_in_words(tmp_path: Path, table: str, said: str) -> None:
+    _save(tmp_path, "ISIC_0000001", draw_photograph(1))
+    (tmp_path / "HAM10000_metadata.csv").write_text(table)
+    with pytest.raises(DataError, match=said):
+        read_photographs(tmp_path)
+
+
 def test_a_folder_without_metadata_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Name the data set's folder with --data"):
         read_photographs(tmp_path)

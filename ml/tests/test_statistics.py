@@ -96,6 +96,22 @@ def test_the_interval_of_a_share_that_few_miss_is_wilsons(missed: int, low: floa
     assert statistics.Bootstrap(clusters, 50).share(~hit, everyone).high == pytest.approx(1 - low, abs=1e-3)
 
 
+@given(count=st.integers(1, 3000), data=st.data())
+def test_wilsons_interval_holds_the_share_and_stays_a_share(count: int, data: st.DataObject) -> None:
+    share = data.draw(st.sampled_from([0, count]) | st.integers(0, count)) / count
+    low, high = statistics.wilson(share, count)
+    assert 0 <= low <= share <= high <= 1
+    assert high - low > 0
+
+
+def test_a_figure_that_cannot_be_told_takes_nothing_from_the_one_beside_it() -> None:
+    bootstrap = statistics.Bootstrap([str(row) for row in range(30)], 50)
+    values = np.random.default_rng(2).normal(size=30)
+    known, unknown = bootstrap.intervals(lambda rows: (float(values[rows].mean()), float("nan")))
+    assert known.low < known.value < known.high
+    assert np.isnan([unknown.value, unknown.low, unknown.high]).all()
+
+
 @pytest.mark.parametrize("slope", [0.2, 0.4, 1.0, 3.0, 6.0])
 @pytest.mark.parametrize("intercept", [-4.0, 0.5])
 def test_the_calibration_of_a_known_slope_is_found(slope: float, intercept: float) -> None:

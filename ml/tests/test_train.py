@@ -148,6 +148,27 @@ def test_a_network_that_is_not_written_to_its_end_is_not_there(
     keras.models.load_model(tmp_path / "model.keras", compile=False)
 
 
+def test_a_collection_is_split_once_and_read_again_as_it_was_split(weights: Path, tmp_path: Path) -> None:
+    from ml.training.collection import load_collection
+
+    data, run = tmp_path / "data", tmp_path / "run"
+    (data / "images").mkdir(parents=True)
+    lines = ["lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"]
+    for row in range(6):
+        draw_photograph(row, width=320, height=240).save(data / "images" / f"ISIC_{row:07}.jpg")
+        lines.append(f"L{row},ISIC_{row:07},{DIAGNOSES[row]},histo,40.0,male,back,here\n")
+    (data / "HAM10000_metadata.csv").write_text("".join(lines))
+    first = load_collection(data, run, weights)
+    assert first.pixels.shape == (6, 240, 320, 3)
+    assert [photograph.dx for photograph in first.photographs] == list(DIAGNOSES[:6])
+    again = load_collection(data, run, weights=None)  # splits and pixels are there: no weights are asked for
+    assert again.splits == first.splits
+    assert np.array_equal(again.pixels, first.pixels)
+    draw_photograph(9, width=320, height=240).save(data / "images" / "ISIC_0000003.jpg")
+    assert not np.array_equal(load_collection(data, run, weights=None).pixels[3], first.pixels[3])
+    assert len(list((run / "cache").iterdir())) == 2
+
+
 def test_batches_that_nobody_wants_any_more_end_their_thread() -> None:
     from ml.training.train import _prefetch
 

@@ -1,4 +1,4 @@
-"""Calibration, thresholds and quality limits, all from the calibration photographs and nothing else."""
+"""Calibration, thresholds and quality limits of a network, from its calibration photographs and constants in here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFUSED_AS_FOREIGN = 0.006
 # Chosen by eye on darkened and overexposed photographs: no calibration photograph comes near them.
 LEAST_EXPOSURE = 0.4
 LEAST_CONTRAST = 3.0
-# Half of the least that 4,005 photographs of folds 1 to 4 have. Without colour 28 % were referred instead of 61 %.
+# Half of the least that 4,005 photographs of folds 1 to 4 have. Without colour far fewer are referred (the card).
 LEAST_CHROMA = 6.0
 # Keeps the slope finite where a line parts malignant from benign, and changes no other in the fourth place.
 LEAST_RIDGE = 1e-4

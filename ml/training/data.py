@@ -124,7 +124,7 @@ def _photograph(row: Mapping[str, str], path: Path) -> Photograph:
     return Photograph(
         image_id=row["image_id"],
         lesion_id=row["lesion_id"],
-        dx=DIAGNOSES[DIAGNOSES.index(row["dx"])],
+        dx=DIAGNOSES[DIAGNOSES.index(row["dx"])],  # or a ValueError
         dx_type=row["dx_type"],
         age=float(row["age"]) if row["age"] else None,
         sex=row["sex"],

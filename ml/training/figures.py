@@ -49,7 +49,7 @@ def main_figures(scored: Scored) -> dict[str, Any]:
         },
         "diagnosis": diagnosis_figures(scored, bootstrap, shown),
         "calibration": calibration_figures(scored, bootstrap),
-        "at_refer": referral_table(scored),
+        "at_refer": referral_table(scored, bootstrap),
         "confusion": confusion_with_unscorable(cases, shown, scored.refused),
         "unscorable": {"count": int(scored.refused.sum()), "total": len(cases)},
     }
@@ -138,7 +138,7 @@ def calibration_figures(scored: Scored, bootstrap: statistics.Bootstrap) -> dict
     }
 
 
-def referral_table(scored: Scored) -> dict[str, Any]:
+def referral_table(scored: Scored, bootstrap: statistics.Bootstrap) -> dict[str, Any]:
     """The deployed threshold with what could not be read as a column of its own, and both ways to count it."""
     malignant, refused = scored.cases.malignant, scored.refused
     rows = {}
@@ -148,7 +148,6 @@ def referral_table(scored: Scored) -> dict[str, Any]:
             "do_not_refer": int((group & ~scored.refer & ~refused).sum()),
             "unscorable": int((group & refused).sum()),
         }
-    bootstrap = statistics.Bootstrap(scored.cases.clusters)
     counted = {}
     for name, referred in (
         ("unscorable_counted_as_referred", scored.refer | refused),
@@ -297,9 +296,10 @@ def _two_shares(bootstrap: statistics.Bootstrap, above: np.ndarray, malignant: n
 
 
 def lesions_of_several(scored: Scored) -> dict[str, Any]:
-    """Lesions with two photographs and more: by the highest of them, and by the one that is drawn for each."""
-    often = np.bincount(scored.cases.lesions)[scored.cases.lesions] > 1
-    several = scored.part(np.flatnonzero(often))
+    """Lesions with two readable photographs and more: by the highest of them, and by the one that is drawn for each."""
+    readable = scored.part(np.flatnonzero(~scored.refused))
+    often = np.bincount(readable.cases.lesions)[readable.cases.lesions] > 1
+    several = readable.part(np.flatnonzero(often))
     drawn = several.part(several.cases.one_per_lesion())
     return {"highest": highest_band_of_lesion(several), "one": highest_band_of_lesion(drawn)}
 

@@ -18,7 +18,7 @@ Figures = Mapping[str, Any]
 EXACT = 1e-6
 FROM_TABLES = ("five_folds", "served/calibration", "served/refer/value", "served/high/value")
 # The network is run again for the rest, and another processor rounds differently: figures move in the fourth place, and
-# a photograph or two may change sides of a threshold.
+# a photograph or two may change sides of a threshold. A share of few may then move further, and is named.
 ROUNDING = 5e-4
 CHANGED_SIDES = 2
 SHARE = 0.01

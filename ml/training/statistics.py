@@ -88,13 +88,15 @@ class Bootstrap:
     def intervals(self, statistic: Callable[[np.ndarray], Sequence[float]], *, biased: bool = False) -> list[Interval]:
         """As `interval`, for figures that come from one computation."""
         values = statistic(self.everyone)
-        if np.isnan(values).any():
-            return [Interval(value, value, value) for value in values]
         draws = np.array([statistic(rows) for rows in self.draws])
         if biased:
             draws = np.maximum(draws - (np.nanmean(draws, axis=0) - values), 0)
-        low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
-        return [Interval(float(v), float(lo), float(hi)) for v, lo, hi in zip(values, low, high, strict=True)]
+        return [
+            Interval(float(value), *map(float, np.nanquantile(drawn, [0.025, 0.975])))
+            if np.isfinite(value)
+            else Interval(value, value, value)
+            for value, drawn in zip(values, draws.T, strict=True)
+        ]
 
     def share(self, hit: np.ndarray, group: np.ndarray) -> Interval:
         """How much of `group` is hit; both (n,) bool.
@@ -115,7 +117,8 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     spread = Z_95**2 / count
     middle = (share + spread / 2) / (1 + spread)
     reach = Z_95 / (1 + spread) * np.sqrt(share * (1 - share) / count + spread / (4 * count))
-    return float(middle - reach), float(middle + reach)
+    # By rounding it may lie a little outside of what can be, or beside a share of 0 or 1.
+    return max(0.0, min(share, float(middle - reach))), min(1.0, max(share, float(middle + reach)))
 
 
 def share(hit: np.ndarray, group: np.ndarray) -> float:
