@@ -11,6 +11,7 @@ from pathlib import Path
 from ml.contract import ModelError
 from ml.manifest import sha256_of
 from ml.training import files
+from ml.training.augment import SMALLEST_CROP
 
 BEGINNING_FILE = "beginning.json"
 IMAGENET = "imagenet"
@@ -30,7 +31,7 @@ class Recipe:
     logit_adjustment: float = 1.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
     average_momentum: float = 0.995
     strength: float = 1.0  # of the augmentation
-    smallest_crop: float = 0.72  # side of a crop as a share of the photograph's height
+    smallest_crop: float = SMALLEST_CROP  # side of a crop as a share of the photograph's height
     light: float = 1.0  # how far light and colours wander
     noise: float = 0.0  # share of the photographs that get a sensor's noise
     malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes

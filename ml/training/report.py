@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.manifest import Manifest
-from ml.training.card import CARD_FILE, POPULATIONS, interval, render, rows_of_figures
+from ml.training.card import CARD_FILE, POPULATIONS, Figures, interval, render, rows_of_figures
 
-Figures = Mapping[str, Any]
 # What comes from the tables is the same everywhere.
 EXACT = 1e-6
 FROM_TABLES = ("five_folds", "served/calibration", "served/refer/value", "served/high/value")
