@@ -49,6 +49,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no label smoothing": {"label_smoothing": 0.0},
     "no averaging of weights": {"average_momentum": 0.0},
     "malignancy in the loss as well": {"malignancy_loss": 1.0},
+    "noise on a fifth": {"noise": 0.2},
     "light and colours twice as far": {"light": 2.0},
     "light twice as far, noise on a third": {"light": 2.0, "noise": 0.33},
     "crops from half the height": {"smallest_crop": 0.5},
