@@ -41,6 +41,7 @@ ROWS: dict[str, dict[str, Any]] = {
     BASE: {},
     "classes weighed by share ** -0.5 instead": {"balance": 0.5, "logit_adjustment": 0.0},
     "classes weighed by share ** -0.75 instead": {"balance": 0.75, "logit_adjustment": 0.0},
+    "half weighed, half adjusted": {"balance": 0.5, "logit_adjustment": 0.5},
     "neither weighed nor adjusted": {"logit_adjustment": 0.0},
     "learning rate doubled": {"learning_rate": 8e-4},
     "learning rate halved": {"learning_rate": 2e-4},
