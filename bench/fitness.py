@@ -252,7 +252,8 @@ def spoilt(predictor: LiteRTPredictor, data: Path) -> Table:
     from ml.training.data import SPLITS_FILE, TEST_FOLD, matching_splits, part_of, read_photographs
 
     photographs = read_photographs(data)
-    rows = part_of(matching_splits(predictor.folder / SPLITS_FILE, photographs), TEST_FOLD).calibration
+    splits = matching_splits(predictor.folder / SPLITS_FILE, photographs)
+    rows = part_of(splits, TEST_FOLD, predictor.manifest.training["calibration_slice"]).calibration
     chosen = [Image.open(photographs[row].path).convert("RGB") for row in rows[:: max(1, len(rows) // SAMPLE)]]
     table = Table("calibration photographs", "pictures", "stopped", "reasons")
     for name, spoil in SPOILS.items():

@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from ml.training.release import finished_fold
     from ml.training.train import KERAS_FILE, fold_folder
 
     photographs = read_photographs(options.data)
@@ -45,8 +46,10 @@ def main() -> None:
     for fold in range(FOLDS):
         if (fold_folder(options.run, fold) / KERAS_FILE).exists():
             print(f"Fold {fold}", flush=True)
-            rows = part_of(splits, fold).calibration
-            figures, taken = measure(options.run, fold, cases.part(r for r in rows if splits[r].fold != TEST_FOLD))
+            part = part_of(splits, fold)
+            finished_fold(options.run, fold, cases, part)
+            unseen = cases.part(row for row in part.calibration if splits[row].fold != TEST_FOLD)
+            figures, taken = measure(options.run, fold, unseen)
             found.append(figures)
             seconds.append(taken)
     print_table(np.array(found), 1000 * float(np.mean(seconds)))

@@ -17,7 +17,9 @@ from ml.training.data import (
     SLICES,
     DataError,
     Photograph,
+    Split,
     assign_splits,
+    calibration_slice_of,
     load_cache,
     part_of,
     read_photographs,
@@ -81,6 +83,15 @@ def test_no_cluster_is_in_two_parts_of_a_run(sizes: list[int], seed: int, fold: 
     seen = [{clusters[row] for row in each} for each in rows]
     assert sum(len(each) for each in seen) == len(set.union(*seen))
     assert assign_splits(photographs, clusters, seed) == splits
+
+
+def test_each_fold_is_calibrated_on_another_slice_and_the_served_one_on_none_that_recipes_were_compared_on() -> None:
+    chosen = [calibration_slice_of(fold) for fold in range(FOLDS)]
+    assert len(set(chosen)) == FOLDS
+    assert set(chosen) <= set(range(SLICES))
+    assert chosen[0] not in {0, 1, 2}
+    splits = [Split(str(row), str(row), str(row), "nv", row % FOLDS, row // FOLDS) for row in range(FOLDS * SLICES)]
+    assert {splits[row].slice for row in part_of(splits, 3).calibration} == {chosen[3]}
 
 
 def test_every_slice_of_a_fold_has_its_share_of_every_diagnosis() -> None:

@@ -148,9 +148,10 @@ dermoscopy come from the other seventh (`calibration.csv`, a photograph as the n
 read once (`oof.csv`). The limits of light, contrast and colour are constants (`ml/training/calibrate.py`).
 
 Photographs of folds 1 to 4 thus had a say in the recipe, though none in the weights, the calibration or the thresholds
-that they are tested by; those that the served network is calibrated on are among those that recipes were compared on.
-Fold 0 is never read to compare recipes or to make the network that is served, and stands beside the others under "Fold
-by fold". What earlier releases showed of any fold was known when the recipe was sought: OPENINGS.md has each look.
+that they are tested by. Recipes were compared on their slices 0 to 2; the served network is calibrated on slice
+{manifest.training["calibration_slice"]}. Fold 0 is never read to compare recipes or to make the network that is served,
+and stands beside the others under "Fold by fold". What earlier releases showed of any fold was known when the recipe
+was sought: OPENINGS.md has each look.
 
 A reading is the mean over these views of a photograph: {", ".join(manifest.views)}."""
 

@@ -22,8 +22,7 @@ from ml.training.files import whole
 FOLDS = 5
 # The fold that no recipe is compared on; the network that is tested on it is the one that is served.
 TEST_FOLD = 0
-# Parts of each fold. One of them is taken out of the training folds to calibrate on (1/7 of the photographs): the one
-# with the tested fold's number, so that one hard slice does not shift the thresholds of all five networks alike.
+# Parts of each fold. One of them is taken out of the training folds to calibrate on (1/7 of the photographs).
 SLICES = 7
 CACHE_HEIGHT, CACHE_WIDTH = 240, 320
 SPLITS_FILE = "splits.csv"
@@ -86,10 +85,20 @@ class Collection:
         return part_of(self.splits, fold, calibration_slice)
 
 
+def calibration_slice_of(fold: int) -> int:
+    """What the network that is tested on `fold` is calibrated on.
+
+    Another slice for each, so that a hard one does not shift the thresholds of all five alike; counted from the last,
+    since recipes are compared on the first ones.
+    """
+    return SLICES - 1 - fold
+
+
 def part_of(splits: Sequence[Split], fold: int, calibration_slice: int | None = None) -> Part:
-    """Test on `fold`, calibrate on one slice of the other four (`fold` unless told), learn from the rest of them."""
+    """Test on `fold`, calibrate on one slice of the other four (that of the fold unless told), learn from the rest."""
     folds, slices = np.array([[split.fold, split.slice] for split in splits]).T
-    outside, sliced = folds != fold, slices == (fold if calibration_slice is None else calibration_slice)
+    left_out = calibration_slice_of(fold) if calibration_slice is None else calibration_slice
+    outside, sliced = folds != fold, slices == left_out
     return Part(
         training=np.flatnonzero(outside & ~sliced),
         calibration=np.flatnonzero(outside & sliced),

@@ -30,6 +30,7 @@ from ml.training.data import (
     SPLITS_FILE,
     TEST_FOLD,
     Part,
+    calibration_slice_of,
     matching_splits,
     part_of,
     read_photographs,
@@ -39,7 +40,7 @@ from ml.training.export import export_network
 from ml.training.oof import CALIBRATION_FILE, OOF_FILE, Row, rows_of, write_rows
 from ml.training.plots import PLOT_FILES, draw_plots
 from ml.training.provenance import limits, training_data
-from ml.training.recipe import Recipe, digest_of_names, read_beginning
+from ml.training.recipe import Beginning, Recipe, digest_of_names, read_beginning
 from ml.training.robustness import robustness
 from ml.training.train import HISTORY_FILE, KERAS_FILE, fold_folder
 
@@ -129,27 +130,29 @@ def new_folder(models: Path, version: str) -> Path:
 
 
 def finished_recipe(run: Path, cases: Cases, parts: Sequence[Part]) -> Recipe:
-    """The one recipe of the five runs in `run`.
-
-    Raises ModelError when one is not finished, unlike the others, cut short, or learnt from other photographs than
-    those of its part.
-    """
-    beginnings = []
-    for fold, part in enumerate(parts):
-        folder = fold_folder(run, fold)
-        if not (folder / KERAS_FILE).is_file():
-            raise ModelError(f"{folder} is not finished. Train to the end first: python -m ml train --folds {fold}.")
-        beginning = read_beginning(folder)
-        if beginning.photographs != digest_of_names(_names(cases.part(part.training))):
-            raise ModelError(f"{folder} learnt from other photographs than this program leaves to it. Train it again.")
-        if beginning.recipe.max_steps:
-            raise ModelError(f"{folder} is a trial, cut short by --max-steps. Train it again without.")
-        if len(_history(folder)) != beginning.recipe.epochs:
-            raise ModelError(f"{folder} holds another number of epochs than its recipe. Train it again.")
-        beginnings.append(beginning)
+    """The one recipe of the five runs in `run`. Raises ModelError when one is not finished, or unlike the others."""
+    beginnings = [finished_fold(run, fold, cases, part) for fold, part in enumerate(parts)]
     if len({(beginning.recipe, beginning.weights) for beginning in beginnings}) > 1:
         raise ModelError(f"The folds in {run} began with different recipes or weights. Train all five alike.")
     return beginnings[0].recipe
+
+
+def finished_fold(run: Path, fold: int, cases: Cases, part: Part) -> Beginning:
+    """Raises ModelError when the run is not finished, cut short, or learnt from other photographs than those of `part`.
+
+    cases: the whole collection.
+    """
+    folder = fold_folder(run, fold)
+    if not (folder / KERAS_FILE).is_file():
+        raise ModelError(f"{folder} is not finished. Train to the end first: python -m ml train --folds {fold}.")
+    beginning = read_beginning(folder)
+    if beginning.photographs != digest_of_names(_names(cases.part(part.training))):
+        raise ModelError(f"{folder} learnt from other photographs than this program leaves to it. Train it again.")
+    if beginning.recipe.max_steps:
+        raise ModelError(f"{folder} is a trial, cut short by --max-steps. Train it again without.")
+    if len(_history(folder)) != beginning.recipe.epochs:
+        raise ModelError(f"{folder} holds another number of epochs than its recipe. Train it again.")
+    return beginning
 
 
 def _history(folder: Path) -> list[dict[str, float]]:
@@ -267,7 +270,7 @@ def _describe(
             "recipe": asdict(recipe),
             "history": _history(fold_folder(run, TEST_FOLD)),
             "test_fold": TEST_FOLD,
-            "calibration_slice": TEST_FOLD,
+            "calibration_slice": calibration_slice_of(TEST_FOLD),
         },
         cautions=HAM10000_RULES,
         limits=limits(cases),
