@@ -21,19 +21,19 @@ IMAGENET = "imagenet"
 class Recipe:
     """sides: the side of the squares in pixels, and for how many epochs; small ones first, which is faster."""
 
-    sides: tuple[tuple[int, int], ...] = ((128, 8), (160, 10), (192, 12))
+    sides: tuple[tuple[int, int], ...] = ((128, 10), (160, 14), (192, 24))
     batch: int = 32
-    learning_rate: float = 4e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 0.02
     warm_up_steps: int = 100
     label_smoothing: float = 0.05
-    balance: float = 0.0  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
-    logit_adjustment: float = 1.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
+    balance: float = 0.25  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
+    logit_adjustment: float = 0.75  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
     average_momentum: float = 0.995
     strength: float = 1.0  # of the augmentation
     smallest_crop: float = SMALLEST_CROP  # side of a crop as a share of the photograph's height
-    light: float = 1.0  # how far light and colours wander
-    noise: float = 0.0  # share of the photographs that get a sensor's noise
+    light: float = 1.2  # how far light and colours wander
+    noise: float = 0.15  # share of the photographs that get a sensor's noise
     malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes
     seed: int = 2026
     max_steps: int | None = None  # an epoch ends after so many (for trials)
