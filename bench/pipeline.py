@@ -25,8 +25,6 @@ from rich.progress import track
 from rich.table import Table
 from stack import Stack, backends_of, cpu_seconds, photograph, resident_megabytes, running_stack
 
-READ = {"predicted", "unscorable"}
-
 
 @dataclass
 class Row:
@@ -107,9 +105,11 @@ def send_at_rate(uploader: Uploader, data: bytes, *, rate: float, seconds: float
 def finished_at(wait: float = 120) -> dict[str, float]:
     """When each screening that was read was done, by its id; waits until none is open."""
     from screening.models import Screening
+    from screening.status import ReadingStatus
     from skinclinic.accounts.models import Clinic
     from skinclinic.audit.acting import acting, system
 
+    was_read = {ReadingStatus.PREDICTED, ReadingStatus.UNSCORABLE}
     clinic = Clinic.objects.get(name="Bench")
     deadline = time.monotonic() + wait
     while True:
@@ -117,7 +117,7 @@ def finished_at(wait: float = 120) -> dict[str, float]:
             rows = list(Screening.objects.values_list("pk", "reading_status", "finished_at"))
         still_open = [row for row in rows if row[2] is None]
         if not still_open:
-            return {str(key): moment.timestamp() for key, status, moment in rows if status in READ}
+            return {str(key): moment.timestamp() for key, status, moment in rows if status in was_read}
         if time.monotonic() > deadline:
             raise TimeoutError(f"{len(still_open)} screenings are not read.")
         time.sleep(0.5)

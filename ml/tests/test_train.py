@@ -124,6 +124,9 @@ def test_a_run_does_not_go_on_otherwise_than_it_was_begun(
     finished = (tmp_path / "run" / "model.keras").stat().st_mtime_ns
     go_on(part, weights, begun)
     assert (tmp_path / "run" / "model.keras").stat().st_mtime_ns == finished
+    (tmp_path / "run" / "beginning.json").unlink()
+    with pytest.raises(ModelError, match=r"beginning\.json is missing or damaged"):
+        go_on(part, weights, begun)
 
 
 def test_a_network_that_is_not_written_to_its_end_is_not_there(

@@ -130,10 +130,12 @@ def read_photographs(folder: Path) -> list[Photograph]:
 
 
 def _photograph(row: Mapping[str, str], path: Path) -> Photograph:
+    if row["dx"] not in DIAGNOSES:
+        raise ValueError(f"No diagnosis of HAM10000: {row['dx']}")
     return Photograph(
         image_id=row["image_id"],
         lesion_id=row["lesion_id"],
-        dx=DIAGNOSES[DIAGNOSES.index(row["dx"])],  # or a ValueError
+        dx=row["dx"],
         dx_type=row["dx_type"],
         age=float(row["age"]) if row["age"] else None,
         sex=row["sex"],

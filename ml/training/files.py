@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PARTIAL = "partial."
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name to write to, which becomes `path` when all of it is on the disk. It has the ending of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial.{os.getpid()}.{path.name}")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}.{path.name}")
     try:
         yield partial
         with partial.open("rb") as file:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ml.contract import ModelError
 from ml.manifest import sha256_of
@@ -55,6 +56,14 @@ class Beginning:
     weights: str
 
 
+def parse_recipe(stored: Mapping[str, Any]) -> Recipe:
+    """Of `asdict` through JSON. Raises KeyError, TypeError or ValueError when it is none, or of other settings."""
+    recipe = Recipe(**{**stored, "sides": tuple((side, epochs) for side, epochs in stored["sides"])})
+    if stored.keys() != asdict(recipe).keys():
+        raise ValueError("written by a program that knew fewer settings")
+    return recipe
+
+
 def digest_of_names(names: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
@@ -72,18 +81,14 @@ def read_beginning(run: Path) -> Beginning:
     path = run / BEGINNING_FILE
     try:
         stored = json.loads(path.read_text())
-        known = stored["recipe"]
-        recipe = Recipe(**known | {"sides": tuple((side, epochs) for side, epochs in known["sides"])})
-        if known.keys() != asdict(recipe).keys():
-            raise ValueError("written by a program that knew fewer settings")
-        return Beginning(recipe, stored["photographs"], stored["weights"])
+        return Beginning(parse_recipe(stored["recipe"]), stored["photographs"], stored["weights"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is missing or damaged. Train again into another --run.") from error
 
 
 def check_beginning(run: Path, beginning: Beginning) -> None:
-    """Raises ModelError when `run` was begun otherwise."""
-    if not (run / BEGINNING_FILE).exists():
+    """Raises ModelError when `run` was begun otherwise, or holds work of which that is not known."""
+    if not any(not path.name.startswith(files.PARTIAL) for path in run.glob("*")):
         return
     found = read_beginning(run)
     differences = {

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from ml.training.export import export_network
 from ml.training.oof import CALIBRATION_FILE, OOF_FILE, Row, rows_of, write_rows
 from ml.training.plots import PLOT_FILES, draw_plots
 from ml.training.provenance import limits, training_data
-from ml.training.recipe import Beginning, Recipe, digest_of_names, read_beginning
+from ml.training.recipe import Beginning, Recipe, digest_of_names, parse_recipe, read_beginning
 from ml.training.robustness import robustness
 from ml.training.train import HISTORY_FILE, KERAS_FILE, fold_folder
 
@@ -221,9 +221,8 @@ def _sources(run: Path, recipe: Recipe) -> dict[str, Any]:
         return {}
     try:
         stored = json.loads(path.read_text())
-        made_by = stored["recipe"] | {"sides": [list(stage) for stage in recipe.sides]}
-        same = stored["splits"] == sha256_of(run / SPLITS_FILE) and made_by == json.loads(json.dumps(asdict(recipe)))
-        found = stored["found"]
+        found, made_by = stored["found"], replace(parse_recipe(stored["recipe"]), sides=recipe.sides)
+        same = made_by == recipe and stored["splits"] == sha256_of(run / SPLITS_FILE)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is damaged. Run bench/sources.py again, or remove it.") from error
     if not same:
