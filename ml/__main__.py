@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         help="one network for each, which it is tested on",
     )
     train.add_argument("--seed", type=int, help="default: as in the recipe")
+    train.add_argument(
+        "--precision",
+        choices=["bfloat16", "float32"],
+        default="bfloat16",
+        help="what the backbone computes in; float32 where the processor knows no bfloat16",
+    )
     train.add_argument("--max-steps", type=int, help="end each epoch after so many steps (for trials)")
     train.set_defaults(run_command=run_train)
 
@@ -201,7 +207,7 @@ def run_train(options: argparse.Namespace) -> int:
     from ml.training.recipe import Recipe
     from ml.training.train import fold_folder, train
 
-    recipe = Recipe(max_steps=options.max_steps)
+    recipe = Recipe(precision=options.precision, max_steps=options.max_steps)
     if options.seed is not None:
         recipe = replace(recipe, seed=options.seed)
     collection = load_collection(options.data, options.run, weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +59,13 @@ def collection() -> Collection:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
     keras.utils.set_random_seed(1)
-    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(path)
+    backbone = keras.applications.MobileNetV2(include_top=False, weights=None)
+    # Random kernels alone let every signal die away before the last layer.
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    backbone(np.random.default_rng(1).uniform(-1, 1, (4, 96, 96, 3)).astype(np.float32), training=True)
+    backbone.save_weights(path)
     return path
 
 
@@ -247,7 +253,8 @@ def test_the_served_network_is_the_averaged_one_that_was_trained(collection: Col
     from ml.training.train import Trainer
 
     squares = centre_squares(collection.pixels, np.arange(4))
-    trainer = Trainer(Recipe(sides=((32, 1),), batch=8), weights, squares, collection.labels[:16])
+    recipe = Recipe(sides=((32, 1),), batch=8, precision="float32")
+    trainer = Trainer(recipe, weights, squares, collection.labels[:16])
     trainer.run_epoch(collection, np.arange(16), 0)
     raw = trainer.predict(collection.pixels, np.arange(4))
     with trainer.averaged():
@@ -256,3 +263,48 @@ def test_the_served_network_is_the_averaged_one_that_was_trained(collection: Col
     assert np.allclose(np.asarray(served), averaged, atol=1e-4)
     assert not np.allclose(raw, averaged, atol=1e-6)
     assert np.allclose(trainer.predict(collection.pixels, np.arange(4)), raw, atol=1e-6)
+
+
+@pytest.mark.parametrize(("precision", "rounding"), [("float32", 1e-5), ("bfloat16", 0.02)])
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        keras.layers.Conv2D(12, 1, use_bias=False),
+        keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+        keras.layers.DepthwiseConv2D(3, strides=2, use_bias=False),
+    ],
+    ids=["pointwise", "depthwise", "depthwise with strides"],
+)
+def test_a_normalised_convolution_is_the_convolution_and_its_normalisation(
+    convolution: keras.layers.Layer, precision: str, rounding: float
+) -> None:
+    import tensorflow as tf
+
+    from ml.training.network import NormalisedConvolution
+
+    rng = np.random.default_rng(3)
+    inputs = tf.constant(rng.normal(size=(2, 9, 9, 12)).astype(np.float32))
+    normalisation = keras.layers.BatchNormalization()
+    normalisation.build((None, None, None, 12))
+    normalisation.set_weights(
+        [rng.uniform(0.5, 2, 12), rng.normal(size=12), rng.normal(size=12), rng.uniform(1, 3, 12)]
+    )
+
+    def in_two(values: tf.Tensor) -> tf.Tensor:
+        return normalisation(convolution(values), training=False)
+
+    def answer_and_gradients(layer: Callable[[tf.Tensor], tf.Tensor]) -> list[np.ndarray]:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = tf.cast(layer(inputs), tf.float32)
+            loss = tf.reduce_sum(outputs * outputs)
+        trained = [*convolution.trainable_weights, *normalisation.trainable_weights]
+        return [np.asarray(value) for value in (outputs, *tape.gradient(loss, [inputs, *(w.value for w in trained)]))]
+
+    expected = answer_and_gradients(in_two)
+    layer = NormalisedConvolution(convolution, normalisation, precision)
+    assert layer(inputs).dtype == precision
+    found = answer_and_gradients(layer)
+    assert len(found) == len(expected) == 5
+    for value, other in zip(found, expected, strict=True):
+        assert np.abs(value - other).max() < rounding * np.abs(other).max()

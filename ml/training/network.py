@@ -40,16 +40,17 @@ class Trainable:
     backbone: keras.Model
 
 
-def build_trainable(weights: Path | None) -> Trainable:
+def build_trainable(weights: Path | None, precision: str = "float32") -> Trainable:
     """The served network for training, its batch normalisations' statistics kept as they are.
 
-    weights: a `.weights.h5` of the backbone without its top; None lets Keras download its ImageNet weights.
+    weights: a `.weights.h5` of the backbone without its top; None lets Keras download its ImageNet weights; precision:
+    what the backbone computes in, its weights being float32.
     """
     backbone = _backbone((None, None, 3), "imagenet" if weights is None else None)
     if weights:
         backbone.load_weights(weights)
     squares = keras.Input((None, None, 3), name="squares")
-    features = _folded(backbone)(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(squares))
+    features = _folded(backbone, precision)(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(squares))
     features = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
     features = keras.layers.Dropout(DROPOUT, name="dropout")(features)
     return Trainable(keras.Model(squares, _head()(features), name="mobilenet_v2_in_training"), backbone)
@@ -62,31 +63,38 @@ class NormalisedConvolution(keras.layers.Layer):
     between: with TensorFlow on a processor a training step takes 0.4 of the time.
     """
 
-    def __init__(self, convolution: keras.layers.Layer, normalisation: keras.layers.BatchNormalization) -> None:
-        super().__init__(name=f"normalised_{convolution.name}")
+    def __init__(
+        self, convolution: keras.layers.Layer, normalisation: keras.layers.BatchNormalization, precision: str
+    ) -> None:
+        # What is cast, and when, is said in `call`.
+        super().__init__(name=f"normalised_{convolution.name}", autocast=False)
         self.convolution = convolution
         self.normalisation = normalisation
+        self.precision = precision
+        self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+        # oneDNN's gradient of a depthwise convolution with strides takes ten times as long in bfloat16.
+        self.computed_in = "float32" if self.depthwise and convolution.strides != (1, 1) else precision
 
     def call(self, inputs: Any) -> Any:
         convolution, normalisation = self.convolution, self.normalisation
         scale = normalisation.gamma * keras.ops.rsqrt(normalisation.moving_variance + normalisation.epsilon)
         shift = normalisation.beta - normalisation.moving_mean * scale
-        if isinstance(convolution, keras.layers.DepthwiseConv2D):
-            run, kernel = keras.ops.depthwise_conv, convolution.kernel * scale[:, None]
-        else:
-            run, kernel = keras.ops.conv, convolution.kernel * scale
-        return run(inputs, kernel, strides=convolution.strides, padding=convolution.padding) + shift
+        run = keras.ops.depthwise_conv if self.depthwise else keras.ops.conv
+        kernel = convolution.kernel * (scale[:, None] if self.depthwise else scale)
+        inputs, kernel, shift = (keras.ops.cast(value, self.computed_in) for value in (inputs, kernel, shift))
+        outputs = run(inputs, kernel, strides=convolution.strides, padding=convolution.padding) + shift
+        return keras.ops.cast(outputs, self.precision)
 
 
-def _folded(backbone: keras.Model) -> keras.Model:
+def _folded(backbone: keras.Model, precision: str) -> keras.Model:
     normalisation_of = {layer.name: follower for layer, follower in pairwise(backbone.layers)}
 
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, keras.layers.BatchNormalization):
-            return keras.layers.Identity()
+            return keras.layers.Identity(dtype=precision)
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
-            return NormalisedConvolution(layer, normalisation_of[layer.name])
-        return layer
+            return NormalisedConvolution(layer, normalisation_of[layer.name], precision)
+        return type(layer).from_config({**layer.get_config(), "dtype": precision})
 
     def called(layer: keras.layers.Layer, *inputs: Any, **_: Any) -> Any:
         return layer(*inputs)  # without the mask and the mode that only a batch normalisation takes

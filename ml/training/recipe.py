@@ -36,6 +36,7 @@ class Recipe:
     light: float = 1.2  # how far light and colours wander
     noise: float = 0.15  # share of the photographs that get a sensor's noise
     malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes
+    precision: str = "bfloat16"  # what the backbone computes in, or "float32"; its weights are float32
     seed: int = 2026
     max_steps: int | None = None  # an epoch ends after so many (for trials)
 

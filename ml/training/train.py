@@ -128,7 +128,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, weights: Path | None, squares: np.ndarray, labels: np.ndarray) -> None:
         self.recipe = recipe
         steps = math.ceil(len(labels) / recipe.batch)
-        trainable = network.build_trainable(weights)
+        trainable = network.build_trainable(weights, precision=recipe.precision)
         self.model = trainable.model
         network.restate_normalisation(trainable.backbone, to_input(squares))
         schedule = keras.optimizers.schedules.CosineDecay(
