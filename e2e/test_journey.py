@@ -2,90 +2,28 @@
 
 import re
 from collections.abc import Callable
-from io import BytesIO
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from conftest import PASSWORD, Cast, Person
-from ml.drawing import draw_photograph
+from conftest import Cast
+from e2e.steps import (
+    BANDS,
+    drawn,
+    give_opinion,
+    mark_lesion,
+    note_consent,
+    open_visit,
+    register,
+    sign_in,
+    upload,
+)
 from patients.models import Patient
 from screening.models import FollowUp, Prediction, Review, Screening, Signature, Suspension
 from screening.tests.conftest import wait_until
 from skinclinic.audit.models import AuditEvent
 
 pytestmark = pytest.mark.browser
-BANDS = "#screenings .chip-low, #screenings .chip-intermediate, #screenings .chip-high"
-
-
-def drawn(seed: int, *, blur: float = 0) -> dict[str, object]:
-    """A file for the upload field."""
-    buffer = BytesIO()
-    draw_photograph(seed, blur=blur).save(buffer, "JPEG", quality=92)
-    return {"name": f"lesion-{seed}.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
-
-
-def sign_in(page: Page, person: Person) -> Page:
-    person.user.set_password(PASSWORD)
-    person.user.save(update_fields=["password"])
-    page.goto("/")
-    page.get_by_label("Email").fill(person.user.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
-    return page
-
-
-def register(page: Page, family_name: str) -> None:
-    page.goto("/patients/new/")
-    page.get_by_label("Family name").fill(family_name)
-    page.get_by_label("Given name").fill("Erna")
-    page.get_by_label("Birth date").fill("1961-04-30")
-    page.get_by_label("Sex").select_option("Female")
-    page.get_by_label("Skin type (Fitzpatrick)").select_option("2")
-    page.get_by_role("button", name="Register").click()
-    expect(page.get_by_role("heading", name=f"{family_name}, Erna")).to_be_visible()
-
-
-def note_consent(page: Page) -> None:
-    page.get_by_label("Kind").select_option("Reading by the model")
-    page.get_by_text("Given", exact=True).click()
-    page.get_by_role("button", name="Note consent").click()
-    expect(page.get_by_text("The consent is noted.")).to_be_visible()
-
-
-def open_visit(page: Page, question: str) -> None:
-    page.get_by_role("link", name="New visit").first.click()
-    page.get_by_label(re.compile("Question")).fill(question)
-    page.get_by_text("Changing", exact=True).click()
-    page.get_by_role("button", name="Open visit").click()
-    expect(page.get_by_role("heading", name="Visit", exact=True)).to_be_visible()
-
-
-def mark_lesion(page: Page, site: str) -> None:
-    page.get_by_role("link", name=re.compile("Mark (a|another) lesion")).click()
-    page.get_by_label("Back of the body").click(position={"x": 70, "y": 110})
-    page.get_by_label("Site").select_option(site)
-    page.get_by_role("button", name="Add lesion").click()
-    expect(page.get_by_text("is on the body map")).to_be_visible()
-
-
-def upload(page: Page, *files: dict[str, object]) -> None:
-    page.get_by_label("Dermoscopic photographs").set_input_files(list(files))
-    page.get_by_role("button", name=re.compile("^Upload for")).click()
-    expect(page.get_by_text("Stored; it waits to be read.")).to_have_count(len(files))
-
-
-def give_opinion(page: Page, *, suspicious: bool, diagnosis: str, recommendation: str) -> None:
-    page.get_by_text("Suspicious" if suspicious else "Not suspicious", exact=True).click()
-    page.get_by_label("Diagnosis", exact=True).select_option(diagnosis)
-    page.get_by_label("Recommendation").select_option(recommendation)
-    page.get_by_role("button", name="Save opinion").click()
-    reason = page.get_by_text("Your suspicion differs from the reading.")
-    if reason.is_visible():
-        page.get_by_label(re.compile("Why it differs")).select_option("The clinical picture says otherwise")
-        page.get_by_role("button", name="Save opinion").click()
-    expect(page.get_by_text("Your opinion is saved.")).to_be_visible()
 
 
 def test_from_a_photograph_to_a_signed_and_acknowledged_review(

@@ -78,6 +78,7 @@ class Recommendation(models.TextChoices):
 
 
 class ReviewKind(models.TextChoices):
+    BLIND = "blind", "First opinion, before the reading was shown,"
     OPINION = "opinion", "Opinion"
     AMENDMENT = "amendment", "Amendment"
 

@@ -39,9 +39,10 @@ def thumbnail(request: HttpRequest, image_id: UUID) -> HttpResponse:
 @member_required()
 def activation_map(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     """Where the score came from, as a transparent picture to lay over the photograph; `?diagnosis=` names one."""
-    screening = get_visible(Screening.objects.select_related("prediction", "image"), request.actor, screening_id)
+    screenings = Screening.objects.select_related("prediction", "image").shown_to(request.actor)
+    screening = get_visible(screenings, request.actor, screening_id)
     diagnosis = request.GET.get("diagnosis") or None
-    if screening.prediction is None or diagnosis not in (None, *DIAGNOSES):
+    if screening.is_hidden or screening.prediction is None or diagnosis not in (None, *DIAGNOSES):
         raise Http404
     return as_image(draw_map(screening.prediction, screening.image, diagnosis), "image/png")
 

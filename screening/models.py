@@ -194,6 +194,8 @@ class Screening(PatientRecord):
     withdrawn_words = models.TextField(max_length=500, blank=True)
     moved_to = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="moved_from")
 
+    is_hidden: bool  # only of those fetched with `shown_to(actor)`
+
     objects = ScreeningQuerySet.as_manager()
 
     class Meta:
@@ -315,6 +317,9 @@ class Review(PatientRecord):
     reading_shown = models.ForeignKey(
         Prediction, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty when none was shown."
     )
+    blind_opinion = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="+", help_text="Her own, before she saw the reading."
+    )
     supersedes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="superseded_by")
     submission = models.UUIDField(help_text="The form's own number: sent twice, it is saved once.")
 
@@ -330,6 +335,10 @@ class Review(PatientRecord):
             models.CheckConstraint(
                 condition=~Q(diagnosis="other") & ~Q(difference_reason="other") | ~Q(words=""),
                 name="review_other_has_words",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="blind") | Q(reading_shown__isnull=True, blind_opinion__isnull=True),
+                name="review_blind_saw_nothing",
             ),
         ]
         indexes = [models.Index(fields=["screening", "created_at"], name="review_by_screening")]
@@ -348,6 +357,16 @@ class Review(PatientRecord):
         """Whether the suspicion is another than the reading's, if one was shown."""
         reading = self.reading_shown
         return reading is not None and reading.says_something and reading.refer != self.suspicious
+
+    @property
+    def switched(self) -> bool:
+        """Whether she judged otherwise before she saw the reading."""
+        before = self.blind_opinion
+        return before is not None and before.judgement != self.judgement
+
+    @property
+    def judgement(self) -> tuple[bool, str, str, int | None]:
+        return self.suspicious, self.diagnosis, self.recommendation, self.follow_up_months
 
 
 class Signature(PatientRecord):

@@ -16,6 +16,7 @@ from skinclinic.accounts.models import Clinic
 DISCLAIMER = "Decision support for research and education. Not a medical device, never a diagnosis by itself."
 
 WAITS = "Readings are suspended in this clinic. The photograph waits; review and sign it without a reading."
+BLIND = "In this clinic reviewers judge first. Give your opinion; then you see the reading and keep or change it."
 WITHHELD = "On such ground a low score is no reassurance, so no band is shown. Go by what you see."
 
 
@@ -52,6 +53,12 @@ class ShownReading:
 
 
 def present(screening: Screening, clinic: Clinic) -> ShownReading:
+    if screening.is_hidden:
+        return ShownReading("hidden", "Shown after your opinion", [BLIND])
+    return present_status(screening, clinic)
+
+
+def present_status(screening: Screening, clinic: Clinic) -> ShownReading:
     match screening.reading_status:
         case ReadingStatus.QUEUED:
             return present_queued(screening)

@@ -6,7 +6,22 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Case, Count, DateTimeField, Exists, F, IntegerField, Min, OuterRef, Q, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    Min,
+    OuterRef,
+    Q,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.db.models.lookups import IsNull
 from django.utils import timezone
@@ -14,6 +29,7 @@ from django.utils import timezone
 from patients.querysets import ClinicQuerySet
 from screening.codes import FollowUpStatus
 from screening.status import REVIEW_IS_OPEN, ReadingStatus
+from skinclinic.audit.acting import REVIEWER, Actor
 
 if TYPE_CHECKING:
     from screening.models import ModelVersion
@@ -41,6 +57,10 @@ class ScreeningQuerySet(ClinicQuerySet):
         """By the database's clock, which wrote the lease."""
         return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=Now())
 
+    def shown_to(self, actor: Actor) -> Self:
+        """`is_hidden`: whether the reading is kept from this actor until her first opinion on the lesion."""
+        return self.annotate(is_hidden=is_hidden_from(actor))
+
     def with_prediction(self) -> Self:
         """The deciding reading, and `is_suspended`: whether it, or the one to come, is suspended in the clinic now."""
         return self.select_related("prediction").annotate(is_suspended=is_suspended())
@@ -63,7 +83,7 @@ class ScreeningQuerySet(ClinicQuerySet):
             self.with_reading()
             .with_cautions()
             .select_related("signed_review__reviewer", "visit__taken_by")
-            .prefetch_related("reviews__reviewer")
+            .prefetch_related("reviews__reviewer", "reviews__blind_opinion")
         )
 
 
@@ -130,6 +150,29 @@ def is_suspended(screening: str = "") -> Exists:
     return Exists(stops.filter(Q(model_version=None) | its_version | to_come, clinic=OuterRef(f"{screening}clinic")))
 
 
+def is_hidden_from(actor: Actor, screening: str = "") -> Combinable:
+    """Of the row's screening: the clinic has its reviewers read blind, and this one has not given her opinion yet.
+
+    So are older readings of a lesion that is to be read again, and those of a photograph that was moved to one.
+    """
+    if not actor.has_role(REVIEWER):
+        return Value(False)
+    screenings = apps.get_model("screening", "Screening").objects
+    lesion, moved_to = OuterRef(f"{screening}image__lesion"), OuterRef(f"{screening}moved_to")
+    unread = screenings.to_be_reviewed().exclude(opinion_of(actor, "image__lesion", "visit"))
+    return ExpressionWrapper(
+        Q(Exists(unread.filter(Q(image__lesion=lesion) | Q(pk=moved_to), clinic__blind_first_reading=True)))
+        & ~Q(opinion_of(actor, f"{screening}image__lesion", f"{screening}visit")),
+        output_field=BooleanField(),
+    )
+
+
+def opinion_of(actor: Actor, lesion: str, visit: str) -> Exists:
+    """The actor has said something of the row's lesion in the row's visit."""
+    reviews = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
+    return Exists(reviews.filter(screening__image__lesion=OuterRef(lesion), screening__visit=OuterRef(visit)))
+
+
 class FollowUpQuerySet(ClinicQuerySet):
     def open(self) -> Self:
         return self.filter(status=FollowUpStatus.OPEN)
@@ -141,11 +184,12 @@ class FollowUpQuerySet(ClinicQuerySet):
 OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 
 
-def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> ClinicQuerySet:
-    """The worklist: every visit with something unsigned in it, the most pressing first, the oldest of equals first.
+def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None = None) -> ClinicQuerySet:
+    """The actor's worklist: every visit with something unsigned in it, the most pressing first, then the oldest.
 
     Overdue, then urgent, then with a high band, a suspended reading or a photograph the model could not read, then
-    intermediate, then low. A low score on ground where it may be wrong counts as intermediate.
+    intermediate, then low. A low score on ground where it may be wrong counts as intermediate, and so does whatever is
+    hidden from the actor: its place tells nothing.
     """
     now = now or timezone.now()
     waiting = Q(screenings__withdrawn_at__isnull=True, screenings__review_status__in=sorted(REVIEW_IS_OPEN))
@@ -155,6 +199,7 @@ def visits_to_review(visits: ClinicQuerySet, now: datetime | None = None) -> Cli
         When(urgency="urgent", then=Value(URGENT)),
         default=Min(
             Case(
+                When(is_hidden_from(actor, "screenings__"), then=Value(INTERMEDIATE)),
                 When(unread | Q(screenings__prediction__band="high"), then=Value(ALARMING)),
                 When(is_suspended("screenings__"), then=Value(ALARMING)),
                 When(screenings__prediction__band="low", screenings__prediction__cautions=[], then=Value(LOW)),

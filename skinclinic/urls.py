@@ -13,6 +13,7 @@ urlpatterns = [
     path("readyz/reading", health.reading, name="ready_to_read"),
     path("welcome/", accounts.first_run, name="first_run"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
+    path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("accounts/login/", accounts.sign_in),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),

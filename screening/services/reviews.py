@@ -63,13 +63,15 @@ def release_visit(*, actor: Actor, visit: Visit) -> None:
 
 
 def shown_reading(screening: Screening) -> Prediction | None:
-    """The reading that the page shows a reviewer: none before it is there, and none of an unfit photograph."""
-    return screening.prediction if screening.reading_status == ReadingStatus.PREDICTED else None
+    """The reading that the page shows a reviewer: none before it is there or while it is hidden, none if unfit."""
+    return screening.prediction if shown_reading_id(screening) else None
 
 
 def shown_reading_id(screening: Screening) -> UUID | None:
     """Its key, without a look at the row: a locked screening may have got its reading while the lock was waited for."""
-    return screening.prediction_id if screening.reading_status == ReadingStatus.PREDICTED else None
+    if screening.is_hidden or screening.reading_status != ReadingStatus.PREDICTED:
+        return None
+    return screening.prediction_id
 
 
 def save_opinion(
@@ -77,14 +79,15 @@ def save_opinion(
 ) -> Review:
     """Record one opinion, at any reading status. The same form sent twice is one review.
 
-    `reading_shown` is the reading that stood beside the form. Raises ReadingUnseen when there is another by now,
-    OpinionContradictsItself when a malignant diagnosis comes with “not suspicious” or “reassure”, ReasonMissing when
-    the suspicion differs from the reading and no reason is given, NotYours while another reviewer holds the visit (who
-    gives an opinion takes it), and StaleTransition when the screening is signed or withdrawn already.
+    While the reading is hidden from her it is a blind one, and shows it to her from then on. `reading_shown` is the
+    reading that stood beside the form. Raises ReadingUnseen when there is another by now, OpinionContradictsItself when
+    a malignant diagnosis comes with “not suspicious” or “reassure”, ReasonMissing when the suspicion differs from the
+    reading and no reason is given, NotYours while another reviewer holds the visit (who gives an opinion takes it), and
+    StaleTransition when the screening is signed or withdrawn already.
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",), no_key=True).filter(pk=screening.pk)
-        current = held.select_related("visit").first()
+        current = held.select_related("visit").shown_to(actor).first()
         # Asked once the row is locked: the form's twin may have been saved while this one waited.
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
@@ -94,9 +97,8 @@ def save_opinion(
             )
         refuse_unseen(current, reading_shown)
         take_visit(actor=actor, visit=current.visit)
-        review = write_review(
-            actor=actor, screening=current, submission=submission, opinion=opinion, kind=ReviewKind.OPINION
-        )
+        kind = ReviewKind.BLIND if current.is_hidden else ReviewKind.OPINION
+        review = write_review(actor=actor, screening=current, submission=submission, opinion=opinion, kind=kind)
         moved = Screening.objects.filter(pk=current.pk, review_status__in=review_sources(ReviewStatus.READ)).update(
             review_status=ReviewStatus.READ
         )
@@ -127,6 +129,7 @@ def write_review(
         reviewer_id=actor.person(),
         kind=kind,
         reading_shown=shown_reading(screening),
+        blind_opinion=None if kind == ReviewKind.BLIND else blind_opinion_of(actor, screening),
         supersedes=supersedes,
         submission=submission,
         **vars(opinion),
@@ -142,6 +145,11 @@ def write_review(
         raise ReasonMissing("Your suspicion differs from the reading. Say why; the reason is kept with the review.")
     review.save(force_insert=True)
     return review
+
+
+def blind_opinion_of(actor: Actor, screening: Screening) -> Review | None:
+    """What she said of it before she was shown the reading."""
+    return Review.objects.filter(screening=screening, reviewer=actor.user_id, kind=ReviewKind.BLIND).first()
 
 
 def latest_opinions(screenings: list[Screening]) -> Mapping[UUID, Review]:
@@ -163,6 +171,7 @@ def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) 
     """
     with transaction.atomic():
         open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
+        open_ones = open_ones.shown_to(actor)
         waiting = list(open_ones.select_for_update(of=("self",), no_key=True))
         if not waiting:
             raise StaleTransition("Everything in this visit is signed already.")
@@ -177,8 +186,8 @@ def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) 
             raise StaleTransition("An opinion was given since this page was opened. Look at all of them, then sign.")
         if unseen := [each for each in waiting if opinions[each.pk].reading_shown_id != shown_reading_id(each)]:
             raise ReadingUnseen(
-                f"A reading has arrived for {len(unseen)} of {len(waiting)} photographs since you gave your opinion. "
-                "Look at it and give your opinion again."
+                f"{len(unseen)} of {len(waiting)} photographs have a reading that you had not seen when you gave your "
+                "opinion. Look at it, and keep your opinion or change it."
             )
         signature = Signature.objects.create(
             clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.person()
@@ -235,7 +244,7 @@ def amend_review(
     """
     with transaction.atomic():
         held = Screening.objects.in_use().select_for_update(of=("self",), no_key=True).filter(pk=screening.pk)
-        current = held.select_related("image", "visit").first()
+        current = held.select_related("image", "visit").shown_to(actor).first()
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
         if current is None or current.review_status not in REVIEW_IS_SIGNED or current.signed_review_id != amends:

@@ -18,6 +18,8 @@ SUSPENDABLE = {ReadingStatus.PREDICTED, ReadingStatus.QUEUED}
 @register.simple_tag
 def reading_chip(screening: Screening, reading: ShownReading | None = None) -> SafeString:
     """The state of a screening's reading in a word, a shape and a colour."""
+    if screening.is_hidden:
+        return chip("hidden", "", "")
     prediction = screening.prediction
     if screening.is_suspended and screening.reading_status in SUSPENDABLE:
         return chip("suspended", "", "")

@@ -122,11 +122,12 @@ def read_by_model(cast, screening, *, refer: bool) -> None:
 
 def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:
     with (by or cast.rita).acting() as actor:
+        beside = Screening.objects.shown_to(actor).get(pk=screening.pk)
         return reviews.save_opinion(
             actor=actor,
             screening=screening,
             submission=submission or uuid4(),
-            reading_shown=reviews.shown_reading_id(fresh(screening)),
+            reading_shown=reviews.shown_reading_id(beside),
             opinion=opinion,
         )
 

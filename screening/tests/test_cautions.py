@@ -92,7 +92,7 @@ def test_a_low_score_on_thin_ground_is_not_last_on_the_list(cast, chart, screeni
     other = make_screening(cast.alice, known, _photograph(screening, cast))
     read_by_model(cast, other, refer=False)
     with cast.in_north():
-        ranks = dict(visits_to_review(Visit.objects.all()).values_list("pk", "rank"))
+        ranks = dict(visits_to_review(Visit.objects.all(), cast.rita.actor).values_list("pk", "rank"))
     assert ranks == {chart.visit.pk: INTERMEDIATE, known.visit.pk: LOW}
 
 

@@ -34,6 +34,7 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
         "visit_live": visit,
         "worklist": [],
         "models": [],
+        "clinic_settings": [],
         "screening": [screening.pk],
         "screening_live": [screening.pk],
         "screening_history": [screening.pk],
@@ -53,6 +54,7 @@ ONLY = {
     "visit_new": {"alice"},
     "worklist": {"rita", "ada", "otto"},
     "models": {"rita", "ada", "otto"},
+    "clinic_settings": {"ada"},
     "screening_withdraw": {"alice", "rita"},
     "screening_move": {"alice", "rita"},
 }
@@ -188,7 +190,7 @@ def test_worklist_puts_the_most_pressing_first(cast, photograph_bytes):
         Visit.objects.filter(pk=charts[3].visit.pk).update(urgency="urgent")
         Visit.objects.filter(pk=charts[4].visit.pk).update(due_at="2020-01-01T00:00Z")
         Screening.objects.filter(pk=shots[5].pk).update(reading_status="failed", failure_code="too_slow")
-        order = [visit.pk for visit in visits_to_review(Visit.objects.visible_to(cast.rita.actor))]
+        order = [visit.pk for visit in visits_to_review(Visit.objects.visible_to(cast.rita.actor), cast.rita.actor)]
     # overdue, urgent, high, failed (later than high), not read yet, low
     assert order == [charts[number].visit.pk for number in (4, 3, 2, 5, 1, 0)]
 

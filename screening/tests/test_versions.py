@@ -277,7 +277,7 @@ def test_what_a_suspended_version_read_reassures_nobody(cast, chart, screening, 
 
 def ranks(cast: Cast) -> dict[UUID, int]:
     with cast.in_north():
-        return dict(visits_to_review(Visit.objects.all()).values_list("pk", "rank"))
+        return dict(visits_to_review(Visit.objects.all(), cast.rita.actor).values_list("pk", "rank"))
 
 
 def test_a_photograph_that_waits_for_a_suspended_version_is_pressing(cast, chart, screening, photograph_bytes):

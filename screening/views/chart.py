@@ -12,9 +12,9 @@ from patients.forms import ConsentForm, VisitForm
 from patients.models import Lesion, Patient, Visit
 from patients.services import consents_of, ids_of_person, open_visit
 from screening.models import FollowUp, LesionImage, Prediction, Screening
-from screening.views.history import history_page
+from screening.views.history import history_page, without_hidden
 from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.audit.acting import CLINICIAN, REVIEWER
+from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
 from skinclinic.audit.models import AuditEvent
 from skinclinic.audit.record import record
 
@@ -33,7 +33,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "consents": [(ConsentKind(kind), consent) for kind, consent in consents.items()],
         "consent_form": ConsentForm(),
         "lesions": list(lesions_with_photographs(ids).visible_to(request.actor)),
-        "visits": list(visits.prefetch_related(in_use("screenings")).order_by("-created_at")),
+        "visits": list(visits.prefetch_related(in_use("screenings", request.actor)).order_by("-created_at")),
         "follow_ups": list(
             FollowUp.objects.visible_to(request.actor)
             .filter(patient__in=ids)
@@ -46,8 +46,8 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     return render(request, "patients/chart.html", context)
 
 
-def in_use(lookup: str) -> Prefetch:
-    return Prefetch(lookup, Screening.objects.in_use().with_prediction(), to_attr="shown")
+def in_use(lookup: str, actor: Actor) -> Prefetch:
+    return Prefetch(lookup, Screening.objects.in_use().with_prediction().shown_to(actor), to_attr="shown")
 
 
 def lesions_with_photographs(patient_ids: list[UUID]):
@@ -83,5 +83,6 @@ def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     )
     events = AuditEvent.objects.visible_to(request.actor).about_patients(people)
     events = events.not_about("screening_prediction", beside)
+    events = without_hidden(events, request.actor, Screening.objects.filter(patient__in=people))
     context = {"patient": patient, **history_page(request, events)}
     return render(request, "patients/history.html", context)

@@ -11,9 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from screening.models import Screening
+from screening.models import FollowUp, Prediction, Review, Screening
+from screening.querysets import ScreeningQuerySet
 from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import Actor
 from skinclinic.audit.models import AuditEvent, AuditEventQuerySet
 from skinclinic.audit.record import record
 
@@ -80,6 +82,7 @@ class Line:
 @member_required()
 def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     screening = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    itself = Screening.objects.filter(pk=screening.pk)
     record(
         "history_seen",
         subject_type="screening_screening",
@@ -87,8 +90,25 @@ def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
         patient_id=screening.patient_id,
     )
     events = AuditEvent.objects.visible_to(request.actor).about_any(ids_of_screening(screening))
+    events = without_hidden(events, request.actor, itself)
     context = {"screening": screening, "patient": screening.patient, **history_page(request, events)}
     return render(request, "screening/history.html", context)
+
+
+def without_hidden(events: AuditEventQuerySet, actor: Actor, screenings: ScreeningQuerySet) -> AuditEventQuerySet:
+    """Leave out what became of those of `screenings` that the actor is to judge first, and what others said of them."""
+    hidden = list(screenings.shown_to(actor).filter(is_hidden=True).values_list("pk", flat=True))
+    if not hidden:
+        return events
+    of_hidden = {
+        "screening_screening": hidden,
+        "screening_prediction": Prediction.objects.filter(screening__in=hidden).values_list("pk", flat=True),
+        "screening_review": Review.objects.filter(screening__in=hidden).values_list("pk", flat=True),
+        "screening_followup": FollowUp.objects.filter(review__screening__in=hidden).values_list("pk", flat=True),
+    }
+    for subject_type, ids in of_hidden.items():
+        events = events.not_about(subject_type, ids)
+    return events
 
 
 def ids_of_screening(screening: Screening) -> list[UUID]:

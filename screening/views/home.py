@@ -48,7 +48,7 @@ def todays_work(request: HttpRequest) -> dict[str, object]:
         follow_ups = follow_ups.for_owner(actor.user_id)
     recent = mine.filter(created_at__gte=timezone.now() - RECENT)
     return {
-        "screenings": list(recent.with_reading().order_by("-created_at")[:60]),
+        "screenings": list(recent.with_reading().shown_to(actor).order_by("-created_at")[:60]),
         "signatures": list(
             signatures.select_related("visit__patient__identity", "reviewer").order_by("created_at")[:50]
         ),

@@ -12,13 +12,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from patients.forms import SearchForm
 from patients.models import Patient
 from patients.services import allows_reading
+from screening.codes import ReviewKind
 from screening.forms import FollowUpForm, MoveForm, OpinionForm, RetryForm, WithdrawForm
-from screening.models import FollowUp, Screening
-from screening.presentation import present
+from screening.models import FollowUp, Review, Screening
+from screening.presentation import BLIND, present
 from screening.services.errors import ReadingUnseen
 from screening.services.photographs import duplicates_of, move_screening, withdraw_screening
 from screening.services.readings import retry_reading
-from screening.services.reviews import amend_review, close_follow_up, opinion_from, save_opinion, shown_reading_id
+from screening.services.reviews import (
+    Opinion,
+    amend_review,
+    close_follow_up,
+    opinion_from,
+    save_opinion,
+    shown_reading_id,
+)
 from screening.status import ReadingStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting
@@ -29,17 +37,22 @@ from skinclinic.errors import ClinicError
 @require_GET
 @member_required()
 def screening(request: HttpRequest, screening_id: UUID) -> HttpResponse:
-    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    shown = get_shown(request, screening_id)
     record("screening_seen", subject_type="screening_screening", subject_id=shown.pk, patient_id=shown.patient_id)
-    return render(request, "screening/result.html", result_context(request, shown, opinion_form(shown)))
+    return render(request, "screening/result.html", result_context(request, shown, opinion_form(request.actor, shown)))
 
 
 @require_GET
 @member_required()
 def screening_live(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     """The reading alone, asked for while it is awaited."""
-    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    shown = get_shown(request, screening_id)
     return render(request, "screening/_reading.html", result_context(request, shown, None))
+
+
+def get_shown(request: HttpRequest, screening_id: UUID) -> Screening:
+    screenings = Screening.objects.with_everything().shown_to(request.actor)
+    return get_visible(screenings, request.actor, screening_id)
 
 
 def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | None) -> dict[str, object]:
@@ -49,7 +62,7 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "reading": present(shown, request.clinic),
         "form": form,
         "reading_shown": shown_reading_id(shown),
-        "reviews": list(shown.reviews.all()),
+        "reviews": [] if shown.is_hidden else list(shown.reviews.all()),
         "duplicates": list(duplicates_of(shown.image).select_related("screening")) if form else [],
         "siblings": list(
             Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
@@ -57,58 +70,81 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "may_withdraw": not shown.is_withdrawn and request.actor.has_role(CLINICIAN, REVIEWER),
         "taken_by_other": shown.visit.is_taken_from(request.actor),
         "retry_form": RetryForm(),
-        "may_be_read": shown.reading_status == ReadingStatus.FAILED
-        or (shown.reading_status == ReadingStatus.NOT_WANTED and allows_reading(shown.patient_id)),
+        "may_be_read": not shown.is_hidden and may_be_read(shown),
     }  # fmt: skip
+
+
+def may_be_read(shown: Screening) -> bool:
+    if shown.reading_status == ReadingStatus.NOT_WANTED:
+        return allows_reading(shown.patient_id)
+    return shown.reading_status == ReadingStatus.FAILED
 
 
 @require_POST
 @member_required(REVIEWER)
 def opinion_save(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     """An opinion on an open screening, or an amendment of a signed one."""
-    shown = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
+    shown = get_shown(request, screening_id)
     form = OpinionForm(request.POST)
     if form.is_valid():
         try:
-            say_opinion(request.actor, shown, form.cleaned_data)
+            review = say_opinion(request.actor, shown, form.cleaned_data)
         except ReadingUnseen as refusal:
-            form = opinion_form(shown, request.POST)
+            form = opinion_form(request.actor, shown, request.POST)
             form.add_error(None, str(refusal))
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
-            amended = form.cleaned_data["amends"]
-            messages.success(request, "The review is amended." if amended else "Your opinion is saved.")
-            return redirect(next_after(request, shown))
+            messages.success(request, said_of(shown, review))
+            return redirect(next_after(request.actor, shown, review))
     return render(request, "screening/result.html", result_context(request, shown, form))
 
 
-def opinion_form(shown: Screening, data: QueryDict | None = None) -> OpinionForm:
+def opinion_form(actor: Actor, shown: Screening, data: QueryDict | None = None) -> OpinionForm:
     """The form beside what is shown now; `data` is what was written beside something older."""
     beside = {"reading_shown": shown_reading_id(shown), "amends": shown.signed_review_id}
     if data is None:
-        return OpinionForm(initial=beside)
+        return OpinionForm(initial=beside | said_before(actor, shown))
     return OpinionForm({**data.dict(), "reading_shown": str(beside["reading_shown"] or "")})
 
 
-def say_opinion(actor: Actor, shown: Screening, cleaned: dict[str, Any]) -> None:
+def said_before(actor: Actor, shown: Screening) -> dict[str, object]:
+    """Her last opinion on what is still open, to be kept or changed."""
+    own = [review for review in shown.reviews.all() if review.reviewer_id == actor.user_id]
+    if not own or shown.is_signed:
+        return {}
+    said = {name: getattr(own[-1], name) for name in Opinion.__dataclass_fields__}
+    return said | {"suspicious": "yes" if own[-1].suspicious else "no"}
+
+
+def say_opinion(actor: Actor, shown: Screening, cleaned: dict[str, Any]) -> Review:
     """As the form was drawn, an opinion or an amendment: what was signed meanwhile is not amended unawares."""
     said = {name: cleaned[name] for name in ("submission", "reading_shown")}
     opinion = opinion_from(cleaned)
     if cleaned["amends"]:
-        amend_review(actor=actor, screening=shown, opinion=opinion, amends=cleaned["amends"], **said)
-    else:
-        save_opinion(actor=actor, screening=shown, opinion=opinion, **said)
+        return amend_review(actor=actor, screening=shown, opinion=opinion, amends=cleaned["amends"], **said)
+    return save_opinion(actor=actor, screening=shown, opinion=opinion, **said)
 
 
-def next_after(request: HttpRequest, shown: Screening) -> str:
-    """The next photograph of the visit that has no opinion yet, or the visit, to be signed."""
-    waiting = (
-        Screening.objects.to_be_reviewed()
-        .filter(visit=shown.visit_id, reviews__isnull=True)
-        .exclude(pk=shown.pk)
-        .first()
-    )
+def said_of(shown: Screening, review: Review) -> str:
+    if review.kind == ReviewKind.AMENDMENT:
+        return "The review is amended."
+    if discloses(shown, review):
+        return "Your first opinion is saved. Look at the reading, and keep your opinion or change it."
+    return "Your opinion is saved."
+
+
+def discloses(shown: Screening, review: Review) -> bool:
+    """There is a reading that she sees from now on, and has to judge beside."""
+    return review.kind == ReviewKind.BLIND and shown.reading_status == ReadingStatus.PREDICTED
+
+
+def next_after(actor: Actor, shown: Screening, review: Review) -> str:
+    """The reading that a blind opinion discloses; else the next photograph without an opinion of hers, or the visit."""
+    if discloses(shown, review):
+        return reverse("screening", args=[shown.pk])
+    of_visit = Screening.objects.to_be_reviewed().filter(visit=shown.visit_id)
+    waiting = of_visit.exclude(pk=shown.pk).exclude(reviews__reviewer=actor.user_id).first()
     if waiting and not shown.is_signed:
         return reverse("screening", args=[waiting.pk])
     return reverse("visit", args=[shown.visit_id])
@@ -117,10 +153,12 @@ def next_after(request: HttpRequest, shown: Screening) -> str:
 @require_POST
 @member_required(CLINICIAN, REVIEWER, MANAGER)
 def reading_retry(request: HttpRequest, screening_id: UUID) -> HttpResponse:
-    shown = get_visible(Screening.objects.all(), request.actor, screening_id)
+    shown = get_visible(Screening.objects.shown_to(request.actor), request.actor, screening_id)
     form = RetryForm(request.POST)
     try:
-        if form.is_valid():
+        if shown.is_hidden:
+            messages.error(request, BLIND)
+        elif form.is_valid():
             with acting(request.actor, reason=form.cleaned_data["reason"]):
                 retry_reading(actor=request.actor, screening=shown)
             messages.success(request, "The photograph waits to be read again.")

@@ -12,10 +12,10 @@ from patients.models import Visit
 from patients.services import allows_reading
 from screening.codes import Finding
 from screening.models import Screening, Signature
-from screening.services.reviews import acknowledge, latest_opinions, sign_visit
+from screening.services.reviews import acknowledge, latest_opinions, shown_reading_id, sign_visit
 from screening.status import READING_IS_OPEN
 from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.audit.acting import CLINICIAN, REVIEWER
+from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 from skinclinic.text import uuid_or_none
@@ -42,16 +42,19 @@ def visit_live(request: HttpRequest, visit_id: UUID) -> HttpResponse:
 
 
 def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
-    screenings = list(Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_reading())
+    screenings = list(
+        Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_reading().shown_to(request.actor)
+    )
     opinions = latest_opinions(screenings)
     for screening in screenings:
-        screening.opinion = opinions.get(screening.pk)
+        screening.opinion = None if screening.is_hidden else opinions.get(screening.pk)
+        screening.is_judged = is_judged(screening, request.actor)
     waiting = [screening for screening in screenings if not screening.is_signed]
     return {
         "visit": shown,
         "patient": shown.patient,
         "screenings": screenings,
-        "is_reading": any(screening.reading_status in READING_IS_OPEN for screening in screenings),
+        "is_reading": any(awaits_reading(screening) for screening in screenings),
         "lesions": list(shown.patient.lesions.order_by("number")),
         "reading_allowed": allows_reading(shown.patient_id),
         "findings": Finding.choices,
@@ -63,11 +66,21 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
             .filter(visit=shown)
             .select_related("image__lesion")
         ),
-        "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(
-            screening.opinion and screening.opinion.reviewer_id == request.actor.user_id for screening in waiting
-        ),
+        "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(each.is_judged for each in waiting),
         "taken_by_other": shown.is_taken_from(request.actor),
     }  # fmt: skip
+
+
+def is_judged(screening: Screening, actor: Actor) -> bool:
+    """The last opinion is the actor's, given beside the reading that is there now."""
+    opinion = screening.opinion
+    if opinion is None or opinion.reviewer_id != actor.user_id:
+        return False
+    return opinion.reading_shown_id == shown_reading_id(screening)
+
+
+def awaits_reading(screening: Screening) -> bool:
+    return not screening.is_hidden and screening.reading_status in READING_IS_OPEN
 
 
 @require_POST

@@ -37,10 +37,14 @@ def waiting_visits(actor: Actor) -> list[Visit]:
     The order is found on narrow rows first: sorting every waiting visit with all that a row shows took twice as long.
     """
     visits = Visit.objects.visible_to(actor)
-    waiting = dict(visits_to_review(visits).values_list("pk", "waiting_since")[:PAGE])
+    waiting = dict(visits_to_review(visits, actor).values_list("pk", "waiting_since")[:PAGE])
     shown = Prefetch(
         "screenings",
-        Screening.objects.in_use().with_prediction().select_related("image__lesion").order_by("image__lesion__number"),
+        Screening.objects.in_use()
+        .with_prediction()
+        .shown_to(actor)
+        .select_related("image__lesion")
+        .order_by("image__lesion__number"),
         to_attr="shown",
     )
     with_all = visits.select_related("patient__identity", "clinician", "taken_by")

@@ -21,3 +21,14 @@ class FirstRunForm(forms.Form):
         given = User(email=self.cleaned_data.get("email", ""), full_name=self.cleaned_data.get("full_name", ""))
         validate_password(password, given)
         return password
+
+
+class ClinicForm(forms.Form):
+    """What a manager decides for her clinic."""
+
+    blind_first_reading = forms.BooleanField(
+        label="Reviewers give their first opinion before they see the reading",
+        required=False,
+        help_text="The reading, its map and its place in the worklist stay hidden from a reviewer until her first "
+        "opinion on the lesion. She may change it afterwards; both are kept.",
+    )

@@ -79,6 +79,9 @@ class Clinic(models.Model):
     )
     expected_malignant_source = models.CharField(max_length=200, default="assumed when the clinic was opened")
     expected_malignant_on = models.DateField(default=timezone.localdate, help_text="Of what the source says.")
+    blind_first_reading = models.BooleanField(
+        default=False, help_text="A reviewer gives her first opinion on a lesion before she is shown the reading."
+    )
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -42,6 +42,11 @@ def expect_malignant_share(*, actor: Actor, share: float, source: str, on: date)
     )
 
 
+def ask_blind_first(*, actor: Actor, blind: bool) -> None:
+    """Whether reviewers give their first opinion before they are shown the reading."""
+    Clinic.objects.filter(pk=actor.own_clinic()).update(blind_first_reading=blind)
+
+
 def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:
     """Give a person these roles in a clinic; she is made if nobody has this e-mail address yet.
 

@@ -9,8 +9,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
-from skinclinic.accounts.forms import FirstRunForm
-from skinclinic.accounts.services import AlreadyOpen, is_first_run, open_first_clinic
+from skinclinic.accounts.forms import ClinicForm, FirstRunForm
+from skinclinic.accounts.permissions import member_required
+from skinclinic.accounts.services import AlreadyOpen, ask_blind_first, is_first_run, open_first_clinic
+from skinclinic.audit.acting import MANAGER
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -52,3 +54,15 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
                 return redirect("home")
         messages.error(request, "You do not belong to this clinic.")
     return render(request, "accounts/choose_clinic.html", {"memberships": request.memberships})
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(MANAGER)
+def clinic_settings(request: HttpRequest) -> HttpResponse:
+    """What a manager decides for her clinic. Every change is on the ledger."""
+    form = ClinicForm(request.POST or None, initial={"blind_first_reading": request.clinic.blind_first_reading})
+    if request.method == "POST" and form.is_valid():
+        ask_blind_first(actor=request.actor, blind=form.cleaned_data["blind_first_reading"])
+        messages.success(request, "Saved. It holds from now on.")
+        return redirect("clinic_settings")
+    return render(request, "accounts/clinic_settings.html", {"form": form})
