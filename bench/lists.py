@@ -112,7 +112,7 @@ def main() -> int:
         from django.conf import settings
         from django.test import Client
 
-        from skinclinic.accounts.services import let_in, open_clinic
+        from skinclinic.accounts.services import ask_blind_first, let_in, open_clinic
 
         settings.ALLOWED_HOSTS = ["testserver"]
         clinic = open_clinic(name="Bench")
@@ -127,6 +127,8 @@ def main() -> int:
         client = Client()
         client.force_login(people[1].user, backend="django.contrib.auth.backends.ModelBackend")
         rows = [(path, *measure(client, path)) for path in ("/worklist/", "/patients/")]
+        ask_blind_first(actor=people[1].actor(), blind=True)
+        rows.append(("/worklist/ of a blind reviewer", *measure(client, "/worklist/")))
     table = Table("page", "queries", "bar", "p50 ms", "p95 ms", "bar", title=f"Lists at {wanted:,} screenings")
     for path, queries, p50, p95 in rows:
         table.add_row(path, str(queries), f"≤ {QUERY_BAR}", f"{p50:.0f}", f"{p95:.0f}", f"< {TIME_BAR:.0f}")

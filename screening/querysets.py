@@ -150,19 +150,24 @@ def is_suspended(screening: str = "") -> Exists:
     return Exists(stops.filter(Q(model_version=None) | its_version | to_come, clinic=OuterRef(f"{screening}clinic")))
 
 
-def is_hidden_from(actor: Actor, screening: str = "") -> Combinable:
-    """Of the row's screening: the clinic has its reviewers read blind, and this one has not given her opinion yet.
+def is_hidden_from(actor: Actor) -> Combinable:
+    """Of a screening: the clinic has its reviewers read blind, and this one has not given her opinion yet.
 
     So are older readings of a lesion that is to be read again, and those of a photograph that was moved to one.
     """
     if not actor.has_role(REVIEWER):
         return Value(False)
-    screenings = apps.get_model("screening", "Screening").objects
-    lesion, moved_to = OuterRef(f"{screening}image__lesion"), OuterRef(f"{screening}moved_to")
-    unread = screenings.to_be_reviewed().exclude(opinion_of(actor, "image__lesion", "visit"))
+    unread = apps.get_model("screening", "Screening").objects.to_be_reviewed()
+    unread = unread.exclude(opinion_of(actor, "image__lesion", "visit"))
+    # Postgres goes from left to right here: what is cheap comes first, and most clinics do not ask for it.
     return ExpressionWrapper(
-        Q(Exists(unread.filter(Q(image__lesion=lesion) | Q(pk=moved_to), clinic__blind_first_reading=True)))
-        & ~Q(opinion_of(actor, f"{screening}image__lesion", f"{screening}visit")),
+        Q(clinic__blind_first_reading=True)
+        & ~Q(opinion_of(actor, "image__lesion", "visit"))
+        & (
+            Q(withdrawn_at__isnull=True, review_status__in=sorted(REVIEW_IS_OPEN))
+            | Q(Exists(unread.filter(image__lesion=OuterRef("image__lesion"))))
+            | Q(Exists(unread.filter(pk=OuterRef("moved_to"))))
+        ),
         output_field=BooleanField(),
     )
 
@@ -171,6 +176,19 @@ def opinion_of(actor: Actor, lesion: str, visit: str) -> Exists:
     """The actor has said something of the row's lesion in the row's visit."""
     reviews = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
     return Exists(reviews.filter(screening__image__lesion=OuterRef(lesion), screening__visit=OuterRef(visit)))
+
+
+def is_to_be_judged_blind(actor: Actor) -> Combinable:
+    """Of a visit's waiting screening: `is_hidden_from` the actor.
+
+    For most visits it is enough that she has said nothing there at all, which is asked once for all of them.
+    """
+    if not actor.has_role(REVIEWER):
+        return Value(False)
+    said = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
+    begun = said.filter(screening__review_status__in=sorted(REVIEW_IS_OPEN)).values("screening__visit")
+    judged = Q(pk__in=begun) & Q(opinion_of(actor, "screenings__image__lesion", "pk"))
+    return ExpressionWrapper(Q(clinic__blind_first_reading=True) & ~judged, output_field=BooleanField())
 
 
 class FollowUpQuerySet(ClinicQuerySet):
@@ -199,7 +217,7 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
         When(urgency="urgent", then=Value(URGENT)),
         default=Min(
             Case(
-                When(is_hidden_from(actor, "screenings__"), then=Value(INTERMEDIATE)),
+                When(is_to_be_judged_blind(actor), then=Value(INTERMEDIATE)),
                 When(unread | Q(screenings__prediction__band="high"), then=Value(ALARMING)),
                 When(is_suspended("screenings__"), then=Value(ALARMING)),
                 When(screenings__prediction__band="low", screenings__prediction__cautions=[], then=Value(LOW)),
