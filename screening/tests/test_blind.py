@@ -58,6 +58,8 @@ def test_it_works(blind, chart, screening):
     first = give(blind, screening)
     assert (first.kind, first.reading_shown) == ("blind", None)
     assert "High score" in page(blind.rita, screening)
+    visit = reverse("visit", args=[chart.visit.pk])
+    assert "Sign for" not in blind.rita.client.get(visit).content.decode()
     with pytest.raises(ReadingUnseen, match="1 of 1"):
         sign(blind, chart.visit)
     with pytest.raises(ReasonMissing):
@@ -65,6 +67,7 @@ def test_it_works(blind, chart, screening):
     kept = give(blind, screening, replace(BENIGN, difference_reason="history"))
     assert (kept.kind, kept.blind_opinion, kept.switched) == ("opinion", first, False)
     assert kept.reading_shown_id == fresh(screening).prediction_id
+    assert "Sign for" in blind.rita.client.get(visit).content.decode()
     sign(blind, chart.visit)
     assert fresh(screening).signed_review_id == kept.pk
 
