@@ -112,7 +112,7 @@ def main() -> int:
         from django.conf import settings
         from django.test import Client
 
-        from skinclinic.accounts.services import ask_blind_first, let_in, open_clinic
+        from skinclinic.accounts.services import decide_reviewing, let_in, open_clinic
 
         settings.ALLOWED_HOSTS = ["testserver"]
         clinic = open_clinic(name="Bench")
@@ -127,7 +127,7 @@ def main() -> int:
         client = Client()
         client.force_login(people[1].user, backend="django.contrib.auth.backends.ModelBackend")
         rows = [(path, *measure(client, path)) for path in ("/worklist/", "/patients/")]
-        ask_blind_first(actor=people[1].actor(), blind=True)
+        decide_reviewing(actor=people[1].actor(), blind_first_reading=True)
         rows.append(("/worklist/ of a blind reviewer", *measure(client, "/worklist/")))
     table = Table("page", "queries", "bar", "p50 ms", "p95 ms", "bar", title=f"Lists at {wanted:,} screenings")
     for path, queries, p50, p95 in rows:

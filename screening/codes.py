@@ -77,9 +77,14 @@ class Recommendation(models.TextChoices):
     RETAKE = "retake", "Photograph again"
 
 
+# What takes a lesion out of the clinic's hands, or a piece of it to the laboratory.
+ACTING_RECOMMENDATIONS = frozenset({Recommendation.BIOPSY, Recommendation.EXCISE, Recommendation.REFER})
+
+
 class ReviewKind(models.TextChoices):
     BLIND = "blind", "First opinion, before the reading was shown,"
     OPINION = "opinion", "Opinion"
+    ADJUDICATION = "adjudication", "Adjudication"
     AMENDMENT = "amendment", "Amendment"
 
 

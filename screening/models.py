@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from patients.models import ClinicRecord, Lesion, Patient, Visit
 from screening.codes import (
+    ACTING_RECOMMENDATIONS,
     MALIGNANT_DIAGNOSES,
     Band,
     Diagnosis,
@@ -188,6 +189,7 @@ class Screening(PatientRecord):
     )
     signed_review = models.OneToOneField("Review", on_delete=models.PROTECT, null=True, related_name="signed_for")
     signature = models.ForeignKey("Signature", on_delete=models.PROTECT, null=True, related_name="screenings")
+    disputed_at = models.DateTimeField(null=True, help_text="When two readers were found to differ.")
     withdrawn_at = models.DateTimeField(null=True)
     withdrawn_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     withdrawn_reason = models.CharField(max_length=16, choices=WithdrawalReason.choices, blank=True)
@@ -224,6 +226,9 @@ class Screening(PatientRecord):
                 )
                 | Q(review_status__in=sorted(REVIEW_IS_OPEN), signed_review__isnull=True, signature__isnull=True),
                 name="signed_has_its_review",
+            ),
+            models.CheckConstraint(
+                condition=~Q(review_status="disputed") | Q(disputed_at__isnull=False), name="disputed_since_some_time"
             ),
             models.CheckConstraint(
                 condition=Q(withdrawn_at__isnull=True, withdrawn_reason="", moved_to__isnull=True)
@@ -357,6 +362,11 @@ class Review(PatientRecord):
         """Whether the suspicion is another than the reading's, if one was shown."""
         reading = self.reading_shown
         return reading is not None and reading.says_something and reading.refer != self.suspicious
+
+    def conflicts_with(self, other: "Review") -> bool:
+        """Whether two readers differ so that a third has to decide: in suspicion, or in whether to act."""
+        acts = self.recommendation in ACTING_RECOMMENDATIONS
+        return self.suspicious != other.suspicious or acts != (other.recommendation in ACTING_RECOMMENDATIONS)
 
     @property
     def switched(self) -> bool:

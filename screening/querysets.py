@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
 from screening.codes import FollowUpStatus
-from screening.status import REVIEW_IS_OPEN, ReadingStatus
+from screening.status import REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
 from skinclinic.audit.acting import REVIEWER, Actor
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class ScreeningQuerySet(ClinicQuerySet):
 
     def to_be_reviewed(self) -> Self:
         return self.in_use().filter(review_status__in=sorted(REVIEW_IS_OPEN))
+
+    def disputed(self) -> Self:
+        return self.in_use().filter(review_status=ReviewStatus.DISPUTED)
 
     def queued(self) -> Self:
         return self.filter(reading_status=ReadingStatus.QUEUED)
@@ -205,9 +208,9 @@ OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None = None) -> ClinicQuerySet:
     """The actor's worklist: every visit with something unsigned in it, the most pressing first, then the oldest.
 
-    Overdue, then urgent, then with a high band, a suspended reading or a photograph the model could not read, then
-    intermediate, then low. A low score on ground where it may be wrong counts as intermediate, and so does whatever is
-    hidden from the actor: its place tells nothing.
+    Overdue, then urgent, then with readers who disagree, a high band, a suspended reading or a photograph the model
+    could not read, then intermediate, then low. A low score on ground where it may be wrong counts as intermediate, and
+    so does whatever is hidden from the actor: its place tells nothing.
     """
     now = now or timezone.now()
     waiting = Q(screenings__withdrawn_at__isnull=True, screenings__review_status__in=sorted(REVIEW_IS_OPEN))
@@ -217,6 +220,7 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
         When(urgency="urgent", then=Value(URGENT)),
         default=Min(
             Case(
+                When(screenings__review_status=ReviewStatus.DISPUTED, then=Value(ALARMING)),
                 When(is_to_be_judged_blind(actor), then=Value(INTERMEDIATE)),
                 When(unread | Q(screenings__prediction__band="high"), then=Value(ALARMING)),
                 When(is_suspended("screenings__"), then=Value(ALARMING)),

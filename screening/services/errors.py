@@ -38,6 +38,10 @@ class ReadingRefusedByPatient(ClinicError):
         super().__init__("The patient has not consented to a reading by the model. Note her decision first.")
 
 
+class SecondReaderNeeded(ClinicError):
+    """The clinic asks for a second reader before this visit is signed."""
+
+
 class NotYours(ClinicError):
     """Somebody else's act: a visit that another reviewer has taken, an opinion that another one gave."""
 

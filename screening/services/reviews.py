@@ -18,9 +18,12 @@ from screening.services.errors import (
     OpinionMissing,
     ReadingUnseen,
     ReasonMissing,
+    SecondReaderNeeded,
     StaleTransition,
 )
-from screening.status import REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus, review_sources
+from screening.services.second import conflicting, dispute, is_second_reading_due, lacks_second_reader, readers_of
+from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus, review_sources
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
@@ -91,21 +94,43 @@ def save_opinion(
         # Asked once the row is locked: the form's twin may have been saved while this one waited.
         if again := Review.objects.filter(reviewer=actor.user_id, submission=submission).first():
             return again
-        if current is None or current.review_status not in review_sources(ReviewStatus.READ):
+        if current is None or current.review_status not in REVIEW_IS_OPEN:
             raise StaleTransition(
                 "This screening is signed or withdrawn already. Load the page again; a signed one can be amended."
             )
         refuse_unseen(current, reading_shown)
         take_visit(actor=actor, visit=current.visit)
-        kind = ReviewKind.BLIND if current.is_hidden else ReviewKind.OPINION
+        kind = kind_of_opinion(actor, current)
         review = write_review(actor=actor, screening=current, submission=submission, opinion=opinion, kind=kind)
-        moved = Screening.objects.filter(pk=current.pk, review_status__in=review_sources(ReviewStatus.READ)).update(
-            review_status=ReviewStatus.READ
-        )
-        if moved != 1:
-            raise StaleTransition
+        if current.review_status != ReviewStatus.DISPUTED:
+            move_review(current, ReviewStatus.READ)
         publish(EventType.SCREENING_REVIEWED, clinic_id=current.clinic_id, screening=current.pk)
         return review
+
+
+def kind_of_opinion(actor: Actor, screening: Screening) -> ReviewKind:
+    """Raises NotYours when two readers differ and the actor is one of them."""
+    if screening.is_hidden:
+        return ReviewKind.BLIND
+    if screening.review_status != ReviewStatus.DISPUTED:
+        return ReviewKind.OPINION
+    if may_not_adjudicate(actor, screening):
+        raise NotYours("You are one of the two readers who differ here. A third reviewer decides.")
+    return ReviewKind.ADJUDICATION
+
+
+def may_not_adjudicate(actor: Actor, screening: Screening) -> bool:
+    """She is one of the readers who differ: she said something before they were found to."""
+    said = Review.objects.filter(screening=screening, reviewer=actor.user_id)
+    return screening.disputed_at is not None and said.filter(created_at__lt=screening.disputed_at).exists()
+
+
+def move_review(screening: Screening, target: ReviewStatus) -> None:
+    moved = Screening.objects.filter(pk=screening.pk, review_status__in=review_sources(target)).update(
+        review_status=target
+    )
+    if moved != 1:
+        raise StaleTransition
 
 
 def refuse_unseen(screening: Screening, reading_shown: UUID | None) -> None:
@@ -162,12 +187,14 @@ def latest_opinions(screenings: list[Screening]) -> Mapping[UUID, Review]:
     return {review.screening_id: review for review in reviews}
 
 
-def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) -> Signature:
+def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) -> Signature | None:
     """Put the reviewer's name under every open screening of the visit, and make the follow-ups that she asks for.
 
-    `opinions_shown` are the ids of the opinions that stood beside the button. Raises OpinionMissing while a screening
-    has no opinion, NotYours when the last opinion is another reviewer's, StaleTransition when other opinions than the
-    shown ones would be signed, and ReadingUnseen when a reading has arrived since one was given.
+    None when she is the second reader and differs from the first: then what they differ on is put before a third, and
+    nothing is signed. `opinions_shown` are the ids of the opinions that stood beside the button. Raises OpinionMissing
+    while a screening has no opinion, NotYours when the last opinion is another reviewer's, StaleTransition when other
+    opinions than the shown ones would be signed, ReadingUnseen when a reading has arrived since one was given, and
+    SecondReaderNeeded when the clinic asks for one.
     """
     with transaction.atomic():
         open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
@@ -180,15 +207,23 @@ def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) 
             raise OpinionMissing(
                 f"{len(missing)} of {len(waiting)} photographs have no opinion yet. Give one for each, then sign."
             )
-        if any(review.reviewer_id != actor.user_id for review in opinions.values()):
+        # Of a visit with a dispute the third reviewer decides what is disputed; on the rest two readers agree.
+        disputed = [screening for screening in waiting if screening.review_status == ReviewStatus.DISPUTED]
+        hers = disputed or waiting
+        if any(opinions[screening.pk].kind != ReviewKind.ADJUDICATION for screening in disputed):
+            raise OpinionMissing("Two readers differ here. A third reviewer gives an opinion and signs.")
+        if any(opinions[screening.pk].reviewer_id != actor.user_id for screening in hers):
             raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
         if {review.pk for review in opinions.values()} != set(opinions_shown):
             raise StaleTransition("An opinion was given since this page was opened. Look at all of them, then sign.")
-        if unseen := [each for each in waiting if opinions[each.pk].reading_shown_id != shown_reading_id(each)]:
+        if unseen := [each for each in hers if opinions[each.pk].reading_shown_id != shown_reading_id(each)]:
             raise ReadingUnseen(
-                f"{len(unseen)} of {len(waiting)} photographs have a reading that you had not seen when you gave your "
+                f"{len(unseen)} of {len(hers)} photographs have a reading that you had not seen when you gave your "
                 "opinion. Look at it, and keep your opinion or change it."
             )
+        if not disputed and differs_from_first_reader(actor, waiting):
+            Visit.objects.filter(pk=visit.pk).update(taken_by=None, taken_until=None)
+            return None
         signature = Signature.objects.create(
             clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.person()
         )
@@ -197,6 +232,24 @@ def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) 
         Visit.objects.filter(pk=visit.pk).update(taken_by=None, taken_until=None)
         publish(EventType.REPORT_SIGNED, clinic_id=visit.clinic_id, visit=visit.pk, signature=signature.pk)
         return signature
+
+
+def differs_from_first_reader(actor: Actor, screenings: list[Screening]) -> bool:
+    """Where a second reading is due: put before a third reviewer what the two differ on, and tell whether they do.
+
+    Raises SecondReaderNeeded when there has been none but the actor.
+    """
+    readers = readers_of(screenings)
+    clinic = Clinic.objects.get(pk=actor.own_clinic())
+    if not is_second_reading_due(clinic, screenings, readers):
+        return False
+    if lacks_second_reader(screenings, readers, actor.user_id):
+        raise SecondReaderNeeded(
+            "This clinic asks for a second reader here. Your opinions are kept: give the visit back to the list."
+        )
+    differing = conflicting(screenings, readers, actor.person())
+    dispute(differing)
+    return bool(differing)
 
 
 def sign_screening(screening: Screening, review: Review, signature: Signature) -> None:

@@ -22,7 +22,7 @@ from screening.services.photographs import move_screening
 from screening.tests.conftest import BENIGN, fresh, give, read_by_model, sign
 from screening.tests.test_pages import pages
 from skinclinic.accounts.models import Clinic, Membership
-from skinclinic.accounts.services import ask_blind_first
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
 
 SUSPICIOUS = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
@@ -40,7 +40,7 @@ def blind(cast: Cast) -> Cast:
 
 def set_blind(cast: Cast, blind: bool) -> None:
     with cast.ada.acting() as ada:
-        ask_blind_first(actor=ada, blind=blind)
+        decide_reviewing(actor=ada, blind_first_reading=blind)
 
 
 def is_hidden(person: Person, screening: Screening) -> bool:
@@ -299,7 +299,7 @@ def test_the_database_refuses_a_blind_opinion_beside_a_reading(blind, chart, scr
 
 def test_a_manager_turns_it_on_and_off_and_the_ledger_says_so(cast, chart):
     client, address = cast.ada.client, reverse("clinic_settings")
-    form = {"clinic": str(cast.north.pk)}
+    form = {"clinic": str(cast.north.pk), "second_reading_percent": "0"}
     client.post(address, form | {"blind_first_reading": "on"})
     assert Clinic.objects.get(pk=cast.north.pk).blind_first_reading
     assert "checked" in client.get(address).content.decode()

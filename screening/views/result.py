@@ -23,11 +23,12 @@ from screening.services.reviews import (
     Opinion,
     amend_review,
     close_follow_up,
+    may_not_adjudicate,
     opinion_from,
     save_opinion,
     shown_reading_id,
 )
-from screening.status import ReadingStatus
+from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting
 from skinclinic.audit.record import record
@@ -62,7 +63,8 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "reading": present(shown, request.clinic),
         "form": form,
         "reading_shown": shown_reading_id(shown),
-        "reviews": [] if shown.is_hidden else list(shown.reviews.all()),
+        "reviews": reviews_shown(request, shown),
+        "may_judge": shown.review_status != ReviewStatus.DISPUTED or not may_not_adjudicate(request.actor, shown),
         "duplicates": list(duplicates_of(shown.image).select_related("screening")) if form else [],
         "siblings": list(
             Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
@@ -72,6 +74,19 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "retry_form": RetryForm(),
         "may_be_read": not shown.is_hidden and may_be_read(shown),
     }  # fmt: skip
+
+
+def reviews_shown(request: HttpRequest, shown: Screening) -> list[Review]:
+    """What doctors said: to a reviewer who may be the second reader, nothing before she has said something herself."""
+    reviews = list(shown.reviews.all())
+    if shown.is_hidden:
+        return []
+    first_says = request.actor.has_role(REVIEWER) and not any(
+        review.reviewer_id == request.actor.user_id for review in reviews
+    )
+    if first_says and request.clinic.asks_second_reader and shown.review_status == ReviewStatus.READ:
+        return []
+    return reviews
 
 
 def may_be_read(shown: Screening) -> bool:
@@ -144,6 +159,8 @@ def next_after(actor: Actor, shown: Screening, review: Review) -> str:
     if discloses(shown, review):
         return reverse("screening", args=[shown.pk])
     of_visit = Screening.objects.to_be_reviewed().filter(visit=shown.visit_id)
+    if shown.review_status == ReviewStatus.DISPUTED:
+        of_visit = of_visit.filter(review_status=ReviewStatus.DISPUTED)
     waiting = of_visit.exclude(pk=shown.pk).exclude(reviews__reviewer=actor.user_id).first()
     if waiting and not shown.is_signed:
         return reverse("screening", args=[waiting.pk])

@@ -10,10 +10,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
 from patients.services import allows_reading
-from screening.codes import Finding
+from screening.codes import Finding, ReviewKind
 from screening.models import Screening, Signature
 from screening.services.reviews import acknowledge, latest_opinions, shown_reading_id, sign_visit
-from screening.status import READING_IS_OPEN
+from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
+from screening.status import READING_IS_OPEN, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
 from skinclinic.audit.record import record
@@ -46,9 +47,12 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_reading().shown_to(request.actor)
     )
     opinions = latest_opinions(screenings)
+    is_disputed = any(screening.review_status == ReviewStatus.DISPUTED for screening in screenings)
     for screening in screenings:
         screening.opinion = None if screening.is_hidden else opinions.get(screening.pk)
-        screening.is_judged = is_judged(screening, request.actor)
+        # On the rest of a visit with a dispute two readers agree.
+        is_settled = is_disputed and screening.review_status != ReviewStatus.DISPUTED
+        screening.is_judged = is_settled or is_judged(screening, request.actor)
     waiting = [screening for screening in screenings if not screening.is_signed]
     return {
         "visit": shown,
@@ -67,14 +71,27 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
             .select_related("image__lesion")
         ),
         "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(each.is_judged for each in waiting),
+        "needs_another": any(screening.is_judged for screening in waiting) and needs_another(request, waiting),
+        "is_disputed": is_disputed,
         "taken_by_other": shown.is_taken_from(request.actor),
     }  # fmt: skip
+
+
+def needs_another(request: HttpRequest, waiting: list[Screening]) -> bool:
+    """The actor has read the visit, and the clinic asks for another reader before it is signed."""
+    if any(screening.review_status == ReviewStatus.DISPUTED for screening in waiting):
+        return False
+    readers = readers_of(waiting)
+    due = is_second_reading_due(request.clinic, waiting, readers)
+    return due and lacks_second_reader(waiting, readers, request.actor.user_id)
 
 
 def is_judged(screening: Screening, actor: Actor) -> bool:
     """The last opinion is the actor's, given beside the reading that is there now."""
     opinion = screening.opinion
     if opinion is None or opinion.reviewer_id != actor.user_id:
+        return False
+    if screening.review_status == ReviewStatus.DISPUTED and opinion.kind != ReviewKind.ADJUDICATION:
         return False
     return opinion.reading_shown_id == shown_reading_id(screening)
 
@@ -89,11 +106,14 @@ def visit_sign(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     signed = get_visible(visits(), request.actor, visit_id)
     try:
         shown = [key for key in map(uuid_or_none, request.POST.getlist("opinion")) if key]
-        sign_visit(actor=request.actor, visit=signed, opinions_shown=shown)
+        signature = sign_visit(actor=request.actor, visit=signed, opinions_shown=shown)
     except ClinicError as refusal:
         messages.error(request, str(refusal))
         return redirect("visit", signed.pk)
-    messages.success(request, "The visit is signed. The clinician sees it now.")
+    if signature is None:
+        messages.warning(request, "You differ from the first reader. A third reviewer decides and signs.")
+    else:
+        messages.success(request, "The visit is signed. The clinician sees it now.")
     return redirect("worklist")
 
 

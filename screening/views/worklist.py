@@ -24,19 +24,28 @@ PAGE = 30
 @require_GET
 @member_required(REVIEWER, MANAGER, AUDITOR)
 def worklist(request: HttpRequest) -> HttpResponse:
-    visits = waiting_visits(request.actor)
+    only_disputed = request.GET.get("show") == "disputed"
+    visits = waiting_visits(request.actor, only_disputed=only_disputed)
     if not request.htmx:
         record_page("worklist_seen", subject_type="patients_visit", ids=[visit.pk for visit in visits])
     template = "screening/_worklist.html" if request.htmx else "screening/worklist.html"
-    return render(request, template, {"visits": visits, "now": timezone.now(), "is_cut": len(visits) == PAGE})
+    context = {
+        "visits": visits,
+        "now": timezone.now(),
+        "is_cut": len(visits) == PAGE,
+        "only_disputed": only_disputed,
+    }
+    return render(request, template, context)
 
 
-def waiting_visits(actor: Actor) -> list[Visit]:
+def waiting_visits(actor: Actor, *, only_disputed: bool = False) -> list[Visit]:
     """The first page of what waits, each visit with its `shown` screenings.
 
     The order is found on narrow rows first: sorting every waiting visit with all that a row shows took twice as long.
     """
     visits = Visit.objects.visible_to(actor)
+    if only_disputed:
+        visits = visits.filter(pk__in=Screening.objects.disputed().values("visit"))
     waiting = dict(visits_to_review(visits, actor).values_list("pk", "waiting_since")[:PAGE])
     shown = Prefetch(
         "screenings",

@@ -32,3 +32,13 @@ class ClinicForm(forms.Form):
         help_text="The reading, its map and its place in the worklist stay hidden from a reviewer until her first "
         "opinion on the lesion. She may change it afterwards; both are kept.",
     )
+    second_reading_of_high = forms.BooleanField(label="A second reader looks at every high band", required=False)
+    second_reading_of_differing = forms.BooleanField(
+        label="A second reader looks where the first one differs from the reading", required=False
+    )
+    second_reading_percent = forms.IntegerField(
+        label="Of all others, so many in a hundred",
+        min_value=0,
+        max_value=100,
+        help_text="Drawn at random. Where two readers differ, a third decides and signs: that takes three reviewers.",
+    )

@@ -82,6 +82,15 @@ class Clinic(models.Model):
     blind_first_reading = models.BooleanField(
         default=False, help_text="A reviewer gives her first opinion on a lesion before she is shown the reading."
     )
+    second_reading_of_high = models.BooleanField(default=False, help_text="A second reader looks at high bands.")
+    second_reading_of_differing = models.BooleanField(
+        default=False, help_text="A second reader looks where the first one differs from the reading."
+    )
+    second_reading_percent = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(100)],
+        help_text="Of all other photographs, drawn at random, a second reader looks at so many in a hundred.",
+    )
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -90,11 +99,18 @@ class Clinic(models.Model):
             models.CheckConstraint(
                 condition=models.Q(expected_malignant_share__gt=0, expected_malignant_share__lt=1),
                 name="clinic_malignant_share_is_a_share",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(second_reading_percent__lte=100), name="clinic_second_reading_is_a_share"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def asks_second_reader(self) -> bool:
+        return self.second_reading_of_high or self.second_reading_of_differing or self.second_reading_percent > 0
 
 
 class Role(models.TextChoices):

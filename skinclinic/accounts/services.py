@@ -9,6 +9,14 @@ from skinclinic.accounts.models import Clinic, Membership, Role, User
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.errors import ClinicError
 
+# What a manager decides of how photographs are reviewed.
+REVIEWING = (
+    "blind_first_reading",
+    "second_reading_of_high",
+    "second_reading_of_differing",
+    "second_reading_percent",
+)
+
 
 class AlreadyOpen(ClinicError):
     """The first-run page was used already."""
@@ -42,9 +50,11 @@ def expect_malignant_share(*, actor: Actor, share: float, source: str, on: date)
     )
 
 
-def ask_blind_first(*, actor: Actor, blind: bool) -> None:
-    """Whether reviewers give their first opinion before they are shown the reading."""
-    Clinic.objects.filter(pk=actor.own_clinic()).update(blind_first_reading=blind)
+def decide_reviewing(*, actor: Actor, **decided: bool | int) -> None:
+    """How the clinic's photographs are reviewed: any of REVIEWING, by name."""
+    if unknown := decided.keys() - set(REVIEWING):
+        raise ValueError(f"{', '.join(unknown)}: nothing that a clinic decides of its reviewing.")
+    Clinic.objects.filter(pk=actor.own_clinic()).update(**decided)
 
 
 def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from skinclinic.accounts.entry import ACTIVE_CLINIC
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm
 from skinclinic.accounts.permissions import member_required
-from skinclinic.accounts.services import AlreadyOpen, ask_blind_first, is_first_run, open_first_clinic
+from skinclinic.accounts.services import REVIEWING, AlreadyOpen, decide_reviewing, is_first_run, open_first_clinic
 from skinclinic.audit.acting import MANAGER
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -60,9 +60,9 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
 @member_required(MANAGER)
 def clinic_settings(request: HttpRequest) -> HttpResponse:
     """What a manager decides for her clinic. Every change is on the ledger."""
-    form = ClinicForm(request.POST or None, initial={"blind_first_reading": request.clinic.blind_first_reading})
+    form = ClinicForm(request.POST or None, initial={name: getattr(request.clinic, name) for name in REVIEWING})
     if request.method == "POST" and form.is_valid():
-        ask_blind_first(actor=request.actor, blind=form.cleaned_data["blind_first_reading"])
+        decide_reviewing(actor=request.actor, **form.cleaned_data)
         messages.success(request, "Saved. It holds from now on.")
         return redirect("clinic_settings")
     return render(request, "accounts/clinic_settings.html", {"form": form})

@@ -14,6 +14,7 @@ class EventType(models.TextChoices):
     SCREENING_UNSCORABLE = "screening.unscorable"
     SCREENING_FAILED = "screening.failed"
     SCREENING_REVIEWED = "screening.reviewed"
+    SCREENING_DISPUTED = "screening.disputed"
     SCREENING_WITHDRAWN = "screening.withdrawn"
     REPORT_SIGNED = "report.signed"
     REPORT_AMENDED = "report.amended"
