@@ -1,7 +1,7 @@
 from django.urls import path
 
 from screening import media
-from screening.views import chart, history, home, result, upload, versions, visit, worklist
+from screening.views import chart, history, home, result, upload, versions, visit, withdrawal, worklist
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -21,9 +21,9 @@ urlpatterns = [
     path("screenings/<uuid:screening_id>/live/", result.screening_live, name="screening_live"),
     path("screenings/<uuid:screening_id>/opinion/", result.opinion_save, name="opinion_save"),
     path("screenings/<uuid:screening_id>/retry/", result.reading_retry, name="reading_retry"),
-    path("screenings/<uuid:screening_id>/withdraw/", result.screening_withdraw, name="screening_withdraw"),
-    path("screenings/<uuid:screening_id>/move/", result.move_search, name="move_search"),
-    path("screenings/<uuid:screening_id>/move/<uuid:patient_id>/", result.screening_move, name="screening_move"),
+    path("screenings/<uuid:screening_id>/withdraw/", withdrawal.screening_withdraw, name="screening_withdraw"),
+    path("screenings/<uuid:screening_id>/move/", withdrawal.move_search, name="move_search"),
+    path("screenings/<uuid:screening_id>/move/<uuid:patient_id>/", withdrawal.screening_move, name="screening_move"),
     path("screenings/<uuid:screening_id>/history/", history.screening_history, name="screening_history"),
     path("screenings/<uuid:screening_id>/map.png", media.activation_map, name="activation_map"),
     path("photographs/<uuid:image_id>/photograph.jpg", media.photograph, name="photograph"),

@@ -65,12 +65,11 @@ def lacks_second_reader(screenings: Sequence[Screening], readers: Readers, reade
 
 def conflicting(screenings: Sequence[Screening], readers: Readers, reader: UUID) -> list[Screening]:
     """Those on which another reader's last opinion conflicts with that of `reader`."""
-    found = []
-    for screening in screenings:
-        mine, *others = sorted(readers[screening.pk].values(), key=lambda review: review.reviewer_id != reader)
-        if any(mine.conflicts_with(other) for other in others):
-            found.append(screening)
-    return found
+    return [
+        screening
+        for screening in screenings
+        if any(readers[screening.pk][reader].conflicts_with(review) for review in readers[screening.pk].values())
+    ]
 
 
 def dispute(screenings: Sequence[Screening]) -> None:
