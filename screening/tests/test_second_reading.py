@@ -87,6 +87,7 @@ def test_two_who_differ_are_decided_between_by_a_third(everything_twice, chart, 
     shown = page(third, "screening", screening.pk)
     assert "Rita Rowan" in shown
     assert "Rolf Rush" in shown
+    assert shown.index("Rolf Rush") < shown.index("Two readers differ: decide"), "what they said comes first"
     decided = give(cast, screening, SUSPICIOUS, by=third)
     assert decided.kind == "adjudication"
     sign(cast, chart.visit, by=third)
@@ -137,6 +138,7 @@ def test_the_worklist_shows_what_readers_disagree_on(everything_twice, chart, sc
         ((BENIGN, BENIGN), False),
         ((BENIGN, replace(BENIGN, diagnosis="lentigo", **WATCHED)), False),
         ((BENIGN, SUSPICIOUS), True),
+        ((BENIGN, replace(SUSPICIOUS, diagnosis="atypical_nevus", **WATCHED)), True),
         ((BENIGN, replace(BENIGN, recommendation="biopsy")), True),
         ((SUSPICIOUS, replace(SUSPICIOUS, recommendation="refer")), False),
         ((replace(SUSPICIOUS, diagnosis="atypical_nevus", **WATCHED), SUSPICIOUS), True),
