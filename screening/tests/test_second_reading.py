@@ -84,6 +84,7 @@ def test_two_who_differ_are_decided_between_by_a_third(everything_twice, chart, 
         with pytest.raises(OpinionMissing):
             sign(cast, chart.visit, by=reader)
         assert "A third reviewer decides" in page(reader, "screening", screening.pk)
+        assert "Sign for" not in page(reader, "visit", chart.visit.pk)
     shown = page(third, "screening", screening.pk)
     assert "Rita Rowan" in shown
     assert "Rolf Rush" in shown
