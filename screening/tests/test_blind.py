@@ -198,6 +198,9 @@ def test_what_another_reviewer_said_is_hidden_with_the_reading(blind, chart, scr
         assert "misled the reading" not in answer
         assert "artefact" not in answer
     assert "misled the reading" in page(blind.alice, screening)
+    visit = reverse("visit", args=[chart.visit.pk])
+    for person, told in ((blind.rita, False), (blind.alice, True)):
+        assert ("Opinion given" in person.client.get(visit).content.decode()) is told
 
 
 @pytest.mark.parametrize(("who", "hidden"), [("alice", False), ("ada", False), ("otto", False), ("rita", True)])
