@@ -69,6 +69,16 @@ def upload(page: Page, *files: dict[str, object]) -> None:
     expect(page.get_by_text("Stored; it waits to be read.")).to_have_count(len(files))
 
 
+def photograph_a_lesion(page: Page, *files: dict[str, object]) -> None:
+    """A new patient's visit, from the registration to the readings of `files`."""
+    register(page, "Winterbottom")
+    note_consent(page)
+    open_visit(page, "Benign?")
+    mark_lesion(page, "Back")
+    upload(page, *files)
+    expect(page.locator(BANDS)).to_have_count(len(files))
+
+
 def give_opinion(page: Page, *, suspicious: bool, diagnosis: str, recommendation: str) -> None:
     page.get_by_text("Suspicious" if suspicious else "Not suspicious", exact=True).click()
     page.get_by_label("Diagnosis", exact=True).select_option(diagnosis)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from conftest import Cast
-from e2e.steps import BANDS, drawn, give_opinion, mark_lesion, note_consent, open_visit, register, sign_in, upload
+from e2e.steps import drawn, give_opinion, photograph_a_lesion, sign_in
 from screening.models import Review, Screening
 
 pytestmark = pytest.mark.browser
@@ -23,12 +23,7 @@ def test_first_opinion_is_blind_and_the_switch_is_kept(
     expect(ada.get_by_text("Saved. It holds from now on.")).to_be_visible()
 
     alice = sign_in(open_page(), real_cast.alice)
-    register(alice, "Winterbottom")
-    note_consent(alice)
-    open_visit(alice, "Benign?")
-    mark_lesion(alice, "Back")
-    upload(alice, drawn(3))
-    expect(alice.locator(BANDS)).to_have_count(1)
+    photograph_a_lesion(alice, drawn(3))
 
     rita = sign_in(open_page(), real_cast.rita)
     expect(rita.locator("#worklist").get_by_text("Your opinion first")).to_be_visible()

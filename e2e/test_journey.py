@@ -14,6 +14,7 @@ from e2e.steps import (
     mark_lesion,
     note_consent,
     open_visit,
+    photograph_a_lesion,
     register,
     sign_in,
     upload,
@@ -161,12 +162,7 @@ def test_readings_are_suspended_by_one_and_resumed_by_two(
 ):
     start_worker(beat=True)
     alice = sign_in(open_page(), real_cast.alice)
-    register(alice, "Winterbottom")
-    note_consent(alice)
-    open_visit(alice, "Benign?")
-    mark_lesion(alice, "Back")
-    upload(alice, drawn(3))
-    expect(alice.locator(BANDS)).to_have_count(1)
+    photograph_a_lesion(alice, drawn(3))
 
     ada = sign_in(open_page(), real_cast.ada)
     ada.get_by_role("link", name="Models").click()

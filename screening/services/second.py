@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from screening.codes import Band
 from screening.models import Review, Screening
+from screening.services.errors import StaleTransition
 from screening.status import ReadingStatus, ReviewStatus, review_sources
 from skinclinic.accounts.models import Clinic
 from skinclinic.events.models import EventType
@@ -76,8 +77,10 @@ def dispute(screenings: Sequence[Screening]) -> None:
     """Put them before a third reviewer."""
     sources = review_sources(ReviewStatus.DISPUTED)
     keys = [screening.pk for screening in screenings]
-    Screening.objects.filter(pk__in=keys, review_status__in=sources).update(
+    moved = Screening.objects.filter(pk__in=keys, review_status__in=sources).update(
         review_status=ReviewStatus.DISPUTED, disputed_at=timezone.now()
     )
+    if moved != len(keys):
+        raise StaleTransition
     for screening in screenings:
         publish(EventType.SCREENING_DISPUTED, clinic_id=screening.clinic_id, screening=screening.pk)

@@ -83,6 +83,8 @@ def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     )
     events = AuditEvent.objects.visible_to(request.actor).about_patients(people)
     events = events.not_about("screening_prediction", beside)
-    events = without_hidden(events, request.actor, Screening.objects.filter(patient__in=people))
+    events = without_hidden(
+        events, request.actor, Screening.objects.visible_to(request.actor).filter(patient__in=people)
+    )
     context = {"patient": patient, **history_page(request, events)}
     return render(request, "patients/history.html", context)

@@ -61,7 +61,7 @@ DECIDED = {
 NOT_TOLD = {
     "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "finished_at", "milliseconds",
-    "resume_asked_at", "resumed_at", "reason", "previous_id",
+    "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id",
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ class Line:
 @member_required()
 def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     screening = get_visible(Screening.objects.with_everything(), request.actor, screening_id)
-    itself = Screening.objects.filter(pk=screening.pk)
+    itself = Screening.objects.visible_to(request.actor).filter(pk=screening.pk)
     record(
         "history_seen",
         subject_type="screening_screening",

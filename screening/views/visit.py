@@ -71,7 +71,9 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
             .select_related("image__lesion")
         ),
         "can_sign": bool(waiting) and request.actor.has_role(REVIEWER) and all(each.is_judged for each in waiting),
-        "needs_another": any(screening.is_judged for screening in waiting) and needs_another(request, waiting),
+        "needs_another": not is_disputed
+        and any(screening.is_judged for screening in waiting)
+        and needs_another(request, waiting),
         "is_disputed": is_disputed,
         "taken_by_other": shown.is_taken_from(request.actor),
     }  # fmt: skip
@@ -79,8 +81,6 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
 
 def needs_another(request: HttpRequest, waiting: list[Screening]) -> bool:
     """The actor has read the visit, and the clinic asks for another reader before it is signed."""
-    if any(screening.review_status == ReviewStatus.DISPUTED for screening in waiting):
-        return False
     readers = readers_of(waiting)
     due = is_second_reading_due(request.clinic, waiting, readers)
     return due and lacks_second_reader(waiting, readers, request.actor.user_id)
