@@ -300,6 +300,24 @@ def test_the_database_refuses_a_blind_opinion_beside_a_reading(blind, chart, scr
         )  # fmt: skip
 
 
+def test_the_database_refuses_another_reviewers_blind_opinion(blind, chart, screening):
+    first = give(blind, screening)
+    with pytest.raises(IntegrityError, match="review_blind_opinion_is_hers"), blind.rolf.acting() as rolf:
+        Review.objects.create(
+            clinic_id=blind.north.pk, patient=chart.patient, screening=screening, reviewer_id=rolf.user_id,
+            submission=uuid4(), suspicious=False, diagnosis="nevus", recommendation="reassure", blind_opinion=first,
+        )  # fmt: skip
+
+
+def test_a_manager_decides_for_her_own_clinic_alone(cast):
+    client, address = cast.bob.client, reverse("clinic_settings")
+    form = {"blind_first_reading": "on", "second_reading_percent": "0"}
+    assert client.post(address, form | {"clinic": str(cast.north.pk)}).status_code == 409
+    assert client.post(address, form | {"clinic": str(cast.south.pk)}).status_code == 302
+    asks = dict(Clinic.objects.values_list("name", "blind_first_reading"))
+    assert asks == {"North": False, "South": True}
+
+
 def test_a_manager_turns_it_on_and_off_and_the_ledger_says_so(cast, chart):
     client, address = cast.ada.client, reverse("clinic_settings")
     form = {"clinic": str(cast.north.pk), "second_reading_percent": "0"}
