@@ -41,12 +41,17 @@ COMPARED = ("auc", "balanced_accuracy", "auc_spoilt", "sensitivity_spoilt")
 SHORT = {
     "sides": ((128, 5),),
     "learning_rate": 4e-4,
+    "weight_decay": 0.02,
+    "label_smoothing": 0.05,
+    "average_momentum": 0.995,
     "balance": 0.0,
     "logit_adjustment": 1.0,
     "strength": 1.0,
     "smallest_crop": 0.72,
     "light": 1.0,
     "noise": 0.0,
+    "mixup": 0.0,
+    "malignancy_loss": 0.0,
     "precision": "bfloat16",
 }
 BASE = "base"
@@ -66,6 +71,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "noise on a fifth": {"noise": 0.2},
     "light and colours twice as far": {"light": 2.0},
     "light twice as far, noise on a third": {"light": 2.0, "noise": 0.33},
+    "photographs mixed": {"mixup": 0.3},
     "crops from half the height": {"smallest_crop": 0.5},
     "crops from 0.85 of the height": {"smallest_crop": 0.85},
     "224 pixels, as many minutes": {"sides": ((224, 2),)},

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ml.drawing import draw_photograph
 from ml.training import augment as augmentation
-from ml.training.augment import augment
+from ml.training.augment import augment, mixed
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,18 @@ def test_a_lesion_stays_in_sight(picture: np.ndarray) -> None:
         view = augment(marked, np.random.default_rng(seed), strength=0).astype(int)
         green = (view[..., 1] - view[..., 0] > 120) & (view[..., 1] - view[..., 2] > 120)
         assert green.sum() > 200
+
+
+def test_mixed_photographs_carry_as_much_of_each_diagnosis() -> None:
+    rng = np.random.default_rng(5)
+    levels = np.array([10, 60, 110, 160, 210, 250])
+    squares = np.tile(levels.astype(np.uint8)[:, None, None, None], (1, 4, 4, 3))
+    blend, targets = mixed(squares, np.eye(6, 7, dtype=np.float32), 0.4, rng)
+    assert (blend.dtype, blend.shape) == (np.dtype(np.uint8), squares.shape)
+    assert np.allclose(targets.sum(axis=1), 1)
+    assert (targets[np.arange(6), np.arange(6)] >= 0.5).all()
+    assert ((targets > 0).sum(axis=1) == 2).any()
+    assert np.allclose(blend[:, 0, 0, 0], targets[:, :6] @ levels, atol=0.51)
+    same, whole = mixed(squares, np.eye(6, 7, dtype=np.float32), 0.0, rng)
+    assert np.array_equal(same, squares)
+    assert np.array_equal(whole, np.eye(6, 7))

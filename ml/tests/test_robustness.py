@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ml.drawing import draw_photograph
 from ml.training import robustness
 from ml.training.cases import Cases, Scored
 from ml.training.data import Photograph
-from ml.training.robustness import SPOILS
+from ml.training.robustness import SPOILS, noisy
 
 
 @pytest.mark.parametrize("name", SPOILS)
@@ -26,6 +27,14 @@ def test_every_spoilt_photograph_is_another_one_of_a_size_that_is_read(name: str
 def test_a_turn_leaves_no_empty_corner() -> None:
     turned = np.asarray(SPOILS["turned by 30 degrees"](draw_photograph(3)))
     assert (turned.max(axis=-1) > 0)[::10, ::10].mean() > 0.95
+
+
+def test_each_photograph_has_a_noise_of_its_own_and_the_same_again() -> None:
+    grounds = [Image.new("RGB", (240, 240), (level, level, level)) for level in (120, 121)]
+    first, second = (np.asarray(noisy(ground, 10)).astype(int) - np.asarray(ground) for ground in grounds)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
+    assert first.std() == pytest.approx(10, rel=0.05)
+    assert np.array_equal(noisy(grounds[0], 10), noisy(grounds[0], 10))
 
 
 def test_what_is_lost_and_whether_the_gate_spoke_first() -> None:

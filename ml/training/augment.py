@@ -54,6 +54,24 @@ def augment(
     return turned[:, ::-1] if rng.random() < 0.5 else turned
 
 
+def mixed(
+    squares: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each square with some of another, and its target with as much of the other's (mixup, Zhang et al. 2018).
+
+    squares: (n, side, side, 3) uint8; targets: (n, 7), each sums to 1; alpha: of the Beta distribution that the shares
+    are drawn from, 0 leaves all as it is.
+    """
+    if not alpha:
+        return squares, targets
+    share = rng.beta(alpha, alpha, len(squares)).astype(np.float32)
+    share = np.maximum(share, 1 - share)
+    other = rng.permutation(len(squares))
+    own, rest = share[:, None, None, None], (1 - share)[:, None, None, None]
+    blend = np.rint(squares * own + squares[other] * rest).astype(np.uint8)
+    return blend, targets * share[:, None] + targets[other] * (1 - share)[:, None]
+
+
 def _noisy(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Before the resize, as a camera has it."""
     noise = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(0, MOST_NOISE))

@@ -35,6 +35,7 @@ class Recipe:
     smallest_crop: float = SMALLEST_CROP  # side of a crop as a share of the photograph's height
     light: float = 1.2  # how far light and colours wander
     noise: float = 0.15  # share of the photographs that get a sensor's noise
+    mixup: float = 0.0  # alpha of the Beta distribution that two photographs are mixed by
     malignancy_loss: float = 0.0  # weight of the cross-entropy of malignant against benign beside that of the classes
     precision: str = "bfloat16"  # what the backbone computes in, or "float32"; its weights are float32
     seed: int = 2026

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,7 +27,9 @@ def _blurred(picture: Image.Image, radius: float) -> Image.Image:
 
 
 def noisy(picture: Image.Image, deviation: float) -> Image.Image:
-    noise = np.random.default_rng(1).normal(0, deviation, (picture.height, picture.width, 3))
+    """Another noise on each photograph, and the same again."""
+    seed = zlib.crc32(picture.tobytes())
+    noise = np.random.default_rng(seed).normal(0, deviation, (picture.height, picture.width, 3))
     return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
 
 

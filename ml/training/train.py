@@ -93,7 +93,7 @@ def balanced_weights(counts: np.ndarray, balance: float) -> np.ndarray:
 
 
 def loss_of(recipe: Recipe, labels: np.ndarray) -> Callable[[Any, Any], Any]:
-    """Of (n, 7) true classes, each 0 or 1, and logits to (n,) losses, rarer classes weighing more.
+    """Of (n, 7) shares of the true classes, and logits to (n,) losses, rarer classes weighing more.
 
     labels: of the training photographs.
     """
@@ -154,22 +154,22 @@ class Trainer:
         steps = min(math.ceil(len(order) / recipe.batch), recipe.max_steps or len(order))
         # A short last batch would be compiled for itself; it is filled with the epoch's first photographs.
         order = np.resize(order, steps * recipe.batch)
-        identity = np.eye(len(DIAGNOSES), dtype=np.float32)
         losses: list[float] = []
         with _progress() as progress:
             task = progress.add_task(f"Epoch {epoch + 1}/{recipe.epochs}", total=steps, loss="")
-            for rows, squares in _prefetch(self._batches(collection.pixels, order, epoch)):
-                labels = collection.labels[rows]
+            for squares, targets in _prefetch(self._batches(collection, order, epoch)):
                 self.model.reset_metrics()  # or the loss would be the mean of all steps so far
-                loss = self.model.train_on_batch(squares, identity[labels])
+                loss = self.model.train_on_batch(squares, targets)
                 losses.append(float(np.mean(loss)))
                 progress.update(task, advance=1, loss=f"loss {np.mean(losses[-50:]):.3f}")
                 if len(losses) % 50 == 0 and not console.is_terminal:
                     console.print(f"epoch {epoch + 1} step {len(losses)}/{steps} loss {np.mean(losses[-50:]):.3f}")
         return float(np.mean(losses))
 
-    def _batches(self, pixels: np.ndarray, order: np.ndarray, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        recipe = self.recipe
+    def _batches(
+        self, collection: Collection, order: np.ndarray, epoch: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        recipe, identity = self.recipe, np.eye(len(DIAGNOSES), dtype=np.float32)
         side, size = recipe.side_of(epoch), recipe.batch
         for start in range(0, len(order), size):
             rows = order[start : start + size]
@@ -182,7 +182,8 @@ class Trainer:
                 light=recipe.light,
                 noise=recipe.noise,
             )
-            yield rows, np.stack([augmented(pixels[row], rng) for row in rows])
+            squares = np.stack([augmented(collection.pixels[row], rng) for row in rows])
+            yield augment.mixed(squares, identity[collection.labels[rows]], recipe.mixup, rng)
 
     def validate(self, collection: Collection, rows: np.ndarray) -> dict[str, float]:
         with self.averaged():
