@@ -19,6 +19,8 @@ from ml.views import VIEWS
 
 MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "model.tflite"
+# Two readings of an unchanged lesion differ by less, times their deviation, in 95 % of cases (Bland and Altman 1999).
+REPEAT_RANGE = 1.96 * 2**0.5
 VERSION = re.compile(r"\d{4}\.\d{1,2}\.\d+")
 
 
@@ -89,6 +91,8 @@ class Manifest:
     training_data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
+    # Standard deviation of the score's logit between photographs of one lesion; not told by every model.
+    repeat_deviation: Interval | None = None
 
     @property
     def network_sha256(self) -> str:
@@ -146,6 +150,8 @@ def parse_manifest(stored: Mapping[str, Any]) -> Manifest:
     values["high"] = _threshold(values["high"])
     values["bands"] = {name: _band(figures) for name, figures in values["bands"].items()}
     values["views"] = tuple(values["views"])
+    if repeated := values.get("repeat_deviation"):
+        values["repeat_deviation"] = Interval(**repeated)
     return Manifest(**values)
 
 

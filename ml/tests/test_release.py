@@ -131,6 +131,9 @@ def test_a_released_model_is_whole_and_its_figures_are_found_again(
     assert "auc_of_scorable" not in found["robustness"]["dark, a fifth of the light"]
     assert 0 < manifest.refer.value <= manifest.high.value < 1
     assert manifest.training_data["pixels"] == "320 x 240"
+    repeated = manifest.repeat_deviation
+    assert repeated
+    assert 0 < repeated.low <= repeated.value <= repeated.high
     assert any("42.9% of the collection's lesions" in limit for limit in manifest.limits)
     assert {"roc.png", "oof.csv", "calibration.csv", "domain.npz"} <= manifest.files.keys()
     assert "| a test \\| of lines |\n" in (models / "OPENINGS.md").read_text()
@@ -146,6 +149,7 @@ def test_a_released_model_is_whole_and_its_figures_are_found_again(
     photograph.write_bytes(same)
     assert "other copies of the photographs" in capsys.readouterr().err
     card = models / VERSION / "MODEL_CARD.md"
+    assert f"on fold 0, it deviates by {repeated.value:.3f}" in card.read_text()
     assert "| here | 9 (2) | 12 (3): –; – / 0.75 |" in card.read_text()
     card.write_text(card.read_text().replace("met |", "**missed** |", 1))
     assert main(arguments) == 1

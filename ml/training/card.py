@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.labels import DIAGNOSES
-from ml.manifest import Manifest
+from ml.manifest import REPEAT_RANGE, Manifest
 
 CARD_FILE = "MODEL_CARD.md"
 POPULATIONS = {
@@ -82,7 +82,7 @@ def render(manifest: Manifest, found: Figures) -> str:
         _bands(manifest),
         _unscorable(folds["one_photograph_per_lesion"]),
         _confusion(folds["one_photograph_per_lesion"]["confusion"]),
-        _lesions(folds),
+        _lesions(folds, manifest),
         _groups(folds["groups"]),
         *([_sources(found["left_out_sources"])] if "left_out_sources" in found else []),
         _robustness(found["robustness"]),
@@ -335,7 +335,16 @@ def _confusion(table: list[list[int]]) -> str:
 {rows}"""
 
 
-def _lesions(folds: Figures) -> str:
+def _served_repeat(manifest: Manifest) -> str:
+    if not manifest.repeat_deviation:
+        return ""
+    return f""" Of the network
+that is served, on fold 0, it deviates by {interval(asdict(manifest.repeat_deviation))}. Two photographs of an unchanged
+lesion differ by less than {REPEAT_RANGE:.2f} times as much in 95 of 100 cases (Bland and Altman 1999): the portal says
+so where a score is seen to change."""
+
+
+def _lesions(folds: Figures, manifest: Manifest) -> str:
     repeated, highest = folds["repeatability"], folds["highest_band_of_lesion"]
     rows = "\n".join(
         f"| {name} | {interval(highest[name]['sensitivity'])} | {interval(highest[name]['specificity'])} |"
@@ -352,7 +361,7 @@ def _lesions(folds: Figures) -> str:
 
 {repeated["lesions"]} lesions have two photographs or more. Within a lesion the logit of the score deviates by
 {interval(repeated["deviation_of_logit"])}; of {repeated["pairs"]} pairs of siblings that can both be read a share of
-{interval(repeated["pairs_in_other_bands"])} lies in different bands.
+{interval(repeated["pairs_in_other_bands"])} lies in different bands.{_served_repeat(manifest)}
 
 A lesion's band as the highest of its photographs ({highest["lesions"]} lesions, {highest["malignant"]} malignant;
 {highest["unscorable"]} more have no photograph that can be read):

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from ml.manifest import Interval
 from ml.predictor import LiteRTPredictor
 from ml.training import figures
 from ml.training.calibrate import (
@@ -122,6 +123,7 @@ def served_figures(test: Scored, thresholds: Thresholds) -> dict[str, Any]:
             f"calibration photographs, by lesion: {SPECIFICITY_OF_HIGH:.0%} specificity, not below refer",
         ),
         "bands": figures.band_figures(lesions),
+        "repeat_deviation": Interval(**figures.repeatability(test)["deviation_of_logit"]),
     }
 
 
