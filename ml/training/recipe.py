@@ -22,7 +22,7 @@ IMAGENET = "imagenet"
 class Recipe:
     """sides: the side of the squares in pixels, and for how many epochs; small ones first, which is faster."""
 
-    sides: tuple[tuple[int, int], ...] = ((128, 8), (160, 10), (192, 12))
+    sides: tuple[tuple[int, int], ...] = ((128, 8), (160, 10), (192, 8))
     batch: int = 32
     learning_rate: float = 3e-4
     weight_decay: float = 0.05
