@@ -124,3 +124,34 @@ CLOSED_BY_HAND = (FollowUpStatus.DONE, FollowUpStatus.DECLINED, FollowUpStatus.L
 
 class FollowUpForm(forms.Form):
     status = forms.ChoiceField(choices=[(end.value, end.label) for end in CLOSED_BY_HAND])
+
+
+class OutcomeForm(forms.Form):
+    """A pathology report on one lesion. `supersedes` is the entry that it corrects."""
+
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    supersedes = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    diagnosis = forms.ChoiceField(choices=[("", "Choose…"), *Diagnosis.choices])
+    reported_on = forms.DateField(
+        label="Reported on",
+        validators=[validate_past_date],
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
+    words = forms.CharField(
+        label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not cleaned.get("words") and cleaned.get("diagnosis") == Diagnosis.OTHER:
+            self.add_error("words", "Say in words what “other” is.")
+        return cleaned
+
+
+class TakeBackForm(forms.Form):
+    """An entry on a lesion that should not be there."""
+
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    words = forms.CharField(
+        label="Why the entry is taken back", max_length=500, strip=True, validators=[validate_one_line]
+    )

@@ -23,6 +23,7 @@ from screening.querysets import (
     FollowUpQuerySet,
     LesionImageQuerySet,
     ModelVersionQuerySet,
+    OutcomeQuerySet,
     PredictionQuerySet,
     ScreeningQuerySet,
     SignatureQuerySet,
@@ -434,19 +435,36 @@ class FollowUp(PatientRecord):
 
 
 class Outcome(PatientRecord):
-    """What pathology found in a lesion."""
+    """What pathology found in a lesion. Never changed: a later one corrects it, or takes it back with no diagnosis."""
 
     lesion = models.ForeignKey(Lesion, on_delete=models.PROTECT, related_name="outcomes")
-    diagnosis = models.CharField(max_length=24, choices=Diagnosis.choices)
+    diagnosis = models.CharField(max_length=24, choices=Diagnosis.choices, blank=True)
     reported_on = models.DateField()
     words = models.TextField(max_length=2000, blank=True)
     entered_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    supersedes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="superseded_by")
+    submission = models.UUIDField(null=True, help_text="The form's own number: sent twice, it is saved once.")
+
+    objects = OutcomeQuerySet.as_manager()
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entered_by", "submission"], name="outcome_once_per_submission"),
+            models.CheckConstraint(
+                condition=~Q(diagnosis="") | Q(supersedes__isnull=False) & ~Q(words=""),
+                name="outcome_taken_back_says_why",
+            ),
+            models.CheckConstraint(condition=~Q(diagnosis="other") | ~Q(words=""), name="outcome_other_has_words"),
+        ]
         indexes = [models.Index(fields=["lesion", "-reported_on"], name="outcome_by_lesion")]
 
     def __str__(self) -> str:
         return f"outcome {self.pk}"
+
+    @property
+    def is_malignant(self) -> bool:
+        """Malignant or pre-malignant."""
+        return self.diagnosis in MALIGNANT_DIAGNOSES
 
 
 class StoredFile(models.Model):

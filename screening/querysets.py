@@ -202,6 +202,12 @@ class FollowUpQuerySet(ClinicQuerySet):
         return self.filter(Q(owner=user_id) | Q(owner=None))
 
 
+class OutcomeQuerySet(ClinicQuerySet):
+    def in_force(self) -> Self:
+        """Without those that were corrected or taken back."""
+        return self.filter(superseded_by__isnull=True).exclude(diagnosis="")
+
+
 OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 
 

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from screening import media
-from screening.views import chart, history, home, result, upload, versions, visit, withdrawal, worklist
+from screening.views import chart, history, home, lesion, result, upload, versions, visit, withdrawal, worklist
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,6 +16,9 @@ urlpatterns = [
     path("visits/<uuid:visit_id>/release/", worklist.visit_release, name="visit_release"),
     path("visits/<uuid:visit_id>/sign/", visit.visit_sign, name="visit_sign"),
     path("visits/<uuid:visit_id>/photographs/", upload.photograph_upload, name="photograph_upload"),
+    path("lesions/<uuid:lesion_id>/", lesion.lesion, name="lesion"),
+    path("lesions/<uuid:lesion_id>/pathology/", lesion.outcome_enter, name="outcome_enter"),
+    path("pathology/<uuid:outcome_id>/take-back/", lesion.outcome_take_back, name="outcome_take_back"),
     path("signatures/<uuid:signature_id>/acknowledge/", visit.signature_acknowledge, name="signature_acknowledge"),
     path("screenings/<uuid:screening_id>/", result.screening, name="screening"),
     path("screenings/<uuid:screening_id>/live/", result.screening_live, name="screening_live"),

@@ -29,6 +29,7 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
         "patient_history": patient,
         "patient_merge": patient,
         "lesion_new": patient,
+        "lesion": [chart.lesion.pk],
         "visit_new": patient,
         "visit": visit,
         "visit_live": visit,

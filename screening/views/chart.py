@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from patients.codes import ConsentKind
@@ -40,6 +41,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
             .select_related("lesion", "owner")
             .order_by("due_on")
         ),
+        "today": timezone.localdate(),
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),
         "merged_from": list(patient.merged_from.select_related("identity")),
     }

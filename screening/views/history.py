@@ -42,6 +42,7 @@ LOOKS = {
     "photograph_seen": "Photograph seen",
     "screening_seen": "Result opened",
     "visit_seen": "Visit opened",
+    "lesion_seen": "Lesion opened",
     "history_seen": "History opened",
     "api_read": "Read by another system",
     "map_seen": "Map of the score seen",

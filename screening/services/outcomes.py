@@ -1,0 +1,49 @@
+"""What pathology found, entered by hand: kept for ever, corrected by a later entry."""
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from django.db import transaction
+
+from patients.models import Lesion
+from screening.models import Outcome
+from screening.services.errors import ReasonMissing, StaleTransition
+from skinclinic.audit.acting import Actor
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the report says. Without a diagnosis it takes an entry back, and `words` say why."""
+
+    diagnosis: str
+    reported_on: date
+    words: str = ""
+
+
+def enter_outcome(
+    *, actor: Actor, lesion: Lesion, submission: UUID, finding: Finding, supersedes: Outcome | None = None
+) -> Outcome:
+    """Add a report to the lesion, or put it in the place of one. The same form sent twice is one entry.
+
+    Raises StaleTransition when the entry to be corrected has been corrected already, and ReasonMissing when one is
+    taken back without a word.
+    """
+    if not finding.diagnosis and not (supersedes and finding.words):
+        raise ReasonMissing("Say why the entry is taken back.")
+    with transaction.atomic():
+        # Two corrections of one entry wait for each other here.
+        Lesion.objects.select_for_update(no_key=True).get(pk=lesion.pk)
+        if again := Outcome.objects.filter(entered_by=actor.user_id, submission=submission).first():
+            return again
+        if supersedes and not Outcome.objects.in_force().filter(pk=supersedes.pk, lesion=lesion).exists():
+            raise StaleTransition("This entry was corrected by somebody else just now. Load the page again and look.")
+        return Outcome.objects.create(
+            clinic_id=lesion.clinic_id,
+            patient_id=lesion.patient_id,
+            lesion=lesion,
+            entered_by_id=actor.person(),
+            submission=submission,
+            supersedes=supersedes,
+            **vars(finding),
+        )

@@ -1,0 +1,117 @@
+"""A lesion's page: its course, and what pathology found."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from patients.models import Lesion
+from screening import course
+from screening.forms import OutcomeForm, TakeBackForm
+from screening.models import FollowUp, Outcome, Screening
+from screening.services.outcomes import Finding, enter_outcome
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import CLINICIAN, REVIEWER
+from skinclinic.audit.record import record
+from skinclinic.errors import ClinicError
+
+
+@require_GET
+@member_required()
+def lesion(request: HttpRequest, lesion_id: UUID) -> HttpResponse:
+    shown = get_lesion(request, lesion_id)
+    record("lesion_seen", subject_type="patients_lesion", subject_id=shown.pk, patient_id=shown.patient_id)
+    return render(request, "screening/lesion.html", lesion_context(request, shown, OutcomeForm()))
+
+
+def get_lesion(request: HttpRequest, lesion_id: UUID) -> Lesion:
+    return get_visible(Lesion.objects.select_related("patient__identity"), request.actor, lesion_id)
+
+
+def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> dict[str, object]:
+    screenings = sorted(screenings_of(request, shown), key=course.taken_at, reverse=True)
+    outcomes = Outcome.objects.visible_to(request.actor).filter(lesion=shown)
+    reported = list(outcomes.in_force().select_related("entered_by").order_by("-reported_on", "-created_at"))
+    return {
+        "lesion": shown,
+        "patient": shown.patient,
+        "screenings": screenings,
+        "chart": course.draw(course.points_of(screenings)),
+        "chart_lines": course.scale(),
+        "change": course.change_sentence(screenings),
+        "outcomes": [(outcome, course.beside_pathology(outcome, screenings)) for outcome in reported],
+        "follow_ups": list(
+            FollowUp.objects.visible_to(request.actor).filter(lesion=shown).select_related("owner").order_by("due_on")
+        ),
+        "today": timezone.localdate(),
+        "may_enter": request.actor.has_role(CLINICIAN, REVIEWER),
+        "form": form,
+        "take_back_form": TakeBackForm(),
+    }
+
+
+def screenings_of(request: HttpRequest, shown: Lesion) -> list[Screening]:
+    return list(
+        Screening.objects.visible_to(request.actor)
+        .in_use()
+        .filter(image__lesion=shown)
+        .with_reading()
+        .prefetch_related("prediction__model_version")
+        .shown_to(request.actor)
+    )
+
+
+@require_POST
+@member_required(CLINICIAN, REVIEWER)
+def outcome_enter(request: HttpRequest, lesion_id: UUID) -> HttpResponse:
+    """A pathology report on this lesion, or the correction of one."""
+    shown = get_lesion(request, lesion_id)
+    form = OutcomeForm(request.POST)
+    if form.is_valid():
+        said = form.cleaned_data
+        finding = Finding(said["diagnosis"], said["reported_on"], said["words"])
+        earlier = said["supersedes"] and get_visible(outcomes_of(shown), request.actor, said["supersedes"])
+        try:
+            enter_outcome(
+                actor=request.actor,
+                lesion=shown,
+                submission=said["submission"],
+                finding=finding,
+                supersedes=earlier or None,
+            )
+        except ClinicError as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, "The report is corrected." if earlier else "The report is entered.")
+            return redirect("lesion", shown.pk)
+    return render(request, "screening/lesion.html", lesion_context(request, shown, form))
+
+
+def outcomes_of(shown: Lesion):
+    return Outcome.objects.filter(lesion=shown)
+
+
+@require_POST
+@member_required(CLINICIAN, REVIEWER)
+def outcome_take_back(request: HttpRequest, outcome_id: UUID) -> HttpResponse:
+    """An entry that should not be there is kept, and counts no more."""
+    taken = get_visible(Outcome.objects.select_related("lesion"), request.actor, outcome_id)
+    form = TakeBackForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Say why the entry is taken back.")
+        return redirect("lesion", taken.lesion_id)
+    try:
+        enter_outcome(
+            actor=request.actor,
+            lesion=taken.lesion,
+            submission=form.cleaned_data["submission"],
+            finding=Finding("", taken.reported_on, form.cleaned_data["words"]),
+            supersedes=taken,
+        )
+        messages.success(request, "The report is taken back. The history keeps it.")
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("lesion", taken.lesion_id)
