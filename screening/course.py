@@ -17,6 +17,7 @@ from screening.status import ReadingStatus
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 36, 16, 12, 28
 SINGLE_RANGE = 1.96  # deviations to either side hold 95 % of the readings of one lesion
+A_DAY = timedelta(days=1)
 NEVER_NONE = 1e-4  # a score of 0 or 1 has no logit
 
 
@@ -89,24 +90,23 @@ def range_of(score: float, deviation: float) -> tuple[float, float]:
 
 
 def draw(points: Sequence[Point]) -> list[Drawn]:
-    """The points in a chart of WIDTH by HEIGHT pixels, time to the right, score from 0 to 1 upwards."""
+    """The points in a chart of WIDTH by HEIGHT pixels, score from 0 to 1 upwards.
+
+    Time goes to the right; photographs of less than a day stand side by side, in their order.
+    """
     if not points:
         return []
-    first, last = points[0].at, points[-1].at
-    span = max((last - first).total_seconds(), timedelta(days=1).total_seconds())
-
-    def across(point: Point) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (point.at - first).total_seconds() / span
-
+    first, span = points[0].at, points[-1].at - points[0].at
+    along = [(point.at - first) / span if span >= A_DAY else rank / len(points) for rank, point in enumerate(points)]
     return [
         Drawn(
             point,
-            round(across(point), 1),
+            round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1),
             height_of(point.score),
             height_of(point.score if point.high is None else point.high),
             height_of(point.score if point.low is None else point.low),
         )
-        for point in points
+        for point, share in zip(points, along, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from screening import media
-from screening.views import chart, history, home, lesion, result, upload, versions, visit, withdrawal, worklist
+from screening.views import chart, compare, history, home, lesion, result, upload, versions, visit, withdrawal, worklist
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -9,6 +9,7 @@ urlpatterns = [
     path("worklist/", worklist.worklist, name="worklist"),
     path("patients/<uuid:patient_id>/", chart.patient_chart, name="patient_chart"),
     path("patients/<uuid:patient_id>/history/", chart.patient_history, name="patient_history"),
+    path("patients/<uuid:patient_id>/compare/", compare.compare, name="compare"),
     path("patients/<uuid:patient_id>/visits/new/", chart.visit_new, name="visit_new"),
     path("visits/<uuid:visit_id>/", visit.visit, name="visit"),
     path("visits/<uuid:visit_id>/live/", visit.visit_live, name="visit_live"),

@@ -171,6 +171,7 @@ STATICFILES_DIRS = [
         for prefix, folder in (
             ("bootstrap", NODE_MODULES / "bootstrap" / "dist"),
             ("htmx", NODE_MODULES / "htmx.org" / "dist"),
+            ("openseadragon", NODE_MODULES / "openseadragon" / "build" / "openseadragon"),
             ("inter", NODE_MODULES / "@fontsource-variable" / "inter"),
         )
         if folder.is_dir()

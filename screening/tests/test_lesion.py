@@ -1,5 +1,6 @@
 """A lesion's page: pathology beside reading and review, and what is made of a change of score."""
 
+import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import uuid4
@@ -231,6 +232,29 @@ def test_the_chart_keeps_order_and_frame(drawn_from):
         assert course.LEFT <= each.x <= course.WIDTH - course.RIGHT
         assert course.TOP <= each.top <= each.y <= each.bottom <= course.HEIGHT - course.BOTTOM
         assert each.point.low < each.point.score < each.point.high
+
+
+def test_photographs_of_one_sitting_stand_side_by_side():
+    reads = [was_read(0.5, NOON + timedelta(minutes=minute), MODEL) for minute in (0, 1, 90)]
+    first, second, third = (each.x for each in course.draw(course.points_of(reads)))
+    assert second - first == pytest.approx(third - second, abs=0.2)
+    assert second - first > 50
+
+
+def test_two_photographs_of_one_patient_are_compared(cast, chart, screening, random_photograph):
+    second = make_screening(cast.alice, chart, random_photograph())
+    pair = {"first": screening.image_id, "second": second.image_id}
+    shown = cast.alice.client.get(reverse("compare", args=[chart.patient.pk]), pair).content.decode()
+    stages = re.findall(r'data-photograph="[^"]*photographs/([0-9a-f-]+)/', shown)
+    assert stages == [str(screening.image_id), str(second.image_id)]
+
+
+def test_a_photograph_of_somebody_else_is_not_found_beside(cast, chart, screening, photograph_bytes):
+    other = make_screening(cast.alice, make_chart(cast.alice, family_name="Autumnbottom"), photograph_bytes)
+    client, address = cast.alice.client, reverse("compare", args=[chart.patient.pk])
+    for second in (other.image_id, uuid4(), "one"):
+        assert client.get(address, {"first": screening.image_id, "second": second}).status_code == 404
+    assert "Nothing to compare yet" in client.get(address).content.decode()
 
 
 def test_the_page_draws_the_scores_and_says_what_to_make_of_them(cast, chart, screening, random_photograph):

@@ -28,6 +28,7 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
         "patient_correct": patient,
         "patient_history": patient,
         "patient_merge": patient,
+        "compare": patient,
         "lesion_new": patient,
         "lesion": [chart.lesion.pk],
         "visit_new": patient,

@@ -43,6 +43,7 @@ LOOKS = {
     "screening_seen": "Result opened",
     "visit_seen": "Visit opened",
     "lesion_seen": "Lesion opened",
+    "photographs_compared": "Photographs compared",
     "history_seen": "History opened",
     "api_read": "Read by another system",
     "map_seen": "Map of the score seen",
