@@ -30,7 +30,7 @@ def test_first_opinion_is_blind_and_the_switch_is_kept(
     rita.get_by_role("button", name="Take").click()
     rita.locator("#screenings a").first.click()
     expect(rita.get_by_text("Shown after your opinion")).to_be_visible()
-    expect(rita.locator("#viewer-map, .chip-low, .chip-intermediate, .chip-high")).to_have_count(0)
+    expect(rita.locator("#map-opacity, .chip-low, .chip-intermediate, .chip-high")).to_have_count(0)
     rita.get_by_text("Not suspicious", exact=True).click()
     rita.get_by_label("Diagnosis", exact=True).select_option("Melanocytic nevus")
     rita.get_by_label("Recommendation").select_option("Reassure")

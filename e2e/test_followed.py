@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from conftest import Cast
 from e2e.steps import drawn, photograph_a_lesion, sign_in
 from screening.models import Outcome
+from skinclinic.audit.models import AuditEvent
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +42,18 @@ def test_a_clinician_compares_two_photographs_and_enters_the_report(
     page.wait_for_timeout(300)
     assert page.locator(".compare-stage").first.screenshot() != whole, "the slider uncovers the other photograph"
 
+    page.go_back()
+    page.get_by_role("row", name=re.compile("To be reviewed")).first.get_by_role("link").click()
+    stage = page.locator("#viewer-stage")
+    expect(stage.locator("canvas")).to_be_visible()
+    page.get_by_label("Map").fill("5")
+    expect(stage).to_have_attribute("data-map", re.compile(r"/map\.png$"))
+    page.locator("#map-diagnosis").select_option("Melanoma")
+    expect(stage).to_have_attribute("data-map", re.compile(r"diagnosis=mel$"))
+    page.get_by_label("Map").fill("0")
+    expect(stage).to_have_attribute("data-map", "")
+    with real_cast.in_north():
+        assert AuditEvent.objects.filter(action="map_seen").count() == 2, "a map is fetched when it is looked at"
     page.go_back()
     page.get_by_text("Enter a report").click()
     page.get_by_label("Diagnosis").select_option("Melanoma in situ")

@@ -50,7 +50,7 @@ def test_from_a_photograph_to_a_signed_and_acknowledged_review(
         version = Prediction.objects.first().model_version_id
     expect(reading.get_by_text(version)).to_be_visible()
     alice.get_by_label("Map").fill("4")
-    expect(alice.locator("#viewer-map")).to_have_css("opacity", "0.6")
+    expect(alice.locator("#viewer-stage")).to_have_attribute("data-map", re.compile(r"/map\.png$"))
 
     rita = sign_in(open_page(), real_cast.rita)
     expect(rita.get_by_role("heading", name="Worklist")).to_be_visible()

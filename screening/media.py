@@ -44,6 +44,7 @@ def activation_map(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     diagnosis = request.GET.get("diagnosis") or None
     if screening.is_hidden or screening.prediction is None or diagnosis not in (None, *DIAGNOSES):
         raise Http404
+    record("map_seen", subject_type="screening_screening", subject_id=screening.pk, patient_id=screening.patient_id)
     return as_image(draw_map(screening.prediction, screening.image, diagnosis), "image/png")
 
 

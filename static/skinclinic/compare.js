@@ -42,6 +42,7 @@
     viewer.addHandler("zoom", () => {
       magnified.textContent = `${(viewer.viewport.getZoom() / viewer.viewport.getHomeZoom()).toFixed(1)}×`;
     });
+    viewer.addHandler("open", () => { if (other.isOpen()) follow(other, viewer); });
     for (const change of ["zoom", "pan", "animation"]) {
       viewer.addHandler(change, () => { if (viewer.isOpen() && other.isOpen()) follow(viewer, other); });
     }
