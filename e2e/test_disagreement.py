@@ -43,7 +43,8 @@ def test_a_third_reviewer_decides_between_two(real_cast: Cast, open_page: Callab
     expect(rolf.get_by_text("You differ from the first reader. A third reviewer decides and signs.")).to_be_visible()
 
     page = sign_in(open_page(), thea)
-    page.get_by_role("link", name="Readers disagree").click()
+    page.get_by_label("Show").select_option("Readers disagree")
+    expect(page).to_have_url(re.compile("show=disputed"))
     read_visit(page, suspicious=True, diagnosis="Melanoma in situ", recommendation="Excise")
     page.get_by_role("button", name=re.compile("^Sign for")).click()
     expect(page.get_by_text("Nothing waits for review")).to_be_visible()

@@ -7,9 +7,12 @@ from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
-from patients.models import Visit
+from patients.forms import SearchForm
+from patients.models import Patient, Visit
+from patients.querysets import ClinicQuerySet
+from screening.filters import WorklistFilter
 from screening.models import Screening
 from screening.querysets import visits_to_review
 from screening.services.errors import NotYours
@@ -21,31 +24,36 @@ from skinclinic.audit.record import record_page
 PAGE = 30
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 @member_required(REVIEWER, MANAGER, AUDITOR)
 def worklist(request: HttpRequest) -> HttpResponse:
-    only_disputed = request.GET.get("show") == "disputed"
-    visits = waiting_visits(request.actor, only_disputed=only_disputed)
-    if not request.htmx:
-        record_page("worklist_seen", subject_type="patients_visit", ids=[visit.pk for visit in visits])
+    """What waits for review, narrowed as the address says. A search is a POST, so that no name stands in a URL."""
+    search = SearchForm(request.POST if request.method == "POST" else None)
+    words = search.cleaned_data["words"] if search.is_valid() else ""
+    filters = WorklistFilter(request.GET, queryset=Visit.objects.visible_to(request.actor), request=request)
+    visits = filters.qs
+    if words:
+        visits = visits.filter(patient__in=Patient.objects.visible_to(request.actor).matching(words))
+    page = waiting_visits(request.actor, visits)
+    if request.method == "POST" or not request.htmx:
+        record_page("worklist_seen", subject_type="patients_visit", ids=[visit.pk for visit in page])
     template = "screening/_worklist.html" if request.htmx else "screening/worklist.html"
     context = {
-        "visits": visits,
+        "visits": page,
         "now": timezone.now(),
-        "is_cut": len(visits) == PAGE,
-        "only_disputed": only_disputed,
+        "is_cut": len(page) == PAGE,
+        "filters": filters,
+        "search": search,
+        "words": words,
     }
     return render(request, template, context)
 
 
-def waiting_visits(actor: Actor, *, only_disputed: bool = False) -> list[Visit]:
-    """The first page of what waits, each visit with its `shown` screenings.
+def waiting_visits(actor: Actor, visits: ClinicQuerySet) -> list[Visit]:
+    """The first page of those of `visits` that wait, each with its `shown` screenings.
 
     The order is found on narrow rows first: sorting every waiting visit with all that a row shows took twice as long.
     """
-    visits = Visit.objects.visible_to(actor)
-    if only_disputed:
-        visits = visits.filter(pk__in=Screening.objects.disputed().values("visit"))
     waiting = dict(visits_to_review(visits, actor).values_list("pk", "waiting_since")[:PAGE])
     shown = Prefetch(
         "screenings",
@@ -56,7 +64,7 @@ def waiting_visits(actor: Actor, *, only_disputed: bool = False) -> list[Visit]:
         .order_by("image__lesion__number"),
         to_attr="shown",
     )
-    with_all = visits.select_related("patient__identity", "clinician", "taken_by")
+    with_all = Visit.objects.select_related("patient__identity", "clinician", "taken_by")
     found = with_all.prefetch_related(shown, "patient__identifiers").in_bulk(list(waiting))
     page = [found[key] for key in waiting if key in found]
     for visit in page:
