@@ -114,6 +114,17 @@ class FollowUpStatus(models.TextChoices):
     SUPERSEDED = "superseded", "Replaced by an amended review"
 
 
+class ProblemKind(models.TextChoices):
+    """What a person finds wrong with a reading."""
+
+    SCORE = "score", "The score does not fit the lesion"
+    CALLED_UNFIT = "called_unfit", "Called unfit, though it can be read"
+    READ_UNFIT = "read_unfit", "Read, though the photograph is unfit"
+    MAP = "map", "The map points elsewhere"
+    FAILED = "failed", "It fails again and again"
+    OTHER = "other", "Other, in words"
+
+
 class RetryReason(models.TextChoices):
     WORKER_MENDED = "worker_mended", "The worker was mended"
     MODEL_CHANGED = "model_changed", "The model was put right"

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -12,10 +13,12 @@ from screening.codes import (
     Diagnosis,
     DifferenceReason,
     FollowUpStatus,
+    ProblemKind,
     Recommendation,
     RetryReason,
     WithdrawalReason,
 )
+from screening.models import Outcome
 from skinclinic.text import validate_one_line
 
 SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
@@ -130,7 +133,7 @@ class OutcomeForm(forms.Form):
     """A pathology report on one lesion. `supersedes` is the entry that it corrects."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    supersedes = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    supersedes = forms.UUIDField(label="In the place of", required=False, widget=forms.Select)
     diagnosis = forms.ChoiceField(choices=[("", "Choose…"), *Diagnosis.choices])
     reported_on = forms.DateField(
         label="Reported on",
@@ -140,6 +143,14 @@ class OutcomeForm(forms.Form):
     words = forms.CharField(
         label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
     )
+
+    def offer(self, entries: Iterable[Outcome]) -> None:
+        """Let it take the place of one of these."""
+        told = [
+            (entry.pk, f"{entry.get_diagnosis_display()}, {date_format(entry.reported_on, 'j M Y')}")
+            for entry in entries
+        ]
+        self.fields["supersedes"].widget.choices = [("", "none: it is another report"), *told]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -154,4 +165,26 @@ class TakeBackForm(forms.Form):
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     words = forms.CharField(
         label="Why the entry is taken back", max_length=500, strip=True, validators=[validate_one_line]
+    )
+
+
+class ProblemForm(forms.Form):
+    """What somebody finds wrong with a reading."""
+
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    kind = forms.ChoiceField(label="What is wrong", choices=ProblemKind.choices)
+    words = forms.CharField(
+        label="In words", max_length=1000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not cleaned.get("words") and cleaned.get("kind") == ProblemKind.OTHER:
+            self.add_error("words", "Say in words what is wrong.")
+        return cleaned
+
+
+class AnswerForm(forms.Form):
+    answer = forms.CharField(
+        label="What was found, or done", max_length=1000, strip=True, widget=forms.Textarea({"rows": 2})
     )

@@ -15,6 +15,7 @@ from screening.codes import (
     FailureCode,
     Finding,
     FollowUpStatus,
+    ProblemKind,
     Recommendation,
     ReviewKind,
     WithdrawalReason,
@@ -25,6 +26,7 @@ from screening.querysets import (
     ModelVersionQuerySet,
     OutcomeQuerySet,
     PredictionQuerySet,
+    ReadingProblemQuerySet,
     ScreeningQuerySet,
     SignatureQuerySet,
     SuspensionQuerySet,
@@ -465,6 +467,43 @@ class Outcome(PatientRecord):
     def is_malignant(self) -> bool:
         """Malignant or pre-malignant."""
         return self.diagnosis in MALIGNANT_DIAGNOSES
+
+
+class ReadingProblem(PatientRecord):
+    """Somebody finds something wrong with a reading, or with its absence; a manager answers."""
+
+    screening = models.ForeignKey(Screening, on_delete=models.PROTECT, related_name="problems")
+    prediction = models.ForeignKey(
+        Prediction, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty when none was shown."
+    )
+    kind = models.CharField(max_length=16, choices=ProblemKind.choices)
+    words = models.TextField(max_length=1000, blank=True)
+    reported_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    submission = models.UUIDField(help_text="The form's own number: sent twice, it is saved once.")
+    answer = models.TextField(max_length=1000, blank=True)
+    answered_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    answered_at = models.DateTimeField(null=True)
+
+    objects = ReadingProblemQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["reported_by", "submission"], name="problem_once_per_submission"),
+            models.CheckConstraint(condition=Q(kind__in=ProblemKind.values), name="problem_kind_known"),
+            models.CheckConstraint(condition=~Q(kind="other") | ~Q(words=""), name="problem_other_has_words"),
+            models.CheckConstraint(
+                condition=Q(answered_by__isnull=True, answered_at__isnull=True, answer="")
+                | Q(answered_by__isnull=False, answered_at__isnull=False) & ~Q(answer=""),
+                name="problem_answered_by_someone",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["clinic", "created_at"], condition=Q(answered_at__isnull=True), name="problem_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"problem {self.pk}"
 
 
 class StoredFile(models.Model):

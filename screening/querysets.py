@@ -208,6 +208,11 @@ class OutcomeQuerySet(ClinicQuerySet):
         return self.filter(superseded_by__isnull=True).exclude(diagnosis="")
 
 
+class ReadingProblemQuerySet(ClinicQuerySet):
+    def open(self) -> Self:
+        return self.filter(answered_at__isnull=True)
+
+
 OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 
 

@@ -1,7 +1,20 @@
 from django.urls import path
 
 from screening import media
-from screening.views import chart, compare, history, home, lesion, result, upload, versions, visit, withdrawal, worklist
+from screening.views import (
+    chart,
+    compare,
+    history,
+    home,
+    lesion,
+    problems,
+    result,
+    upload,
+    versions,
+    visit,
+    withdrawal,
+    worklist,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -24,6 +37,9 @@ urlpatterns = [
     path("screenings/<uuid:screening_id>/", result.screening, name="screening"),
     path("screenings/<uuid:screening_id>/live/", result.screening_live, name="screening_live"),
     path("screenings/<uuid:screening_id>/opinion/", result.opinion_save, name="opinion_save"),
+    path("screenings/<uuid:screening_id>/problem/", problems.problem_report, name="problem_report"),
+    path("problems/", problems.problems, name="problems"),
+    path("problems/<uuid:problem_id>/answer/", problems.problem_answer, name="problem_answer"),
     path("screenings/<uuid:screening_id>/retry/", result.reading_retry, name="reading_retry"),
     path("screenings/<uuid:screening_id>/withdraw/", withdrawal.screening_withdraw, name="screening_withdraw"),
     path("screenings/<uuid:screening_id>/move/", withdrawal.move_search, name="move_search"),

@@ -36,6 +36,7 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
         "visit_live": visit,
         "worklist": [],
         "models": [],
+        "problems": [],
         "clinic_settings": [],
         "screening": [screening.pk],
         "screening_live": [screening.pk],
@@ -56,6 +57,7 @@ ONLY = {
     "visit_new": {"alice"},
     "worklist": {"rita", "ada", "otto"},
     "models": {"rita", "ada", "otto"},
+    "problems": {"ada", "otto"},
     "clinic_settings": {"ada"},
     "screening_withdraw": {"alice", "rita"},
     "screening_move": {"alice", "rita"},
@@ -70,6 +72,15 @@ def test_pages_open_for_their_roles_only(cast: Cast, chart, screening, who):
         wanted = 200 if who in ONLY.get(name, {who}) else 403
         assert response.status_code == wanted, name
         assert not INLINE.search(response.content) or "image" in response["Content-Type"], (name, response.content)
+
+
+def test_no_page_gives_two_things_one_id(cast, chart, screening):
+    """Or a label would lead to another form's field."""
+    for person in (cast.alice, cast.rita, cast.ada):
+        for name, ids in pages(chart, screening).items():
+            content = person.client.get(reverse(name, args=ids)).content.decode(errors="replace")
+            named = re.findall(r' id="([^"]+)"', content)
+            assert len(named) == len(set(named)), (name, [one for one in named if named.count(one) > 1])
 
 
 def test_stranger_finds_nothing(cast, chart, screening):

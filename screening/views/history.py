@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from screening.models import FollowUp, Prediction, Review, Screening
+from screening.models import FollowUp, Prediction, ReadingProblem, Review, Screening
 from screening.querysets import ScreeningQuerySet
 from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
@@ -33,6 +33,7 @@ THINGS = {
     "screening_signature": "Signature",
     "screening_followup": "Follow-up",
     "screening_outcome": "Pathology",
+    "screening_readingproblem": "Problem with a reading",
     "accounts_clinic": "Clinic",
 }
 PAGE = 200
@@ -106,6 +107,7 @@ def without_hidden(events: AuditEventQuerySet, actor: Actor, screenings: Screeni
         "screening_screening": hidden,
         "screening_prediction": Prediction.objects.filter(screening__in=hidden).values_list("pk", flat=True),
         "screening_review": Review.objects.filter(screening__in=hidden).values_list("pk", flat=True),
+        "screening_readingproblem": ReadingProblem.objects.filter(screening__in=hidden).values_list("pk", flat=True),
         "screening_followup": FollowUp.objects.filter(review__screening__in=hidden).values_list("pk", flat=True),
     }
     for subject_type, ids in of_hidden.items():

@@ -35,6 +35,7 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
     screenings = sorted(screenings_of(request, shown), key=course.taken_at, reverse=True)
     outcomes = Outcome.objects.visible_to(request.actor).filter(lesion=shown)
     reported = list(outcomes.in_force().select_related("entered_by").order_by("-reported_on", "-created_at"))
+    form.offer(reported)
     return {
         "lesion": shown,
         "patient": shown.patient,
@@ -42,14 +43,16 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
         "chart": course.draw(course.points_of(screenings)),
         "chart_lines": course.scale(),
         "change": course.change_sentence(screenings),
-        "outcomes": [(outcome, course.beside_pathology(outcome, screenings)) for outcome in reported],
+        "outcomes": [
+            (outcome, course.beside_pathology(outcome, screenings), TakeBackForm(auto_id=f"back-{outcome.pk}-%s"))
+            for outcome in reported
+        ],
         "follow_ups": list(
             FollowUp.objects.visible_to(request.actor).filter(lesion=shown).select_related("owner").order_by("due_on")
         ),
         "today": timezone.localdate(),
         "may_enter": request.actor.has_role(CLINICIAN, REVIEWER),
         "form": form,
-        "take_back_form": TakeBackForm(),
     }
 
 

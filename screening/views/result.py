@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.services import allows_reading
 from screening.codes import ReviewKind
-from screening.forms import FollowUpForm, OpinionForm, RetryForm
+from screening.forms import FollowUpForm, OpinionForm, ProblemForm, RetryForm
 from screening.models import FollowUp, Review, Screening
 from screening.presentation import BLIND, present
 from screening.services.errors import ReadingUnseen
@@ -70,6 +70,8 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "may_withdraw": not shown.is_withdrawn and request.actor.has_role(CLINICIAN, REVIEWER),
         "taken_by_other": shown.visit.is_taken_from(request.actor),
         "retry_form": RetryForm(),
+        "problem_form": ProblemForm(auto_id="problem_%s"),
+        "problems": [] if shown.is_hidden else list(shown.problems.select_related("reported_by", "answered_by")),
         "may_be_read": not shown.is_hidden and may_be_read(shown),
     }  # fmt: skip
 

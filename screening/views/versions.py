@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.forms import ExpectedShareForm, VersionForm
-from screening.models import ModelVersion, Prediction, ReadingPolicy, ShadowVersion, Suspension
+from screening.models import ModelVersion, Prediction, ReadingPolicy, ReadingProblem, ShadowVersion, Suspension
 from screening.services import versions as services
 from screening.views.history import history_page
 from skinclinic.accounts.models import Clinic
@@ -68,10 +68,18 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
         "expected": expected_now(request.clinic),
         "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
         "is_manager": request.actor.has_role(MANAGER),
+        "open_problems": open_problems(request.actor),
         "may_agree": request.actor.has_role(MANAGER, REVIEWER),
         **history_page(request, events, named=suspended_things(request.actor)),
     }
     return render(request, "screening/models.html", context)
+
+
+def open_problems(actor: Actor) -> int | None:
+    """How many reports wait for an answer; None for who does not see them."""
+    if not actor.has_role(MANAGER, AUDITOR):
+        return None
+    return ReadingProblem.objects.visible_to(actor).open().count()
 
 
 def reason_of_request(stop: Suspension) -> str:
