@@ -4,6 +4,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from ml.contract import UNSCORABLE_REASONS
 from screening.cautions import shown_band
 from screening.models import Screening
 from screening.presentation import ShownReading, shown_score
@@ -28,6 +29,12 @@ def reading_chip(screening: Screening, reading: ShownReading | None = None) -> S
     # A list goes by the cautions of the day of the reading; the page has asked again, and hands over what it shows.
     band = reading.band if reading else shown_band(prediction.band, prediction.cautions)
     return chip(screening.reading_status, band, shown_score(prediction.malignancy))
+
+
+@register.filter
+def unfit_reason(code: str) -> str:
+    """Why a photograph cannot be read, and what to do about it."""
+    return UNSCORABLE_REASONS.get(code, code)
 
 
 @lru_cache(maxsize=1024)

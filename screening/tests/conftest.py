@@ -111,13 +111,16 @@ def status_of(screening: Screening) -> str:
 BENIGN = Opinion(suspicious=False, diagnosis="nevus", recommendation="reassure")
 
 
-def read_by_model(cast, screening, *, refer: bool) -> None:
-    """As a worker would, with a score of our choice."""
+def finish(cast, screening, **changes: object) -> None:
+    """As a worker would, with an answer of our choice."""
     with cast.in_north():
         claim = readings.claim_reading(screening_id=screening.pk)
-        photograph = readings.fetch_photograph(claim)
-        reading = replace(load().read(photograph, claim.ground), refer=refer, band="high" if refer else "low")
+        reading = replace(load().read(readings.fetch_photograph(claim), claim.ground), **changes)
         readings.finish_reading(claim=claim, reading=reading, version=register_version(load().manifest))
+
+
+def read_by_model(cast, screening, *, refer: bool) -> None:
+    finish(cast, screening, refer=refer, band="high" if refer else "low")
 
 
 def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review:

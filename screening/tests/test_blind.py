@@ -11,15 +11,12 @@ from django.test import Client
 from django.urls import reverse
 
 from conftest import Cast, Chart, Person, make_chart, make_screening
-from ml.fake import load
 from patients.models import Visit
 from patients.services import open_visit
 from screening.models import Prediction, Review, Screening
-from screening.reader import register_version
-from screening.services import readings
 from screening.services.errors import ReadingUnseen, ReasonMissing
 from screening.services.photographs import move_screening
-from screening.tests.conftest import BENIGN, fresh, give, read_by_model, sign
+from screening.tests.conftest import BENIGN, finish, fresh, give, read_by_model, sign
 from screening.tests.test_pages import pages
 from skinclinic.accounts.models import Clinic, Membership
 from skinclinic.accounts.services import decide_reviewing
@@ -96,13 +93,6 @@ def test_her_opinion_stays_in_the_form_beside_the_reading(blind, chart, screenin
 
 
 Worlds = dict[str, Callable[[Cast, Screening], None]]
-
-
-def finish(cast: Cast, screening: Screening, **changes: object) -> None:
-    with cast.in_north():
-        claim = readings.claim_reading(screening_id=screening.pk)
-        reading = replace(load().read(readings.fetch_photograph(claim), claim.ground), **changes)
-        readings.finish_reading(claim=claim, reading=reading, version=register_version(load().manifest))
 
 
 def fail(cast: Cast, screening: Screening) -> None:

@@ -8,9 +8,10 @@ from django.test import Client
 from django.urls import reverse
 
 from conftest import Cast, Chart
+from ml.contract import UNSCORABLE_REASONS
 from screening.models import Screening
 from screening.presentation import shown_score
-from screening.tests.conftest import give, read_by_model, sign
+from screening.tests.conftest import finish, give, read_by_model, sign
 from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
@@ -268,3 +269,15 @@ def test_clinician_who_is_also_manager_may_withdraw(cast, chart, screening):
 )
 def test_score_is_never_shown_as_none_or_all(malignancy, shown):
     assert shown_score(malignancy) == shown
+
+
+def test_today_asks_for_unfit_photographs_again(cast, chart, screening):
+    address = reverse("today")
+    assert "Photographs to take again" not in cast.alice.client.get(address).content.decode()
+    finish(cast, screening, unscorable_reasons=("blurred",), band=None)
+    shown = cast.alice.client.get(address).content.decode()
+    assert "Photographs to take again" in shown
+    assert UNSCORABLE_REASONS["blurred"] in shown
+    give(cast, screening)
+    sign(cast, chart.visit)
+    assert "Photographs to take again" not in cast.alice.client.get(address).content.decode()

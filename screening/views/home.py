@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from screening.models import FollowUp, Screening, Signature
+from screening.status import ReadingStatus
 from skinclinic.accounts.permissions import member_required
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER
 from skinclinic.audit.record import record_page
@@ -27,7 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 @member_required()
 def today(request: HttpRequest) -> HttpResponse:
-    """A clinician's own photographs of the last days, what was signed and waits for her, and her follow-ups."""
+    """A clinician's own photographs of the last days, those to take again, what was signed, and her follow-ups."""
     template = "screening/_today.html" if request.htmx else "screening/today.html"
     context = todays_work(request)
     if not request.htmx:
@@ -47,8 +48,10 @@ def todays_work(request: HttpRequest) -> dict[str, object]:
         signatures = signatures.for_clinician(actor.user_id)
         follow_ups = follow_ups.for_owner(actor.user_id)
     recent = mine.filter(created_at__gte=timezone.now() - RECENT)
+    unfit = mine.to_be_reviewed().filter(reading_status=ReadingStatus.UNSCORABLE).shown_to(actor)
     return {
         "screenings": list(recent.with_reading().shown_to(actor).order_by("-created_at")[:60]),
+        "unfit": list(unfit.filter(is_hidden=False).with_reading().order_by("created_at")[:20]),
         "signatures": list(
             signatures.select_related("visit__patient__identity", "reviewer").order_by("created_at")[:50]
         ),
