@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from ml.preprocess import SIDE, resize_square, to_square
 
-SMALLEST_CROP = 0.5
+SMALLEST_CROP = 0.72
 MOST_NOISE = 15.0  # standard deviation of a sensor's noise, in levels of 256
 BLUR_CHANCE = 0.12
 JPEG_CHANCE = 0.12

@@ -169,6 +169,7 @@ def _recipe(recipe: Figures) -> str:
         f"{adjusted} x the logarithm of its share added to each class's logit in the loss" if adjusted else "",
         f"malignant against benign in the loss as well (x {beside})" if beside else "",
         f"label smoothing {recipe['label_smoothing']}",
+        f"photographs mixed by Beta({recipe['mixup']}, {recipe['mixup']})" if recipe.get("mixup") else "",
         f"running average of the weights ({recipe['average_momentum']})",
         "batch normalisation re-estimated, then frozen",
         f"crops from {recipe['smallest_crop']} of the height, turns, flips",

@@ -415,7 +415,7 @@ def test_the_page_takes_few_queries_however_many_models(real_cast, models, djang
         register_version(load_fake(Path(f"2026.10.{number}")).manifest)
     client = real_cast.ada.client
     client.get(reverse("models"))
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         page = client.get(reverse("models"))
     assert page.content.count(b"Weights</dt>") == 12
 
