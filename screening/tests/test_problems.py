@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from conftest import Cast, Person
+from conftest import Cast, Person, make_person
 from screening.models import ReadingProblem, Screening
 from screening.services.errors import StaleTransition
 from screening.services.problems import answer_problem
@@ -96,6 +96,16 @@ def test_a_form_sent_twice_is_one_report(cast, chart, screening):
     for _ in range(2):
         post(cast.alice, "problem_report", screening.pk, kind="map", submission="7d6ac0a4-52a6-4b63-9c35-6c0d5f0a1a11")
     assert len(reported(cast)) == 1
+    with cast.in_north():
+        assert Event.objects.filter(type="reading.problem").count() == 1
+
+
+def test_a_manager_who_reviews_blind_does_not_see_what_is_hidden_from_her(cast, problem):
+    mona = make_person("Mona Maple", cast.north, "manager", "reviewer")
+    assert "An obvious melanoma" in mona.client.get(reverse("problems")).content.decode()
+    set_blind(cast, True)
+    assert "An obvious melanoma" not in mona.client.get(reverse("problems")).content.decode()
+    assert "An obvious melanoma" in cast.ada.client.get(reverse("problems")).content.decode()
 
 
 def test_a_blind_reviewer_neither_reports_nor_sees_a_report(cast, chart, screening, problem):

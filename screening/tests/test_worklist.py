@@ -9,7 +9,8 @@ from conftest import Cast, Chart, Person, make_chart, make_screening
 from patients.services import add_lesion
 from screening.models import Screening
 from screening.services.reviews import release_visit, take_visit
-from screening.tests.conftest import give, read_by_model
+from screening.services.versions import suspend_readings
+from screening.tests.conftest import finish, give, read_by_model
 from screening.tests.test_blind import set_blind
 from skinclinic.audit.models import AuditEvent
 
@@ -61,6 +62,20 @@ def three(cast: Cast, photograph_bytes: bytes) -> dict[str, Chart]:
 )
 def test_the_list_is_narrowed(cast, three, asked, names):
     assert set(shown(cast.rita, **asked)) == {three[name].visit.pk for name in names}
+
+
+def test_a_low_score_under_a_caution_is_not_listed_as_low(cast, three, photograph_bytes):
+    chart = make_chart(cast.alice, family_name="Cautioned")
+    cautioned = make_screening(cast.alice, chart, photograph_bytes)
+    finish(cast, cautioned, refer=False, band="low", cautions=("skin_type",))
+    assert shown(cast.rita, reading="low") == [three["Low"].visit.pk]
+
+
+def test_a_suspended_reading_is_not_listed_by_its_band(cast, three):
+    with cast.ada.acting() as ada:
+        suspend_readings(actor=ada, version=None, reason="Two melanomas read low")
+    assert shown(cast.rita, reading="high") == []
+    assert len(shown(cast.rita)) == 3
 
 
 def test_by_clinician(cast, three):
