@@ -20,19 +20,22 @@ from screening.codes import (
     ReviewKind,
     WithdrawalReason,
 )
+from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
 from screening.querysets import (
     FollowUpQuerySet,
     LesionImageQuerySet,
-    ModelVersionQuerySet,
     OutcomeQuerySet,
     PredictionQuerySet,
     ReadingProblemQuerySet,
     ScreeningQuerySet,
     SignatureQuerySet,
-    SuspensionQuerySet,
 )
 from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
+from screening.stored import StoredChunk, StoredFile
 from skinclinic.accounts.models import User
+
+# Tables of this app that stand in modules of their own.
+__all__ = ["ModelVersion", "ReadingPolicy", "ShadowVersion", "StoredChunk", "StoredFile", "Suspension"]
 
 
 def photograph_path(image: "LesionImage", filename: str) -> str:
@@ -82,91 +85,6 @@ class LesionImage(PatientRecord):
 
     def __str__(self) -> str:
         return f"photograph {self.pk}"
-
-
-class ModelVersion(models.Model):
-    """A trained model as its manifest describes it. The same for every clinic of the installation."""
-
-    version = models.CharField(max_length=40, primary_key=True)
-    weights_sha256 = models.CharField(max_length=64)
-    preprocessing = models.CharField(max_length=20)
-    manifest = models.JSONField()
-    thresholds = models.CharField(max_length=12, blank=True, help_text="Digest of calibration, thresholds and limits.")
-    registered_at = models.DateTimeField(auto_now_add=True)
-
-    objects = ModelVersionQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return self.version
-
-
-class ReadingPolicy(ClinicRecord):
-    """Which model reads a clinic's photographs. One row per clinic; the ledger keeps every change and its reason."""
-
-    active = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="decides_in")
-    previous = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, null=True, related_name="+")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["clinic"], name="reading_policy_once_per_clinic"),
-            models.CheckConstraint(condition=~Q(active=F("previous")), name="reading_policy_previous_is_another"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.active_id} reads for {self.clinic_id}"
-
-
-class ShadowVersion(ClinicRecord):
-    """A version that reads silently beside the deciding one."""
-
-    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["clinic", "model_version"], name="shadow_once_per_clinic")]
-
-    def __str__(self) -> str:
-        return f"{self.model_version_id} in the shadow"
-
-
-class Suspension(ClinicRecord):
-    """Readings stopped by a manager: all of the clinic's, or one version's. Ended by two people."""
-
-    model_version = models.ForeignKey(
-        ModelVersion, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty: all readings."
-    )
-    reason = models.TextField(max_length=500)
-    suspended_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    resume_asked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    resume_asked_at = models.DateTimeField(null=True)
-    resumed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    resumed_at = models.DateTimeField(null=True)
-
-    objects = SuspensionQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["clinic", "model_version"],
-                condition=Q(resumed_at__isnull=True),
-                nulls_distinct=False,
-                name="suspension_open_once",
-            ),
-            models.CheckConstraint(
-                condition=Q(resume_asked_by__isnull=True, resume_asked_at__isnull=True)
-                | Q(resume_asked_by__isnull=False, resume_asked_at__isnull=False),
-                name="suspension_resume_asked_by_somebody",
-            ),
-            models.CheckConstraint(
-                condition=Q(resumed_by__isnull=True, resumed_at__isnull=True)
-                | Q(resumed_at__isnull=False, resume_asked_by__isnull=False)
-                & ~Q(resumed_by=F("resume_asked_by"))
-                & Q(resumed_by__isnull=False),
-                name="suspension_resumed_by_two",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"suspension of {self.model_version_id or 'all readings'}"
 
 
 class Screening(PatientRecord):
@@ -504,28 +422,3 @@ class ReadingProblem(PatientRecord):
 
     def __str__(self) -> str:
         return f"problem {self.pk}"
-
-
-class StoredFile(models.Model):
-    """A file of the private storage in Postgres; its bytes are the chunks, in order."""
-
-    name = models.CharField(max_length=200, primary_key=True)
-    clinic_id = models.UUIDField()
-    size = models.PositiveIntegerField()
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class StoredChunk(models.Model):
-    file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="chunks")
-    clinic_id = models.UUIDField()
-    position = models.PositiveIntegerField()
-    data = models.BinaryField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["file", "position"], name="chunk_once_per_position")]
-
-    def __str__(self) -> str:
-        return f"{self.file_id} {self.position}"

@@ -59,6 +59,12 @@ def test_the_ledger_knows_of_it_without_its_words(cast, problem):
         assert not any("melanoma" in str(vars(event)) or "Suspended." in str(vars(event)) for event in events)
 
 
+def test_another_clinics_manager_does_not_see_it(cast, problem):
+    shown = cast.bob.client.get(reverse("problems"))
+    assert shown.status_code == 200
+    assert "An obvious melanoma" not in shown.content.decode()
+
+
 def test_only_a_manager_answers_and_only_once(cast, problem):
     for who, status in (("alice", 403), ("rita", 403), ("otto", 403), ("bob", 404)):
         assert post(getattr(cast, who), "problem_answer", problem.pk, answer="Mine").status_code == status

@@ -9,23 +9,7 @@
   const stages = [...compare.querySelectorAll(".compare-stage")];
   const source = (stage) => ({ type: "image", url: stage.dataset.photograph });
 
-  const viewers = stages.map((stage) => {
-    const label = stage.querySelector("img").alt;
-    stage.replaceChildren();
-    const viewer = OpenSeadragon({
-      element: stage,
-      drawer: "canvas",
-      tileSources: source(stage),
-      showNavigationControl: false,
-      animationTime: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 0.15,
-      maxZoomPixelRatio: 8,
-      visibilityRatio: 0.5,
-      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-    });
-    viewer.canvas.setAttribute("role", "img");
-    viewer.canvas.setAttribute("aria-label", label);
-    return viewer;
-  });
+  const viewers = stages.map((stage) => window.openPhotograph(stage, stage.dataset.photograph, stage.querySelector("img").alt));
 
   /* The one that is moved leads; the other one's own events, which follow, are not sent back. */
   let leader = null;

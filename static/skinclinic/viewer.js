@@ -8,21 +8,8 @@
 
   const open = () => {
     const { src, alt, width, height } = stage.querySelector("img");
-    stage.replaceChildren();
     stage.style.aspectRatio = `${width} / ${height}`;
-    const viewer = OpenSeadragon({
-      element: stage,
-      drawer: "canvas",
-      tileSources: { type: "image", url: src },
-      showNavigationControl: false,
-      animationTime: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 0.15,
-      maxZoomPixelRatio: 8,
-      visibilityRatio: 0.5,
-      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-    });
-    viewer.canvas.setAttribute("role", "img");
-    viewer.canvas.setAttribute("aria-label", alt);
-    return viewer;
+    return window.openPhotograph(stage, src, alt);
   };
   const viewer = stage && window.OpenSeadragon ? open() : null;
 
