@@ -18,7 +18,7 @@ from django.conf import settings
 from ml.fake import load
 from screening.models import Review, Screening, Signature
 from screening.reader import register_version
-from screening.services import readings, reviews
+from screening.services import readings, reviews, signing
 from screening.services.reviews import Opinion
 from skinclinic.audit.acting import acting, system
 from skinclinic.testing import servers
@@ -139,4 +139,4 @@ def sign(cast, visit, *, by=None) -> Signature:
     with (by or cast.rita).acting() as actor:
         opinions = reviews.latest_opinions(list(Screening.objects.to_be_reviewed().filter(visit=visit)))
         shown = [review.pk for review in opinions.values()]
-        return reviews.sign_visit(actor=actor, visit=visit, opinions_shown=shown)
+        return signing.sign_visit(actor=actor, visit=visit, opinions_shown=shown)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from conftest import make_chart, make_screening
 from patients.models import Visit
 from screening.models import FollowUp, Review, Screening, Signature
-from screening.services import reviews
+from screening.services import reviews, signing
 from screening.services.errors import (
     NotYours,
     OpinionContradictsItself,
@@ -38,7 +38,7 @@ def test_it_works(cast, chart, screening):
     signed = fresh(screening)
     assert (signed.review_status, signed.signed_review_id, signed.signature_id) == ("signed", review.pk, signature.pk)
     with cast.alice.acting() as alice:
-        reviews.acknowledge(actor=alice, signature=signature)
+        signing.acknowledge(actor=alice, signature=signature)
         assert Signature.objects.get(pk=signature.pk).acknowledged_by_id == cast.alice.user.pk
 
 
@@ -90,7 +90,7 @@ def test_opinion_never_becomes_an_amendment_unawares(cast, chart, screening):
     with pytest.raises(StaleTransition):
         give(cast, screening, by=cast.rolf)
     with pytest.raises(StaleTransition), cast.rolf.acting() as rolf:
-        reviews.amend_review(
+        signing.amend_review(
             actor=rolf, screening=screening, submission=uuid4(), reading_shown=None, opinion=BENIGN, amends=uuid4()
         )
     with cast.in_north():
@@ -124,7 +124,7 @@ def test_signed_review_is_amended_and_the_first_stays(cast, chart, screening):
     first = give(cast, screening, replace(BENIGN, recommendation="follow_up", follow_up_months=3))
     signature = sign(cast, chart.visit)
     with cast.rita.acting() as rita:
-        second = reviews.amend_review(
+        second = signing.amend_review(
             actor=rita,
             screening=screening,
             submission=uuid4(),
@@ -188,7 +188,7 @@ def test_two_amendments_in_one_visit_amend_one_signature_after_the_other(real_ca
 
     def amend(screening: Screening, review: Review) -> Review:
         with real_cast.rita.acting() as rita:
-            return reviews.amend_review(
+            return signing.amend_review(
                 actor=rita,
                 screening=screening,
                 submission=uuid4(),

@@ -17,15 +17,8 @@ from screening.presentation import BLIND, present
 from screening.services.errors import ReadingUnseen
 from screening.services.photographs import duplicates_of
 from screening.services.readings import retry_reading
-from screening.services.reviews import (
-    Opinion,
-    amend_review,
-    close_follow_up,
-    may_not_adjudicate,
-    opinion_from,
-    save_opinion,
-    shown_reading_id,
-)
+from screening.services.reviews import Opinion, may_not_adjudicate, opinion_from, save_opinion, shown_reading_id
+from screening.services.signing import amend_review, close_follow_up
 from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting

@@ -12,8 +12,9 @@ from patients.models import Visit
 from patients.services import allows_reading
 from screening.codes import Finding, ReviewKind
 from screening.models import Screening, Signature
-from screening.services.reviews import acknowledge, latest_opinions, shown_reading_id, sign_visit
+from screening.services.reviews import latest_opinions, shown_reading_id
 from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
+from screening.services.signing import acknowledge, sign_visit
 from screening.status import READING_IS_OPEN, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
