@@ -66,6 +66,15 @@ class Patient(ClinicRecord):
         return f"patient {self.pk}"
 
 
+class PatientRecord(ClinicRecord):
+    """A row about one patient. Patient and clinic stand in each row, and the database refuses a row that mixes them."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
 class PatientIdentity(models.Model):
     """All that names a patient. The ledger tells that it changed, never what stood here."""
 

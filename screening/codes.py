@@ -130,3 +130,12 @@ class RetryReason(models.TextChoices):
     MODEL_CHANGED = "model_changed", "The model was put right"
     ANOTHER_TRY = "another_try", "Another try"
     CONSENT_GIVEN = "consent_given", "The patient has consented now"
+
+
+class HeldStatus(models.TextChoices):
+    """What became of a signature that was held for a few seconds."""
+
+    HELD = "held", "About to be given"
+    GIVEN = "given", "Given"
+    UNDONE = "undone", "Undone"
+    REFUSED = "refused", "Refused"

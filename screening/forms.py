@@ -18,7 +18,7 @@ from screening.codes import (
     RetryReason,
     WithdrawalReason,
 )
-from screening.models import Outcome
+from screening.models import Draft, Outcome
 from skinclinic.text import validate_one_line
 
 SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
@@ -27,6 +27,7 @@ SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
 class OpinionForm(forms.Form):
     """One doctor's opinion. `submission` is the form's own number: sent twice, it is saved once."""
 
+    draft: Draft | None = None  # what she had typed before
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     # What stood beside the form when it was drawn: the reading, and the signed review that it would amend.
     reading_shown = forms.UUIDField(widget=forms.HiddenInput, required=False)
@@ -188,3 +189,7 @@ class AnswerForm(forms.Form):
     answer = forms.CharField(
         label="What was found, or done", max_length=1000, strip=True, widget=forms.Textarea({"rows": 2})
     )
+
+
+class KeepFilterForm(forms.Form):
+    name = forms.CharField(label="Keep as", max_length=40, strip=True, validators=[validate_one_line])

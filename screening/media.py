@@ -13,6 +13,7 @@ from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record
 
 MAP_SIDE = 448
+AHEAD_FOR = 300  # seconds
 SANDBOX = "default-src 'none'; sandbox"
 
 
@@ -20,8 +21,19 @@ SANDBOX = "default-src 'none'; sandbox"
 @member_required()
 def photograph(request: HttpRequest, image_id: UUID) -> HttpResponse:
     image = get_visible(LesionImage.objects.all(), request.actor, image_id)
-    record("photograph_seen", subject_type="screening_lesionimage", subject_id=image.pk, patient_id=image.patient_id)
-    return as_image(image.photograph.read(), "image/jpeg")
+    ahead = "prefetch" in request.headers.get("Sec-Purpose", "")
+    record(
+        "photograph_seen",
+        subject_type="screening_lesionimage",
+        subject_id=image.pk,
+        patient_id=image.patient_id,
+        detail={"ahead": True} if ahead else None,
+    )
+    response = as_image(image.photograph.read(), "image/jpeg")
+    if ahead:
+        # Of the visit that comes next: the browser keeps it until that is opened.
+        response["Cache-Control"] = f"private, max-age={AHEAD_FOR}"
+    return response
 
 
 @require_GET

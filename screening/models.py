@@ -5,7 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-from patients.models import ClinicRecord, Lesion, Patient, Visit
+from patients.models import Lesion, PatientRecord, Visit
 from screening.codes import (
     ACTING_RECOMMENDATIONS,
     MALIGNANT_DIAGNOSES,
@@ -20,6 +20,7 @@ from screening.codes import (
     ReviewKind,
     WithdrawalReason,
 )
+from screening.desk import Draft, HeldSignature, SavedFilter
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
 from screening.querysets import (
     FollowUpQuerySet,
@@ -35,7 +36,17 @@ from screening.stored import StoredChunk, StoredFile
 from skinclinic.accounts.models import User
 
 # Tables of this app that stand in modules of their own.
-__all__ = ["ModelVersion", "ReadingPolicy", "ShadowVersion", "StoredChunk", "StoredFile", "Suspension"]
+__all__ = [
+    "Draft",
+    "HeldSignature",
+    "ModelVersion",
+    "ReadingPolicy",
+    "SavedFilter",
+    "ShadowVersion",
+    "StoredChunk",
+    "StoredFile",
+    "Suspension",
+]
 
 
 def photograph_path(image: "LesionImage", filename: str) -> str:
@@ -44,15 +55,6 @@ def photograph_path(image: "LesionImage", filename: str) -> str:
 
 def thumbnail_path(image: "LesionImage", filename: str) -> str:
     return f"{image.clinic_id}/{image.pk}/thumbnail.jpg"
-
-
-class PatientRecord(ClinicRecord):
-    """A row about one patient. Patient and clinic stand in each row, and the database refuses a row that mixes them."""
-
-    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
-
-    class Meta:
-        abstract = True
 
 
 class LesionImage(PatientRecord):

@@ -60,6 +60,10 @@ class ScreeningQuerySet(ClinicQuerySet):
         """By the database's clock, which wrote the lease."""
         return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=Now())
 
+    def in_reading_order(self) -> Self:
+        """Lesion after lesion, and of one lesion as they were taken in."""
+        return self.order_by("image__lesion__number", "created_at", "id")
+
     def shown_to(self, actor: Actor) -> Self:
         """`is_hidden`: whether the reading is kept from this actor until her first opinion on the lesion."""
         return self.annotate(is_hidden=is_hidden_from(actor))
@@ -219,6 +223,8 @@ OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None = None) -> ClinicQuerySet:
     """The actor's worklist: every visit with something unsigned in it, the most pressing first, then the oldest.
 
+    A visit whose signature is about to be given is on nobody's.
+
     Overdue, then urgent, then with readers who disagree, a high band, a suspended reading or a photograph the model
     could not read, then intermediate, then low. A low score on ground where it may be wrong counts as intermediate, and
     so does whatever is hidden from the actor: its place tells nothing.
@@ -241,8 +247,10 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
         ),
         output_field=IntegerField(),
     )
+    held = apps.get_model("screening", "HeldSignature").objects.held().filter(visit=OuterRef("pk"))
     return (
         visits.filter(waiting)
+        .exclude(Exists(held))
         .annotate(
             rank=rank,
             waiting_since=Min(F("screenings__created_at"), output_field=DateTimeField()),

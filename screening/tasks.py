@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import readings
+from screening.services import holding, readings
 from skinclinic.locks import only_one
 
 
@@ -18,3 +18,10 @@ def sweep_readings_task() -> None:
     with only_one("sweep-readings") as mine:
         if mine:
             readings.sweep_readings()
+
+
+@shared_task
+def sweep_signatures_task() -> None:
+    with only_one("sweep-signatures") as mine:
+        if mine:
+            holding.sweep_signatures()

@@ -35,6 +35,7 @@ try:
     READING_SWEEP_EVERY = env.integer("READING_SWEEP_EVERY", 10, minimum=1)
     READING_RESEND_AFTER = env.integer("READING_RESEND_AFTER", 60, minimum=1)
     READING_STUCK_AFTER = env.integer("READING_STUCK_AFTER", 300, minimum=1)
+    SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:
@@ -246,6 +247,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "screening.tasks.sweep_readings_task",
         "schedule": READING_SWEEP_EVERY,
         # A sweep that waited while the broker was away is of no use any more.
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
+    "sweep-signatures": {
+        "task": "screening.tasks.sweep_signatures_task",
+        "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },
 }

@@ -40,6 +40,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         "MAIL_FOLDER": str(folder / "mail"),
         "PREDICTOR": "ml.fake.load",
         "PROCESS_NAME": "tests",
+        "SIGNATURE_HOLD": "0",  # the tests of holding ask for it themselves
         # Playwright leaves an event loop in this thread; the tests' own queries are plain ones all the same.
         "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
         "DEBUG": "1",  # static files are served as they are, without a collecting run first

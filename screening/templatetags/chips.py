@@ -1,14 +1,19 @@
+import math
 from functools import lru_cache
+from typing import Any
 
 from django import template
+from django.template import Context
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from ml.contract import UNSCORABLE_REASONS
 from screening.cautions import shown_band
-from screening.models import Screening
+from screening.models import HeldSignature, Screening
 from screening.presentation import ShownReading, shown_score
 from screening.status import ReadingStatus
+from skinclinic.audit.acting import REVIEWER
 
 register = template.Library()
 
@@ -29,6 +34,20 @@ def reading_chip(screening: Screening, reading: ShownReading | None = None) -> S
     # A list goes by the cautions of the day of the reading; the page has asked again, and hands over what it shows.
     band = reading.band if reading else shown_band(prediction.band, prediction.cautions)
     return chip(screening.reading_status, band, shown_score(prediction.malignancy))
+
+
+@register.inclusion_tag("screening/_held.html", takes_context=True)
+def held_signatures(context: Context) -> dict[str, Any]:
+    """Her own, on every page, until they are given."""
+    actor = context.get("actor")
+    held = []
+    if actor is not None and actor.has_role(REVIEWER):
+        mine = HeldSignature.objects.visible_to(actor).held().filter(reviewer=actor.user_id)
+        held = list(mine.select_related("visit__patient__identity").order_by("due_at"))
+    for each in held:
+        each.seconds_left = max(0, math.ceil((each.due_at - timezone.now()).total_seconds()))
+    # The forms in it need what every form carries.
+    return {"held_signatures": held, "actor": actor, "csrf_token": context.get("csrf_token")}
 
 
 @register.filter

@@ -21,6 +21,7 @@ from screening.reader import register_version
 from screening.services import readings, reviews, signing
 from screening.services.reviews import Opinion
 from skinclinic.audit.acting import acting, system
+from skinclinic.audit.models import AuditEvent
 from skinclinic.testing import servers
 
 ROOT = Path(settings.BASE_DIR)
@@ -106,6 +107,17 @@ def fresh(screening: Screening) -> Screening:
 
 def status_of(screening: Screening) -> str:
     return fresh(screening).reading_status
+
+
+def rows(cast, model: type, **wanted: object) -> list:
+    """Of clinic North, in the order they were written."""
+    with cast.in_north():
+        return list(model.objects.filter(**wanted).order_by("id" if model is AuditEvent else "created_at"))
+
+
+def the_only(cast, model: type, **wanted: object):
+    (row,) = rows(cast, model, **wanted)
+    return row
 
 
 BENIGN = Opinion(suspicious=False, diagnosis="nevus", recommendation="reassure")

@@ -10,10 +10,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.services import allows_reading
+from screening.agreement import in_words, quick_opinion
 from screening.codes import ReviewKind
 from screening.forms import FollowUpForm, OpinionForm, ProblemForm, RetryForm
 from screening.models import FollowUp, Review, Screening
 from screening.presentation import BLIND, present
+from screening.services.drafts import drop_draft, find_draft
 from screening.services.errors import ReadingUnseen
 from screening.services.photographs import duplicates_of
 from screening.services.readings import retry_reading
@@ -48,11 +50,19 @@ def get_shown(request: HttpRequest, screening_id: UUID) -> Screening:
 
 
 def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | None) -> dict[str, object]:
+    reading = present(shown, request.clinic)
+    quick = None
+    if form and not form.is_bound and form.draft is None and request.actor.has_role(REVIEWER):
+        quick = quick_opinion(shown, reading, last_of(request.actor, shown))
     return {
         "screening": shown,
         "patient": shown.patient,
-        "reading": present(shown, request.clinic),
+        "reading": reading,
         "form": form,
+        "draft": getattr(form, "draft", None),
+        "quick": quick,
+        "quick_words": in_words(quick) if quick else "",
+        "quick_keeps": quick is not None and last_of(request.actor, shown) is not None,
         "reading_shown": shown_reading_id(shown),
         "reviews": reviews_shown(request, shown),
         "may_judge": shown.review_status != ReviewStatus.DISPUTED or not may_not_adjudicate(request.actor, shown),
@@ -103,6 +113,7 @@ def opinion_save(request: HttpRequest, screening_id: UUID) -> HttpResponse:
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
+            drop_draft(actor=request.actor, screening=shown)
             messages.success(request, said_of(shown, review))
             return redirect(next_after(request.actor, shown, review))
     return render(request, "screening/result.html", result_context(request, shown, form))
@@ -111,18 +122,26 @@ def opinion_save(request: HttpRequest, screening_id: UUID) -> HttpResponse:
 def opinion_form(actor: Actor, shown: Screening, data: QueryDict | None = None) -> OpinionForm:
     """The form beside what is shown now; `data` is what was written beside something older."""
     beside = {"reading_shown": shown_reading_id(shown), "amends": shown.signed_review_id}
-    if data is None:
-        return OpinionForm(initial=beside | said_before(actor, shown))
-    return OpinionForm({**data.dict(), "reading_shown": str(beside["reading_shown"] or "")})
+    if data is not None:
+        return OpinionForm({**data.dict(), "reading_shown": str(beside["reading_shown"] or "")})
+    draft = find_draft(actor=actor, screening=shown) if actor.has_role(REVIEWER) else None
+    form = OpinionForm(initial=(draft.fields if draft else said_before(actor, shown)) | beside)
+    form.draft = draft
+    return form
 
 
 def said_before(actor: Actor, shown: Screening) -> dict[str, object]:
     """Her last opinion on what is still open, to be kept or changed."""
-    own = [review for review in shown.reviews.all() if review.reviewer_id == actor.user_id]
-    if not own or shown.is_signed:
+    last = last_of(actor, shown)
+    if last is None or shown.is_signed:
         return {}
-    said = {name: getattr(own[-1], name) for name in Opinion.__dataclass_fields__}
-    return said | {"suspicious": "yes" if own[-1].suspicious else "no"}
+    said = {name: getattr(last, name) for name in Opinion.__dataclass_fields__}
+    return said | {"suspicious": "yes" if last.suspicious else "no"}
+
+
+def last_of(actor: Actor, shown: Screening) -> Review | None:
+    """Her last word on it, from the reviews that were fetched with it."""
+    return next((each for each in reversed(shown.reviews.all()) if each.reviewer_id == actor.user_id), None)
 
 
 def say_opinion(actor: Actor, shown: Screening, cleaned: dict[str, Any]) -> Review:

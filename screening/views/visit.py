@@ -10,17 +10,17 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
 from patients.services import allows_reading
-from screening.codes import Finding, ReviewKind
-from screening.models import Screening, Signature
+from screening.codes import Finding, HeldStatus, ReviewKind
+from screening.models import HeldSignature, Screening, Signature
 from screening.services.reviews import latest_opinions, shown_reading_id
 from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
-from screening.services.signing import acknowledge, sign_visit
+from screening.services.signing import acknowledge
 from screening.status import READING_IS_OPEN, ReviewStatus
+from skinclinic.accounts.confirm import is_confirmed
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
-from skinclinic.text import uuid_or_none
 
 
 def visits() -> "QuerySet[Visit]":
@@ -55,6 +55,8 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         is_settled = is_disputed and screening.review_status != ReviewStatus.DISPUTED
         screening.is_judged = is_settled or is_judged(screening, request.actor)
     waiting = [screening for screening in screenings if not screening.is_signed]
+    held = HeldSignature.objects.visible_to(request.actor).filter(visit=shown).select_related("reviewer")
+    held = held.order_by("-created_at").first()
     return {
         "visit": shown,
         "patient": shown.patient,
@@ -77,6 +79,9 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         and needs_another(request, waiting),
         "is_disputed": is_disputed,
         "taken_by_other": shown.is_taken_from(request.actor),
+        "held": held if held and held.status == HeldStatus.HELD else None,
+        "refused": held if held and waiting and held.status == HeldStatus.REFUSED else None,
+        "asks_password": not is_confirmed(request),
     }  # fmt: skip
 
 
@@ -99,23 +104,6 @@ def is_judged(screening: Screening, actor: Actor) -> bool:
 
 def awaits_reading(screening: Screening) -> bool:
     return not screening.is_hidden and screening.reading_status in READING_IS_OPEN
-
-
-@require_POST
-@member_required(REVIEWER)
-def visit_sign(request: HttpRequest, visit_id: UUID) -> HttpResponse:
-    signed = get_visible(visits(), request.actor, visit_id)
-    try:
-        shown = [key for key in map(uuid_or_none, request.POST.getlist("opinion")) if key]
-        signature = sign_visit(actor=request.actor, visit=signed, opinions_shown=shown)
-    except ClinicError as refusal:
-        messages.error(request, str(refusal))
-        return redirect("visit", signed.pk)
-    if signature is None:
-        messages.warning(request, "You differ from the first reader. A third reviewer decides and signs.")
-    else:
-        messages.success(request, "The visit is signed. The clinician sees it now.")
-    return redirect("worklist")
 
 
 @require_POST

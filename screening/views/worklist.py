@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -13,7 +14,8 @@ from patients.forms import SearchForm
 from patients.models import Patient, Visit
 from patients.querysets import ClinicQuerySet
 from screening.filters import WorklistFilter
-from screening.models import Screening
+from screening.forms import KeepFilterForm
+from screening.models import SavedFilter, Screening
 from screening.querysets import visits_to_review
 from screening.services.errors import NotYours
 from screening.services.reviews import release_visit, take_visit
@@ -22,6 +24,8 @@ from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor
 from skinclinic.audit.record import record_page
 
 PAGE = 30
+# The end of the address under which she saw the list last: “next” goes by it.
+NARROWED = "worklist"
 
 
 @require_http_methods(["GET", "POST"])
@@ -35,6 +39,8 @@ def worklist(request: HttpRequest) -> HttpResponse:
     if words:
         visits = visits.filter(patient__in=Patient.objects.visible_to(request.actor).matching(words))
     page = waiting_visits(request.actor, visits)
+    if request.session.get(NARROWED, "") != filters.query:
+        request.session[NARROWED] = filters.query
     if request.method == "POST" or not request.htmx:
         record_page("worklist_seen", subject_type="patients_visit", ids=[visit.pk for visit in page])
     template = "screening/_worklist.html" if request.htmx else "screening/worklist.html"
@@ -45,6 +51,8 @@ def worklist(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "search": search,
         "words": words,
+        "kept": list(SavedFilter.objects.visible_to(request.actor).filter(owner=request.actor.user_id)),
+        "keep_form": KeepFilterForm(),
     }
     return render(request, template, context)
 
@@ -88,4 +96,32 @@ def visit_take(request: HttpRequest, visit_id: UUID) -> HttpResponse:
 @member_required(REVIEWER)
 def visit_release(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     release_visit(actor=request.actor, visit=get_visible(Visit.objects.all(), request.actor, visit_id))
+    return redirect("worklist")
+
+
+@require_POST
+@member_required(REVIEWER, MANAGER, AUDITOR)
+def filter_keep(request: HttpRequest) -> HttpResponse:
+    """Keep the list as it is narrowed now, under a name of her own; the same name again is put in its place."""
+    form = KeepFilterForm(request.POST)
+    query = request.session.get(NARROWED, "")
+    if not query:
+        messages.error(request, "Narrow the list first; then it can be kept.")
+    elif not form.is_valid():
+        messages.error(request, "Give the list a name of up to 40 characters.")
+    else:
+        SavedFilter.objects.update_or_create(
+            clinic_id=request.actor.own_clinic(),
+            owner_id=request.actor.person(),
+            name__iexact=form.cleaned_data["name"],
+            defaults={"query": query, "name": form.cleaned_data["name"]},
+        )
+    return redirect(f"{reverse('worklist')}?{query}")
+
+
+@require_POST
+@member_required(REVIEWER, MANAGER, AUDITOR)
+def filter_drop(request: HttpRequest, filter_id: UUID) -> HttpResponse:
+    mine = SavedFilter.objects.filter(owner=request.actor.user_id)
+    get_visible(mine, request.actor, filter_id).delete()
     return redirect("worklist")

@@ -6,6 +6,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from skinclinic.accounts.confirm import keep_confirmed
 from skinclinic.accounts.models import User
 from skinclinic.audit.acting import ANONYMOUS, acting
 from skinclinic.audit.record import record
@@ -13,6 +14,7 @@ from skinclinic.audit.record import record
 
 @receiver(user_logged_in)
 def record_sign_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    keep_confirmed(request)
     with acting(user.actor()):
         record("signed_in", subject_type="accounts_user", subject_id=user.pk)
 

@@ -1,0 +1,82 @@
+/* Letters that act: what has data-key is clicked, or gets the focus if it is a field or a form; j and k go from one
+   [data-step] to the next; "?" names them all. They can be turned off, and are silent while somebody types. */
+(() => {
+  const dialog = document.getElementById("keys");
+  if (!dialog) return;
+  const OFF = "keys-off";
+  const box = document.getElementById("keys-on");
+  const isOff = () => localStorage.getItem(OFF) === "1";
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable], .viewer-stage");
+  const seen = (element) => element.checkVisibility?.() ?? true;
+  const all = (selector) => [...document.querySelectorAll(selector)].filter(seen);
+
+  const act = (element) => {
+    const field = element.matches("input") ? element : element.querySelector("input:not([type=hidden]), select, textarea");
+    if (element.matches("a, button")) element.click();
+    else (element.matches("section") ? document.querySelector("#opinion-form input:not([type=hidden])") : field)?.focus();
+  };
+
+  const step = (by) => {
+    const stops = all("[data-step]");
+    if (!stops.length) return;
+    const now = stops.findIndex((stop) => stop === document.activeElement || stop.getAttribute("aria-current") === "true");
+    const next = stops[now < 0 ? (by > 0 ? 0 : stops.length - 1) : Math.min(stops.length - 1, Math.max(0, now + by))];
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  };
+
+  const show = () => {
+    const list = dialog.querySelector("dl");
+    const named = all("[data-key]").map((element) => [element.dataset.key, element.dataset.keyName]);
+    if (all("[data-step]").length) named.push(["j  k", "Down and up the list; Enter opens"]);
+    named.push(["/", "Search patients"], ["Ctrl Enter", "Save the form you are in"], ["?", "These keys"]);
+    list.replaceChildren(...named.flatMap(([key, name]) => {
+      const term = document.createElement("dt");
+      const shown = document.createElement("kbd");
+      shown.textContent = key;
+      term.append(shown);
+      const told = document.createElement("dd");
+      told.textContent = name;
+      return [term, told];
+    }));
+    box.checked = !isOff();
+    dialog.showModal();
+  };
+
+  box.addEventListener("change", () => localStorage.setItem(OFF, box.checked ? "0" : "1"));
+  document.getElementById("keys-open")?.addEventListener("click", show);
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.target.closest("form")?.requestSubmit();
+      return;
+    }
+    if (event.key === "Escape" && typing(event.target)) event.target.blur();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target) || dialog.open) return;
+    if (event.key === "?") { event.preventDefault(); show(); return; }
+    if (isOff()) return;
+    if (event.key === "j" || event.key === "k") { event.preventDefault(); step(event.key === "j" ? 1 : -1); return; }
+    const target = all(`[data-key="${CSS.escape(event.key)}"]`)[0];
+    if (target) { event.preventDefault(); act(target); }
+  });
+
+  /* A signature that can still be undone: when its seconds are over, this page sends it. */
+  const held = document.querySelectorAll("[data-held]");
+  held.forEach((element) => {
+    const ends = Date.now() + 1000 * Number(element.dataset.left);
+    const count = element.querySelector("[data-count]");
+    const keys = element.querySelector("form");
+    const tick = () => {
+      const left = Math.ceil((ends - Date.now()) / 1000);
+      if (left > 0) { count.textContent = left; return; }
+      clearInterval(timer);
+      window.htmx.ajax("POST", element.dataset.held, {
+        target: `#${element.id}`,
+        swap: "outerHTML",
+        values: Object.fromEntries(new FormData(keys)),
+      });
+    };
+    const timer = setInterval(tick, 250);
+    tick();
+  });
+})();
