@@ -1,10 +1,10 @@
 /* Letters that act: what has data-key is clicked, or gets the focus if it is a field or a form; j and k go from one
-   [data-step] to the next; "?" names them all. They can be turned off, and are silent while somebody types. */
+   [data-step] to the next; "?" names them all. They can be turned off, and are silent while somebody types.
+   Not deferred: who reads fast presses the next key while the page arrives; it acts once the page is there. */
 (() => {
-  const dialog = document.getElementById("keys");
-  if (!dialog) return;
   const OFF = "keys-off";
-  const box = document.getElementById("keys-on");
+  const dialog = () => document.getElementById("keys");
+  let early = null;
   const isOff = () => localStorage.getItem(OFF) === "1";
   const typing = (target) => target.closest("input, textarea, select, [contenteditable], .viewer-stage");
   const seen = (element) => element.checkVisibility?.() ?? true;
@@ -26,7 +26,7 @@
   };
 
   const show = () => {
-    const list = dialog.querySelector("dl");
+    const list = dialog().querySelector("dl");
     const named = all("[data-key]").map((element) => [element.dataset.key, element.dataset.keyName]);
     if (all("[data-step]").length) named.push(["j  k", "Down and up the list; Enter opens"]);
     named.push(["/", "Search patients"], ["Ctrl Enter", "Save the form you are in"], ["?", "These keys"]);
@@ -39,12 +39,17 @@
       told.textContent = name;
       return [term, told];
     }));
-    box.checked = !isOff();
-    dialog.showModal();
+    document.getElementById("keys-on").checked = !isOff();
+    dialog().showModal();
   };
 
-  box.addEventListener("change", () => localStorage.setItem(OFF, box.checked ? "0" : "1"));
-  document.getElementById("keys-open")?.addEventListener("click", show);
+  const press = (key) => {
+    if (key === "?") return show();
+    if (isOff()) return null;
+    if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
+    const target = all(`[data-key="${CSS.escape(key)}"]`)[0];
+    return target && act(target);
+  };
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -52,29 +57,31 @@
       return;
     }
     if (event.key === "Escape" && typing(event.target)) event.target.blur();
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target) || dialog.open) return;
-    if (event.key === "?") { event.preventDefault(); show(); return; }
-    if (isOff()) return;
-    if (event.key === "j" || event.key === "k") { event.preventDefault(); step(event.key === "j" ? 1 : -1); return; }
-    const target = all(`[data-key="${CSS.escape(event.key)}"]`)[0];
-    if (target) { event.preventDefault(); act(target); }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target) || dialog()?.open) return;
+    if (event.key === "/" || event.key.length > 1) return;
+    if (document.readyState === "loading") { early = event.key; return; }
+    if (event.key === "?" || all(`[data-key="${CSS.escape(event.key)}"]`).length) event.preventDefault();
+    press(event.key);
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const box = document.getElementById("keys-on");
+    box.addEventListener("change", () => localStorage.setItem(OFF, box.checked ? "0" : "1"));
+    document.getElementById("keys-open")?.addEventListener("click", show);
+    sendHeld();
+    if (early) press(early);
   });
 
   /* A signature that can still be undone: when its seconds are over, this page sends it. */
-  const held = document.querySelectorAll("[data-held]");
-  held.forEach((element) => {
+  const sendHeld = () => document.querySelectorAll("[data-held]").forEach((element) => {
     const ends = Date.now() + 1000 * Number(element.dataset.left);
     const count = element.querySelector("[data-count]");
-    const keys = element.querySelector("form");
+    const values = Object.fromEntries(new FormData(element.querySelector("form")));
     const tick = () => {
       const left = Math.ceil((ends - Date.now()) / 1000);
       if (left > 0) { count.textContent = left; return; }
       clearInterval(timer);
-      window.htmx.ajax("POST", element.dataset.held, {
-        target: `#${element.id}`,
-        swap: "outerHTML",
-        values: Object.fromEntries(new FormData(keys)),
-      });
+      window.htmx.ajax("POST", element.dataset.held, { target: `#${element.id}`, swap: "outerHTML", values });
     };
     const timer = setInterval(tick, 250);
     tick();
