@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from conftest import PASSWORD, Person
 from ml.drawing import draw_photograph
 
-BANDS = "#screenings .chip-low, #screenings .chip-intermediate, #screenings .chip-high"
+READ = "#screenings :is(.chip-low, .chip-intermediate, .chip-high, .chip-unreviewed)"
 
 
 def drawn(seed: int, *, blur: float = 0) -> dict[str, object]:
@@ -76,7 +76,7 @@ def photograph_a_lesion(page: Page, *files: dict[str, object]) -> None:
     open_visit(page, "Benign?")
     mark_lesion(page, "Back")
     upload(page, *files)
-    expect(page.locator(BANDS)).to_have_count(len(files))
+    expect(page.locator(READ)).to_have_count(len(files))
 
 
 def give_opinion(page: Page, *, suspicious: bool, diagnosis: str, recommendation: str) -> None:

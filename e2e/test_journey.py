@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from conftest import Cast
 from e2e.steps import (
-    BANDS,
+    READ,
     drawn,
     give_opinion,
     mark_lesion,
@@ -22,6 +22,7 @@ from e2e.steps import (
 from patients.models import Patient
 from screening.models import FollowUp, Prediction, Review, Screening, Signature, Suspension
 from screening.tests.conftest import wait_until
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
 
 pytestmark = pytest.mark.browser
@@ -31,13 +32,15 @@ def test_from_a_photograph_to_a_signed_and_acknowledged_review(
     real_cast: Cast, open_page: Callable[..., Page], start_worker: Callable
 ):
     start_worker(beat=True, PREDICTOR="ml.predictor.load")
+    with real_cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, unreviewed_readings="always")
     alice = sign_in(open_page(), real_cast.alice)
     register(alice, "Winterbottom")
     note_consent(alice)
     open_visit(alice, "Has changed over the summer. Benign?")
     mark_lesion(alice, "Back")
     upload(alice, drawn(3), drawn(4))
-    expect(alice.locator(BANDS)).to_have_count(2)
+    expect(alice.locator(READ)).to_have_count(2)
     visit_address = alice.url
 
     alice.locator("#screenings a").first.click()
@@ -174,7 +177,7 @@ def test_readings_are_suspended_by_one_and_resumed_by_two(
     alice.reload()  # what the first upload said is gone, so that the second one's word is waited for
     upload(alice, drawn(4))
     alice.reload()
-    expect(alice.locator(BANDS)).to_have_count(0)
+    expect(alice.locator(READ)).to_have_count(0)
     expect(alice.locator("#screenings").get_by_text("Suspended", exact=True)).to_have_count(2)
 
     ada.get_by_text("Ask to resume", exact=True).first.click()
@@ -189,7 +192,7 @@ def test_readings_are_suspended_by_one_and_resumed_by_two(
     expect(rita.get_by_text("ended by two people")).to_be_visible()
 
     alice.reload()
-    expect(alice.locator(BANDS)).to_have_count(2)
+    expect(alice.locator(READ)).to_have_count(2)
     with real_cast.in_north():
         stop = Suspension.objects.get()
         assert (stop.suspended_by_id, stop.resume_asked_by_id, stop.resumed_by_id) == (

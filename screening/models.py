@@ -120,6 +120,7 @@ class Screening(PatientRecord):
     moved_to = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="moved_from")
 
     is_hidden: bool  # only of those fetched with `shown_to(actor)`
+    hidden_until: str  # likewise
 
     objects = ScreeningQuerySet.as_manager()
 

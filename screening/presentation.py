@@ -10,6 +10,7 @@ from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
 from screening.cautions import cautions_of, shown_band
 from screening.codes import Band, FailureCode
 from screening.models import Prediction, Screening
+from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
 from skinclinic.accounts.models import Clinic
 
@@ -17,6 +18,7 @@ DISCLAIMER = "Decision support for research and education. Not a medical device,
 
 WAITS = "Readings are suspended in this clinic. The photograph waits; review and sign it without a reading."
 BLIND = "In this clinic reviewers judge first. Give your opinion; then you see the reading and keep or change it."
+UNREVIEWED = "The photograph is read. In this clinic you see this reading once a reviewer has signed it."
 WITHHELD = "On such ground a low score is no reassurance, so no band is shown. Go by what you see."
 
 
@@ -53,6 +55,8 @@ class ShownReading:
 
 
 def present(screening: Screening, clinic: Clinic) -> ShownReading:
+    if screening.is_hidden and screening.hidden_until == HIDDEN_UNTIL_REVIEW:
+        return ShownReading("hidden", "Waits for a reviewer", [UNREVIEWED])
     if screening.is_hidden:
         return ShownReading("hidden", "Shown after your opinion", [BLIND])
     return present_status(screening, clinic)

@@ -29,10 +29,12 @@ from django.utils import timezone
 from patients.querysets import ClinicQuerySet
 from screening.codes import FollowUpStatus
 from screening.status import REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
-from skinclinic.audit.acting import REVIEWER, Actor
+from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 
 if TYPE_CHECKING:
     from screening.models import ModelVersion
+
+HIDDEN_UNTIL_OPINION, HIDDEN_UNTIL_REVIEW = "opinion", "review"
 
 
 class ScreeningQuerySet(ClinicQuerySet):
@@ -65,8 +67,9 @@ class ScreeningQuerySet(ClinicQuerySet):
         return self.order_by("image__lesion__number", "created_at", "id")
 
     def shown_to(self, actor: Actor) -> Self:
-        """`is_hidden`: whether the reading is kept from this actor until her first opinion on the lesion."""
-        return self.annotate(is_hidden=is_hidden_from(actor))
+        """`is_hidden`: the reading is kept from this actor; `hidden_until`: until her own opinion, or a review."""
+        until = HIDDEN_UNTIL_OPINION if actor.has_role(REVIEWER) else HIDDEN_UNTIL_REVIEW
+        return self.annotate(is_hidden=is_hidden_from(actor), hidden_until=Value(until))
 
     def with_prediction(self) -> Self:
         """The deciding reading, and `is_suspended`: whether it, or the one to come, is suspended in the clinic now."""
@@ -158,12 +161,14 @@ def is_suspended(screening: str = "") -> Exists:
 
 
 def is_hidden_from(actor: Actor) -> Combinable:
-    """Of a screening: the clinic has its reviewers read blind, and this one has not given her opinion yet.
+    """Of a screening: the clinic has its reviewers read blind, and this one has not given her opinion yet; or it shows
+    its clinicians no unreviewed readings, or no low ones.
 
-    So are older readings of a lesion that is to be read again, and those of a photograph that was moved to one.
+    A reviewer is also kept from older readings of a lesion that is to be read again, and from those of a photograph
+    that was moved to one.
     """
     if not actor.has_role(REVIEWER):
-        return Value(False)
+        return is_unreviewed() if is_only_clinician(actor) else Value(False)
     unread = apps.get_model("screening", "Screening").objects.to_be_reviewed()
     unread = unread.exclude(opinion_of(actor, "image__lesion", "visit"))
     # Postgres goes from left to right here: what is cheap comes first, and most clinics do not ask for it.
@@ -175,6 +180,23 @@ def is_hidden_from(actor: Actor) -> Combinable:
             | Q(Exists(unread.filter(image__lesion=OuterRef("image__lesion"))))
             | Q(Exists(unread.filter(pk=OuterRef("moved_to"))))
         ),
+        output_field=BooleanField(),
+    )
+
+
+def is_only_clinician(actor: Actor) -> bool:
+    return actor.has_role(CLINICIAN) and not actor.has_role(REVIEWER, MANAGER, AUDITOR)
+
+
+def is_unreviewed() -> Combinable:
+    """Of a screening: a reading that the clinic shows its clinicians once it is signed, and that is not signed.
+
+    A low score under a caution counts as low, though no band is shown.
+    """
+    low = Q(prediction__band="low")
+    return ExpressionWrapper(
+        Q(reading_status=ReadingStatus.PREDICTED, review_status__in=sorted(REVIEW_IS_OPEN))
+        & (Q(clinic__unreviewed_readings="never") | Q(clinic__unreviewed_readings="not_low") & low),
         output_field=BooleanField(),
     )
 

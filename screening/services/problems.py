@@ -18,7 +18,7 @@ def report_problem(*, actor: Actor, screening: Screening, submission: UUID, kind
     `screening` was fetched with `shown_to(actor)`: raises NotYours while its reading is hidden from her.
     """
     if screening.is_hidden:
-        raise NotYours("You have not seen the reading yet. Give your opinion first.")
+        raise NotYours("You have not seen the reading yet, so there is nothing to report of it.")
     with transaction.atomic():
         problem, is_new = ReadingProblem.objects.get_or_create(
             reported_by_id=actor.person(),

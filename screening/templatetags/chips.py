@@ -12,6 +12,7 @@ from ml.contract import UNSCORABLE_REASONS
 from screening.cautions import shown_band
 from screening.models import HeldSignature, Screening
 from screening.presentation import ShownReading, shown_score
+from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
 from skinclinic.audit.acting import REVIEWER
 
@@ -25,7 +26,7 @@ SUSPENDABLE = {ReadingStatus.PREDICTED, ReadingStatus.QUEUED}
 def reading_chip(screening: Screening, reading: ShownReading | None = None) -> SafeString:
     """The state of a screening's reading in a word, a shape and a colour."""
     if screening.is_hidden:
-        return chip("hidden", "", "")
+        return chip("unreviewed" if screening.hidden_until == HIDDEN_UNTIL_REVIEW else "hidden", "", "")
     prediction = screening.prediction
     if screening.is_suspended and screening.reading_status in SUSPENDABLE:
         return chip("suspended", "", "")

@@ -23,6 +23,8 @@ from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
 
 SUSPICIOUS = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
+# What else the form of the clinic's settings carries.
+TOLD = {"unreviewed_readings": "not_low", "letter_advice": "Call us."}
 # What is another in each answer: keys of forms, the request's number, and the time.
 FLEETING = re.compile(
     r'name="(csrfmiddlewaretoken|submission)" value="[^"]*"|request [0-9a-f-]+|\d\d:\d\d(:\d\d)?|\d{4}-\d\d-\d\dT[^"<]*'
@@ -301,7 +303,7 @@ def test_the_database_refuses_another_reviewers_blind_opinion(blind, chart, scre
 
 def test_a_manager_decides_for_her_own_clinic_alone(cast):
     client, address = cast.bob.client, reverse("clinic_settings")
-    form = {"blind_first_reading": "on", "second_reading_percent": "0"}
+    form = {"blind_first_reading": "on", "second_reading_percent": "0"} | TOLD
     assert client.post(address, form | {"clinic": str(cast.north.pk)}).status_code == 409
     assert client.post(address, form | {"clinic": str(cast.south.pk)}).status_code == 302
     asks = dict(Clinic.objects.values_list("name", "blind_first_reading"))
@@ -310,7 +312,7 @@ def test_a_manager_decides_for_her_own_clinic_alone(cast):
 
 def test_a_manager_turns_it_on_and_off_and_the_ledger_says_so(cast, chart):
     client, address = cast.ada.client, reverse("clinic_settings")
-    form = {"clinic": str(cast.north.pk), "second_reading_percent": "0"}
+    form = {"clinic": str(cast.north.pk), "second_reading_percent": "0"} | TOLD
     client.post(address, form | {"blind_first_reading": "on"})
     assert Clinic.objects.get(pk=cast.north.pk).blind_first_reading
     assert "checked" in client.get(address).content.decode()

@@ -260,9 +260,9 @@ def test_a_photograph_of_somebody_else_is_not_found_beside(cast, chart, screenin
 def test_the_page_draws_the_scores_and_says_what_to_make_of_them(cast, chart, screening, random_photograph):
     second = make_screening(cast.alice, chart, random_photograph())
     read_by_model(cast, screening, refer=False)
-    assert "score-chart" not in page(cast.alice, chart.lesion)
+    assert "score-chart" not in page(cast.ada, chart.lesion)
     read_by_model(cast, second, refer=True)
-    shown = page(cast.alice, chart.lesion)
+    shown = page(cast.ada, chart.lesion)
     assert shown.count('class="dot"') == 2
     assert "is not known for this model" in shown
 

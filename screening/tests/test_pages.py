@@ -118,7 +118,7 @@ def test_anonymous_is_sent_to_sign_in(cast, chart, screening):
 @pytest.mark.parametrize(("refer", "headline"), [(True, "High score"), (False, "Low score")])
 def test_result_says_what_was_read(cast, chart, screening, refer, headline):
     read_by_model(cast, screening, refer=refer)
-    content = cast.alice.client.get(reverse("screening", args=[screening.pk])).content.decode()
+    content = cast.ada.client.get(reverse("screening", args=[screening.pk])).content.decode()
     assert headline in content
     assert "never a diagnosis by itself" in content
     assert content.count("<meter") == 7

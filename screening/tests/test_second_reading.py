@@ -15,6 +15,7 @@ from screening.querysets import ALARMING, INTERMEDIATE, visits_to_review
 from screening.services.errors import NotYours, OpinionMissing, SecondReaderNeeded
 from screening.services.second import drawn_percent
 from screening.tests.conftest import BENIGN, fresh, give, read_by_model, sign
+from screening.tests.test_blind import TOLD
 from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.services import decide_reviewing
 from skinclinic.events.models import Event
@@ -236,7 +237,7 @@ def test_the_draw_is_even():
 
 def test_a_manager_decides_and_nonsense_is_refused(cast):
     client, address = cast.ada.client, reverse("clinic_settings")
-    form = {"clinic": str(cast.north.pk), "second_reading_of_high": "on", "second_reading_percent": "10"}
+    form = {"clinic": str(cast.north.pk), "second_reading_of_high": "on", "second_reading_percent": "10"} | TOLD
     assert client.post(address, form).status_code == 302
     clinic = Clinic.objects.get(pk=cast.north.pk)
     assert (clinic.second_reading_of_high, clinic.second_reading_percent) == (True, 10)

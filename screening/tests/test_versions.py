@@ -23,6 +23,7 @@ from screening.services import readings, versions
 from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
 from screening.services.readings import reading_backlog
 from screening.tests.conftest import fresh, read_by_model, status_of, wait_until
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent
 
@@ -240,6 +241,8 @@ def test_a_suspended_version_neither_reads_nor_is_trusted(real_cast, models, ran
 
 @pytest.mark.parametrize("everything", [False, True], ids=["one version", "all readings"])
 def test_what_a_suspended_version_read_reassures_nobody(cast, chart, screening, everything):
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, unreviewed_readings="always")
     read_by_model(cast, screening, refer=False)
     places = {
         "worklist": cast.rita,

@@ -1,7 +1,7 @@
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
-from skinclinic.accounts.models import User, validate_time_zone
+from skinclinic.accounts.models import UnreviewedReadings, User, validate_time_zone
 
 
 class FirstRunForm(forms.Form):
@@ -41,4 +41,16 @@ class ClinicForm(forms.Form):
         min_value=0,
         max_value=100,
         help_text="Drawn at random. Where two readers differ, a third decides and signs: that takes three reviewers.",
+    )
+    unreviewed_readings = forms.ChoiceField(
+        label="Readings that no reviewer has signed yet",
+        choices=UnreviewedReadings.choices,
+        help_text="What clinicians see of them. A low score that no doctor has confirmed may reassure wrongly.",
+    )
+    letter_advice = forms.CharField(
+        label="What every patient's letter ends with",
+        max_length=2000,
+        strip=True,
+        widget=forms.Textarea({"rows": 6}),
+        help_text="What to watch for, and how to reach you. Each line is a paragraph.",
     )

@@ -66,6 +66,22 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError("This is no time zone; write one such as Europe/Vienna.")
 
 
+class UnreviewedReadings(models.TextChoices):
+    """What clinicians see of a reading before it is signed."""
+
+    ALWAYS = "always", "Show them as “not yet reviewed”"
+    NOT_LOW = "not_low", "Show them as “not yet reviewed”, but no low ones"
+    NEVER = "never", "Show none"
+
+
+LETTER_ADVICE = (
+    "Look at your skin once a month. Come back earlier than agreed if a spot grows, changes its colour or its shape, "
+    "itches, bleeds or does not heal within four weeks, or if a new one looks different from all the others.\n"
+    "A photograph does not show everything. If something worries you, call us: you need no appointment to ask.\n"
+    "Protect your skin from the sun, and never use a sunbed."
+)
+
+
 class Clinic(models.Model):
     """The tenant: every record belongs to one clinic, and no other clinic sees it."""
 
@@ -91,6 +107,15 @@ class Clinic(models.Model):
         validators=[MaxValueValidator(100)],
         help_text="Of all other photographs, drawn at random, a second reader looks at so many in a hundred.",
     )
+    unreviewed_readings = models.CharField(
+        max_length=8,
+        choices=UnreviewedReadings.choices,
+        default=UnreviewedReadings.NOT_LOW,
+        help_text="What clinicians see of a reading that no reviewer has signed yet.",
+    )
+    letter_advice = models.TextField(
+        max_length=2000, default=LETTER_ADVICE, help_text="What every patient's letter ends with."
+    )
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -102,6 +127,10 @@ class Clinic(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(second_reading_percent__lte=100), name="clinic_second_reading_is_a_share"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(unreviewed_readings__in=UnreviewedReadings.values),
+                name="clinic_unreviewed_readings_known",
             ),
         ]
 

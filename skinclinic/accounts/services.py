@@ -9,12 +9,14 @@ from skinclinic.accounts.models import Clinic, Membership, Role, User
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.errors import ClinicError
 
-# What a manager decides of how photographs are reviewed.
+# What a manager decides of how photographs are reviewed, and of what is told of them.
 REVIEWING = (
     "blind_first_reading",
     "second_reading_of_high",
     "second_reading_of_differing",
     "second_reading_percent",
+    "unreviewed_readings",
+    "letter_advice",
 )
 
 
@@ -50,7 +52,7 @@ def expect_malignant_share(*, actor: Actor, share: float, source: str, on: date)
     )
 
 
-def decide_reviewing(*, actor: Actor, **decided: bool | int) -> None:
+def decide_reviewing(*, actor: Actor, **decided: bool | int | str) -> None:
     """How the clinic's photographs are reviewed: any of REVIEWING, by name."""
     if unknown := decided.keys() - set(REVIEWING):
         raise ValueError(f"{', '.join(unknown)}: nothing that a clinic decides of its reviewing.")

@@ -21,6 +21,7 @@ NOT_RECORDED = {
     "audit_privatevalue": "written by the ledger's trigger",
     "events_event": "the outbox only repeats what the ledger's rows say",
     "screening_storedfile": "bytes; the photograph's row stands for them",
+    "screening_draft": "not said yet; the opinion that comes of it is",
     "screening_storedchunk": "bytes; the photograph's row stands for them",
 }
 

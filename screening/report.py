@@ -1,0 +1,202 @@
+"""What a signed visit says on paper: plain data, which the page and the PDF lay out."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import segno
+import typst
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from PIL import Image
+
+from ml.overlay import draw_overlay
+from patients.models import PatientIdentifier, Visit
+from screening.codes import Recommendation
+from screening.models import FollowUp, Review, Screening
+from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
+from skinclinic.accounts.models import Clinic
+
+TEMPLATES = Path(settings.BASE_DIR) / "templates" / "screening"
+SIDE = 900  # pixels of the long side of a photograph in a PDF
+DAY, MINUTE = "j M Y", "j M Y, H:i"
+
+# What a patient is told of a recommendation.
+NEXT_STEP = {
+    Recommendation.REASSURE: "Nothing needs to be done about this spot now.",
+    Recommendation.FOLLOW_UP: "We would like to look at this spot again. Please come back when we ask you to.",
+    Recommendation.BIOPSY: "A small piece of this spot should be taken and examined in the laboratory.",
+    Recommendation.EXCISE: "This spot should be removed and examined in the laboratory.",
+    Recommendation.REFER: "A specialist should look at this spot.",
+    Recommendation.RETAKE: "The photograph did not show enough. We would like to take another one.",
+}
+
+
+@dataclass
+class ReportedLesion:
+    """One signed photograph. `reading` is empty where there is none; `score` stands with its band."""
+
+    label: str
+    taken: str
+    image_id: str
+    screening_id: str
+    diagnosis: str
+    suspicious: bool
+    recommendation: str
+    words: str
+    reviewer: str
+    signed: str
+    amended: bool
+    differs: str
+    switched: str
+    next_step: str
+    due: str
+    reading: str
+    sentences: list[str]
+    cautions: list[str]
+    diagnoses: list[tuple[str, float]]
+    provenance: list[tuple[str, str]]
+    has_map: bool
+    photograph: list[int] = field(default_factory=list)
+    overlay: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    clinic: str
+    patient: str
+    born: str
+    sex: str
+    numbers: list[str]
+    visited: str
+    clinician: str
+    question: str
+    lesions: list[ReportedLesion]
+    unsigned: int
+    printed: str
+    printed_by: str
+    address: str
+    advice: list[str]
+    disclaimer: str = DISCLAIMER
+
+
+def moment(at: datetime, shape: str = MINUTE) -> str:
+    return date_format(timezone.localtime(at), shape)
+
+
+def report_of(
+    *,
+    visit: Visit,
+    screenings: Sequence[Screening],
+    clinic: Clinic,
+    printed_by: str,
+    numbers: Sequence[PatientIdentifier],
+) -> Report:
+    """screenings: of the visit, in use, with everything that a result page shows; none hidden from the reader."""
+    signed = [screening for screening in screenings if screening.is_signed]
+    follow_ups = {
+        each.review_id: each for each in FollowUp.objects.filter(review__in=[s.signed_review for s in signed])
+    }
+    identity = visit.patient.identity
+    return Report(
+        clinic=clinic.name,
+        patient=identity.name,
+        born=date_format(identity.birth_date, DAY),
+        sex=visit.patient.get_sex_display(),
+        numbers=[number.value for number in numbers],
+        visited=moment(visit.created_at),
+        clinician=visit.clinician.full_name if visit.clinician else "another system",
+        question=visit.question,
+        lesions=[reported(screening, clinic, follow_ups) for screening in signed],
+        unsigned=len(screenings) - len(signed),
+        printed=moment(timezone.now()),
+        printed_by=printed_by,
+        address=settings.SITE_URL + reverse("visit", args=[visit.pk]),
+        advice=clinic.letter_advice.split("\n"),
+    )
+
+
+def reported(screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowUp]) -> ReportedLesion:
+    review = screening.signed_review
+    if review is None:
+        raise ValueError(f"{screening.pk} is not signed.")
+    reading = present(screening, clinic)
+    follow_up = follow_ups.get(review.pk)
+    image = screening.image
+    return ReportedLesion(
+        label=image.lesion.label,
+        taken=moment(image.captured_at or image.created_at),
+        image_id=str(image.pk),
+        screening_id=str(screening.pk),
+        diagnosis=review.get_diagnosis_display(),
+        suspicious=review.suspicious,
+        recommendation=recommended(review),
+        words=review.words,
+        reviewer=review.reviewer.full_name,
+        signed=moment(screening.signature.created_at),
+        amended=review.supersedes_id is not None,
+        differs=review.get_difference_reason_display() if review.difference_reason else "",
+        switched="Her opinion changed after the reading was shown." if review.switched else "",
+        next_step=NEXT_STEP[Recommendation(review.recommendation)],
+        due=date_format(follow_up.due_on, DAY) if follow_up else "",
+        reading=headline(reading),
+        sentences=[*reading.sentences, *reading.counts],
+        cautions=reading.cautions,
+        diagnoses=[(bar.name, bar.percent) for bar in (*reading.malignant, *reading.benign)],
+        provenance=reading.provenance,
+        has_map=reading.has_map,
+    )
+
+
+def headline(reading: ShownReading) -> str:
+    score = f": {shown_score(reading.score)}" if reading.score is not None else ""
+    return f"{reading.headline}{score}"
+
+
+def recommended(review: Review) -> str:
+    label = review.get_recommendation_display()
+    return f"{label} in {review.follow_up_months} months" if review.follow_up_months else label
+
+
+def draw_pictures(report: Report, screenings: Sequence[Screening]) -> None:
+    """Put each photograph into the report, and where there is a map the photograph under it."""
+    shown = {str(screening.pk): screening for screening in screenings}
+    for lesion in report.lesions:
+        screening = shown[lesion.screening_id]
+        with Image.open(screening.image.photograph) as stored:
+            photograph = stored.convert("RGB")
+        photograph.thumbnail((SIDE, SIDE))
+        lesion.photograph = list(jpeg(photograph))
+        if lesion.has_map and screening.prediction is not None:
+            cells = np.frombuffer(bytes(screening.prediction.activation_map), "<f4").reshape(7, 7, 7)
+            lesion.overlay = list(jpeg(draw_overlay(photograph, cells, None)))
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def qr_svg(address: str) -> str:
+    """A QR code without a quiet zone: the page has margins of its own."""
+    buffer = io.BytesIO()
+    segno.make(address, error="m", micro=False).save(buffer, kind="svg", border=0, xmldecl=False, svgclass=None)
+    return buffer.getvalue().decode()
+
+
+def qr_data_uri(address: str) -> str:
+    return str(segno.make(address, error="m", micro=False).svg_data_uri(border=0))
+
+
+def as_pdf(report: Report, template: str) -> bytes:
+    """template: `report.typ` or `letter.typ`. What people typed is data to it, never markup."""
+    data = json.dumps(asdict(report) | {"qr": qr_svg(report.address)})
+    return bytes(typst.compile((TEMPLATES / template).read_bytes(), format="pdf", sys_inputs={"data": data}))

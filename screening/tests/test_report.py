@@ -1,0 +1,194 @@
+"""What a signed visit says on paper."""
+
+from dataclasses import replace
+
+import pytest
+from django.urls import reverse
+
+from conftest import Cast, Chart, Person, make_screening
+from patients.models import Visit
+from screening.presentation import shown_score
+from screening.report import as_pdf, report_of
+from screening.tests.conftest import BENIGN, finish, fresh, give, read_by_model, rows, sign, the_only
+from screening.tests.test_blind import set_blind
+from skinclinic.accounts.services import decide_reviewing
+from skinclinic.audit.models import AuditEvent
+
+MELANOMA = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise", words="Blue-white veil")
+
+
+def fetch(person: Person, name: str, chart: Chart):
+    return person.client.get(reverse(name, args=[chart.visit.pk]))
+
+
+def page(person: Person, chart: Chart, name: str = "visit_report") -> str:
+    response = fetch(person, name, chart)
+    assert response.status_code == 200, response.get("Location")
+    return response.content.decode()
+
+
+@pytest.fixture
+def signed(cast: Cast, chart: Chart, screening) -> Chart:
+    read_by_model(cast, screening, refer=True)
+    give(cast, screening, MELANOMA)
+    sign(cast, chart.visit)
+    return chart
+
+
+def test_it_works(cast, signed, screening):
+    html = page(cast.alice, signed)
+    conclusion = "<strong>Melanoma</strong>, suspicious. Excise, by "
+    told = [conclusion, "Blue-white veil", "Signed by Rita Rowan", "Photograph of lesion", "Reading by the model: High"]
+    places = [html.index(sentence) for sentence in told]
+    assert places == sorted(places), "the doctor's conclusion first"
+    for sentence in ("Winterbottom, Erna", "30 Apr 1961", "Weights", "Not a medical device", "data:image/svg+xml"):
+        assert sentence in html
+    event = the_only(cast, AuditEvent, action="report_seen")
+    assert (event.actor, event.changes) == (str(cast.alice.user.pk), {"screenings": [str(screening.pk)]})
+
+
+def test_the_pdf_tells_the_same(cast, signed):
+    response = fetch(cast.alice, "visit_report_pdf", signed)
+    pdf = b"".join(response)
+    assert response["Content-Type"] == "application/pdf"
+    assert pdf.startswith(b"%PDF-")
+    assert pdf.count(b"/Subtype /Image") >= 2 or pdf.count(b"/Subtype/Image") >= 2, "photograph and overlay"
+    assert "Winterbottom" not in response["Content-Disposition"]
+    assert len(rows(cast, AuditEvent, action="report_seen")) == 1
+
+
+@pytest.mark.parametrize(
+    "hostile", ['#panic("x")', "*Erna*", "$1/0$", "\\", '"] #sys', "<b>Erna</b>", "Żółć Иван Ελένη"]
+)
+def test_what_people_typed_is_data_and_not_markup(cast, signed, hostile):
+    with cast.in_north():
+        visit = Visit.objects.get(pk=signed.visit.pk)
+        report = report_of(visit=visit, screenings=[], clinic=cast.north, printed_by=hostile, numbers=[])
+    for template in ("report.typ", "letter.typ"):
+        assert as_pdf(replace(report, patient=hostile, question=hostile), template).startswith(b"%PDF-")
+
+
+def test_what_is_not_signed_is_not_in_it(cast, chart, signed, photograph_bytes):
+    late = make_screening(cast.alice, chart, photograph_bytes)
+    give(cast, late)
+    html = page(cast.alice, chart)
+    assert "1 photograph of this visit is not signed yet" in html
+    assert html.count('class="paper-lesion"') == 1
+    assert fetch(cast.alice, "visit_report_pdf", chart).status_code == 200
+
+
+def test_nothing_signed_gives_no_report(cast, chart, screening):
+    give(cast, screening)
+    for name in ("visit_report", "visit_report_pdf", "visit_letter", "visit_letter_pdf"):
+        assert fetch(cast.alice, name, chart).url == reverse("visit", args=[chart.visit.pk])
+    assert not rows(cast, AuditEvent, action="report_seen")
+
+
+def test_without_a_reading_it_says_so(cast, chart, screening):
+    give(cast, screening)
+    sign(cast, chart.visit)
+    html = page(cast.alice, chart)
+    assert "Reading by the model: Waiting to be read" in html
+    assert "Map of the score" not in html
+    assert fetch(cast.alice, "visit_report_pdf", chart).status_code == 200
+
+
+def test_a_reader_who_is_kept_from_the_reading_gets_no_report(cast, chart, signed, photograph_bytes):
+    set_blind(cast, True)
+    make_screening(cast.alice, chart, photograph_bytes)  # the same lesion is to be read again
+    assert fetch(cast.rolf, "visit_report", chart).status_code == 302
+    assert fetch(cast.rolf, "visit_report_pdf", chart).status_code == 302
+    assert fetch(cast.alice, "visit_report", chart).status_code == 200
+
+
+def test_another_clinic_sees_none(cast, signed):
+    for name in ("visit_report", "visit_report_pdf", "visit_letter", "visit_letter_pdf"):
+        assert fetch(cast.bob, name, signed).status_code == 404
+
+
+def test_the_letter_is_in_plain_words_and_ends_with_the_clinics_own(cast, signed):
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, letter_advice="Call 555 at any time.\nWear a hat.")
+    html = page(cast.alice, signed, "visit_letter")
+    for sentence in (
+        "conspicuous: Melanoma",
+        "This spot should be removed",
+        "<p>Call 555 at any time.</p>",
+        "Wear a hat.",
+    ):
+        assert sentence in html
+    assert "score" not in html.split('class="paper"')[1].split("</article>")[0]
+    assert fetch(cast.alice, "visit_letter_pdf", signed).status_code == 200
+
+
+class TestUnreviewedReadings:
+    """What a clinician sees of a reading before a reviewer has signed it."""
+
+    def seen(self, person: Person, screening) -> str:
+        return person.client.get(reverse("screening", args=[screening.pk])).content.decode()
+
+    def decide(self, cast: Cast, policy: str) -> None:
+        with cast.ada.acting() as ada:
+            decide_reviewing(actor=ada, unreviewed_readings=policy)
+
+    @pytest.mark.parametrize(
+        ("policy", "refer", "is_shown"),
+        [
+            ("always", False, True),
+            ("not_low", False, False),
+            ("not_low", True, True),
+            ("never", True, False),
+            ("never", False, False),
+        ],
+    )
+    def test_policy(self, cast, screening, policy, refer, is_shown):
+        self.decide(cast, policy)
+        read_by_model(cast, screening, refer=refer)
+        html = self.seen(cast.alice, screening)
+        assert ("Seven diagnoses" in html) is is_shown
+        assert ("Not yet reviewed" in html) is is_shown
+        assert ("Waits for a reviewer" in html) is not is_shown
+        map_ = cast.alice.client.get(reverse("activation_map", args=[screening.pk]))
+        assert map_.status_code == (200 if is_shown else 404)
+        for other in (cast.rita, cast.ada, cast.otto):
+            assert "Seven diagnoses" in self.seen(other, screening)
+
+    def test_low_is_kept_back_unless_the_clinic_says_otherwise(self, cast, screening):
+        read_by_model(cast, screening, refer=False)
+        assert "Waits for a reviewer" in self.seen(cast.alice, screening)
+
+    def test_once_signed_it_is_shown(self, cast, chart, screening):
+        self.decide(cast, "never")
+        read_by_model(cast, screening, refer=False)
+        give(cast, screening)
+        assert "Waits for a reviewer" in self.seen(cast.alice, screening)
+        sign(cast, chart.visit)
+        html = self.seen(cast.alice, screening)
+        assert "Seven diagnoses" in html
+        assert "Not yet reviewed" not in html
+
+    def test_no_page_of_hers_tells_a_hidden_reading(self, cast, chart, screening):
+        self.decide(cast, "never")
+        read_by_model(cast, screening, refer=True)
+        score = f">{shown_score(fresh(screening).prediction.malignancy)}<"
+        assert score in self.seen(cast.ada, screening)
+        alice = cast.alice.client
+        pages = [
+            reverse("today"),
+            reverse("visit", args=[chart.visit.pk]),
+            reverse("visit_live", args=[chart.visit.pk]),
+            reverse("screening_live", args=[screening.pk]),
+            reverse("patient_chart", args=[chart.patient.pk]),
+            reverse("lesion", args=[chart.lesion.pk]),
+            reverse("screening_history", args=[screening.pk]),
+            reverse("patient_history", args=[chart.patient.pk]),
+        ]
+        for address in pages:
+            html = alice.get(address).content.decode()
+            assert "chip-high" not in html, address
+            assert score not in html, address
+
+    def test_a_photograph_that_cannot_be_read_is_told_at_once(self, cast, screening):
+        self.decide(cast, "never")
+        finish(cast, screening, unscorable_reasons=("blurred",), band=None)
+        assert "Not fit to be read" in self.seen(cast.alice, screening)

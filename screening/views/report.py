@@ -1,0 +1,91 @@
+"""A signed visit on paper: a report for colleagues, and a letter for the patient."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.views.decorators.http import require_GET
+
+from patients.models import PatientIdentifier
+from screening.models import Screening
+from screening.report import DAY, Report, as_pdf, draw_pictures, qr_data_uri, report_of
+from screening.views.visit import visits
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.record import record
+from skinclinic.errors import ClinicError
+
+
+class NothingToReport(ClinicError):
+    """Nothing in the visit is signed, or its reading is kept from who asks."""
+
+
+@require_GET
+@member_required()
+def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
+    """form: `report` or `letter`, as a page."""
+    try:
+        report, _ = make_report(request, visit_id, form)
+    except NothingToReport as refusal:
+        messages.info(request, str(refusal))
+        return redirect("visit", visit_id)
+    context = {
+        "report": report,
+        "visit_id": visit_id,
+        "day": date_format(timezone.localdate(), DAY),
+        "qr": qr_data_uri(report.address),
+    }
+    return render(request, f"screening/{form}.html", context)
+
+
+@require_GET
+@member_required()
+def visit_pdf(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
+    """form: `report` or `letter`, as a PDF."""
+    try:
+        report, screenings = make_report(request, visit_id, form)
+    except NothingToReport as refusal:
+        messages.info(request, str(refusal))
+        return redirect("visit", visit_id)
+    if form == "report":
+        draw_pictures(report, screenings)
+    response = HttpResponse(as_pdf(report, f"{form}.typ"), content_type="application/pdf")
+    # No name in it: what is saved is found by its visit, and tells nobody who looks over a shoulder.
+    response["Content-Disposition"] = f'inline; filename="{form}-{visit_id}.pdf"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def make_report(request: HttpRequest, visit_id: UUID, form: str) -> tuple[Report, list[Screening]]:
+    visit = get_visible(visits(), request.actor, visit_id)
+    screenings = list(
+        Screening.objects.visible_to(request.actor)
+        .in_use()
+        .filter(visit=visit)
+        .with_everything()
+        .select_related("signature")
+        .shown_to(request.actor)
+        .in_reading_order()
+    )
+    if not any(screening.is_signed for screening in screenings):
+        raise NothingToReport("Nothing in this visit is signed yet. A report says what a doctor has signed.")
+    if any(screening.is_hidden and screening.is_signed for screening in screenings):
+        raise NothingToReport("A reading in it is kept from you until your opinion on the lesion. Give that first.")
+    record(
+        f"{form}_seen",
+        subject_type="patients_visit",
+        subject_id=visit.pk,
+        patient_id=visit.patient_id,
+        detail={"screenings": [str(screening.pk) for screening in screenings if screening.is_signed]},
+    )
+    numbers = list(PatientIdentifier.objects.filter(patient=visit.patient_id).order_by("created_at"))
+    report = report_of(
+        visit=visit,
+        screenings=screenings,
+        clinic=request.clinic,
+        printed_by=request.actor.name,
+        numbers=numbers,
+    )
+    return report, screenings
