@@ -19,7 +19,7 @@ from PIL import Image
 
 from ml.overlay import draw_overlay
 from patients.models import PatientIdentifier, Visit
-from screening.codes import Recommendation
+from screening.codes import Diagnosis, Recommendation
 from screening.models import FollowUp, Review, Screening
 from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
 from skinclinic.accounts.models import Clinic
@@ -31,7 +31,7 @@ DAY, MINUTE = "j M Y", "j M Y, H:i"
 # What a patient is told of a recommendation.
 NEXT_STEP = {
     Recommendation.REASSURE: "Nothing needs to be done about this spot now.",
-    Recommendation.FOLLOW_UP: "We would like to look at this spot again. Please come back when we ask you to.",
+    Recommendation.FOLLOW_UP: "We would like to look at this spot again.",
     Recommendation.BIOPSY: "A small piece of this spot should be taken and examined in the laboratory.",
     Recommendation.EXCISE: "This spot should be removed and examined in the laboratory.",
     Recommendation.REFER: "A specialist should look at this spot.",
@@ -56,6 +56,7 @@ class ReportedLesion:
     amended: bool
     differs: str
     switched: str
+    finding: str
     next_step: str
     due: str
     reading: str
@@ -144,6 +145,7 @@ def reported(screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowU
         amended=review.supersedes_id is not None,
         differs=review.get_difference_reason_display() if review.difference_reason else "",
         switched="Her opinion changed after the reading was shown." if review.switched else "",
+        finding=finding_in_plain_words(review),
         next_step=NEXT_STEP[Recommendation(review.recommendation)],
         due=date_format(follow_up.due_on, DAY) if follow_up else "",
         reading=headline(reading),
@@ -158,6 +160,15 @@ def reported(screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowU
 def headline(reading: ShownReading) -> str:
     score = f": {shown_score(reading.score)}" if reading.score is not None else ""
     return f"{reading.headline}{score}"
+
+
+def finding_in_plain_words(review: Review) -> str:
+    """For the patient. What is only suspected from a photograph is not named: the laboratory or a specialist does."""
+    if review.suspicious:
+        return "The doctor finds this spot conspicuous. What it is can be said once it has been examined."
+    if review.diagnosis == Diagnosis.OTHER:
+        return "The doctor finds nothing suspicious."
+    return f"The doctor finds nothing suspicious: {review.get_diagnosis_display().lower()}."
 
 
 def recommended(review: Review) -> str:

@@ -111,12 +111,14 @@ def test_the_letter_is_in_plain_words_and_ends_with_the_clinics_own(cast, signed
         decide_reviewing(actor=ada, letter_advice="Call 555 at any time.\nWear a hat.")
     html = page(cast.alice, signed, "visit_letter")
     for sentence in (
-        "conspicuous: Melanoma",
+        "finds this spot conspicuous.",
         "This spot should be removed",
         "<p>Call 555 at any time.</p>",
         "Wear a hat.",
     ):
         assert sentence in html
+    assert "Melanoma" not in html, "suspected from a photograph is not found"
+    assert "Melanoma" not in html, "what is only suspected is not named"
     assert "score" not in html.split('class="paper"')[1].split("</article>")[0]
     assert fetch(cast.alice, "visit_letter_pdf", signed).status_code == 200
 

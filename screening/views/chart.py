@@ -13,7 +13,7 @@ from patients.forms import ConsentForm, VisitForm
 from patients.models import Lesion, Patient, Visit
 from patients.services import consents_of, ids_of_person, open_visit
 from screening.models import FollowUp, LesionImage, Prediction, Screening
-from screening.views.history import history_page, without_hidden
+from screening.views.history import history_page, history_table, without_hidden
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
 from skinclinic.audit.models import AuditEvent
@@ -88,5 +88,7 @@ def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     events = without_hidden(
         events, request.actor, Screening.objects.visible_to(request.actor).filter(patient__in=people)
     )
+    if "csv" in request.GET:
+        return history_table(request, events)
     context = {"patient": patient, **history_page(request, events)}
     return render(request, "patients/history.html", context)

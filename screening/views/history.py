@@ -1,84 +1,60 @@
-"""Ledger events in the words of the clinic."""
+"""What was done and seen, who by and when: narrowed, page by page, and as a table for an auditor."""
 
+import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 from uuid import UUID
 
+from django import forms
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from screening.deeds import DEEDS, line_of
 from screening.models import FollowUp, Prediction, ReadingProblem, Review, Screening
 from screening.querysets import ScreeningQuerySet
-from screening.status import ReadingStatus, ReviewStatus
-from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.audit.acting import Actor
+from skinclinic.accounts.models import User
+from skinclinic.accounts.permissions import get_visible, member_required, require_role
+from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
 from skinclinic.audit.models import AuditEvent, AuditEventQuerySet
 from skinclinic.audit.record import record
 
-THINGS = {
-    "patients_patient": "Patient",
-    "patients_patientidentity": "Personal details",
-    "patients_patientidentifier": "Number",
-    "patients_consent": "Consent",
-    "patients_visit": "Visit",
-    "patients_lesion": "Lesion",
-    "screening_lesionimage": "Photograph",
-    "screening_screening": "Screening",
-    "screening_prediction": "Reading",
-    "screening_review": "Review",
-    "screening_signature": "Signature",
-    "screening_followup": "Follow-up",
-    "screening_outcome": "Pathology",
-    "screening_readingproblem": "Problem with a reading",
-    "accounts_clinic": "Clinic",
-}
 PAGE = 200
-DEEDS = {"insert": "added", "update": "changed", "delete": "deleted"}
-LOOKS = {
-    "chart_seen": "Chart opened",
-    "photograph_seen": "Photograph seen",
-    "screening_seen": "Result opened",
-    "visit_seen": "Visit opened",
-    "lesion_seen": "Lesion opened",
-    "photographs_compared": "Photographs compared",
-    "history_seen": "History opened",
-    "api_read": "Read by another system",
-    "map_seen": "Map of the score seen",
-    "thumbnail_seen": "Small photograph seen",
-    "refused": "Refused",
-}
-STATUSES = {"reading_status": ("Reading", ReadingStatus), "review_status": ("Review", ReviewStatus)}
-# What is done to the clinic's models, in its own words.
-DECIDED = {
-    ("screening_readingpolicy", "insert"): "First model of the clinic",
-    ("screening_readingpolicy", "update"): "Model switched",
-    ("screening_shadowversion", "insert"): "Model reads beside",
-    ("screening_shadowversion", "delete"): "Model reads beside no more",
-    ("screening_suspension", "insert"): "Readings suspended",
-}
-# Columns that say nothing to a person: keys and bookkeeping.
-NOT_TOLD = {
-    "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
-    "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "finished_at", "milliseconds",
-    "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id",
-}  # fmt: skip
+# More than this is asked for day by day.
+MOST_IN_TABLE = 50_000
+CHANGES, LOOKS = "changes", "looks"
+KINDS = [("", "Everything"), (CHANGES, "What was changed"), (LOOKS, "Who looked")]
+# A cell that begins so is a formula to a spreadsheet.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-# Keys that are names: a model is called by its version.
-VERSIONS = {"active_id": "active", "model_version_id": "model"}
+class HistoryForm(forms.Form):
+    """What a history is narrowed to. Wrong values narrow nothing."""
 
+    kind = forms.ChoiceField(label="Show", choices=KINDS, required=False)
+    who = forms.ChoiceField(label="Who", required=False)
+    since = forms.DateField(required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+    until = forms.DateField(required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
 
-@dataclass(frozen=True)
-class Line:
-    at: datetime
-    who: str
-    what: str
-    details: list[tuple[str, str]]
-    reason: str
+    def __init__(self, *args: object, actor: Actor, **kwargs: object):
+        super().__init__(*args, **kwargs)
+        self.fields["who"].choices = lambda: [("", "Anybody"), *people_of(actor)]
+
+    def narrow(self, events: AuditEventQuerySet) -> AuditEventQuerySet:
+        asked = self.cleaned_data if self.is_valid() else getattr(self, "cleaned_data", {})
+        changes = Q(action__in=list(DEEDS))
+        wanted = Q()
+        if asked.get("kind"):
+            wanted &= changes if asked["kind"] == CHANGES else ~changes
+        if asked.get("who"):
+            wanted &= Q(actor=asked["who"])
+        if asked.get("since"):
+            wanted &= Q(at__date__gte=asked["since"])
+        if asked.get("until"):
+            wanted &= Q(at__date__lte=asked["until"])
+        return events.filter(wanted)
 
 
 @require_GET
@@ -94,6 +70,8 @@ def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     )
     events = AuditEvent.objects.visible_to(request.actor).about_any(ids_of_screening(screening))
     events = without_hidden(events, request.actor, itself)
+    if "csv" in request.GET:
+        return history_table(request, events)
     context = {"screening": screening, "patient": screening.patient, **history_page(request, events)}
     return render(request, "screening/history.html", context)
 
@@ -134,69 +112,53 @@ def history_page(
 
     named: what a subject is called where its own changes do not say it.
     """
+    form = HistoryForm(request.GET, actor=request.actor)
     before = request.GET.get("before", "")
     is_first = not (before.isdecimal() and len(before) < 19)
+    events = form.narrow(events)
     if not is_first:
         events = events.filter(pk__lt=int(before))
     found = list(events[: PAGE + 1])
-    lines = [
-        Line(event.at, event.actor_name, sentence(event), told_of(event, named), event.reason) for event in found[:PAGE]
-    ]
-    return {"lines": lines, "older": found[PAGE - 1].pk if len(found) > PAGE else None, "is_first": is_first}
+    asked = request.GET.copy()
+    asked.pop("before", None)
+    return {
+        "lines": [line_of(event, named) for event in found[:PAGE]],
+        "older": found[PAGE - 1].pk if len(found) > PAGE else None,
+        "is_first": is_first,
+        "history_form": form,
+        "asked": asked.urlencode(),
+        "is_narrowed": any(asked.get(name) for name in form.fields),
+        "may_export": request.actor.has_role(AUDITOR, MANAGER),
+    }
 
 
-def sentence(event: AuditEvent) -> str:
-    if event.action in LOOKS:
-        return LOOKS[event.action]
-    if event.subject_type == "screening_screening" and event.action == "update":
-        for column, (title, statuses) in STATUSES.items():
-            if column in event.changes:
-                return f"{title}: {statuses(event.changes[column][1]).label.lower()}"
-    if event.subject_type == "screening_suspension" and event.action == "update":
-        return step_of_resuming(event.changes)
-    if said := DECIDED.get((event.subject_type, event.action)):
-        return said
-    thing = THINGS.get(event.subject_type, event.subject_type)
-    return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
+def people_of(actor: Actor) -> list[tuple[str, str]]:
+    """Who belongs, or belonged, to the actor's clinic."""
+    members = User.objects.filter(memberships__clinic=actor.clinic_id).order_by("full_name")
+    return [(str(key), name) for key, name in members.values_list("pk", "full_name")]
 
 
-def step_of_resuming(changes: dict[str, Any]) -> str:
-    if "resumed_at" in changes:
-        return "Readings resumed"
-    return "Asked to resume readings" if changes["resume_asked_at"][1] else "Request to resume taken back"
+def history_table(
+    request: HttpRequest, events: AuditEventQuerySet, named: Mapping[str, str] = MappingProxyType({})
+) -> HttpResponse:
+    """The same lines as CSV, the newest first, for auditors and managers. That it was made is on the ledger."""
+    require_role(request.actor, AUDITOR, MANAGER)
+    events = HistoryForm(request.GET, actor=request.actor).narrow(events)
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="history-{timezone.localdate():%Y-%m-%d}.csv"'
+    writer = csv.writer(response)
+    writer.writerow(["number", "at", "who", "what", "details", "reason"])
+    count = 0
+    for event in events[:MOST_IN_TABLE].iterator():
+        line = line_of(event, named)
+        told = "; ".join(f"{name}: {change}" for name, change in line.details)
+        at = timezone.localtime(line.at).isoformat(timespec="seconds")
+        writer.writerow([event.pk, at, *map(harmless, (line.who, line.what, told, line.reason))])
+        count += 1
+    record("history_exported", detail={"lines": count, "asked": request.GET.urlencode()})
+    return response
 
 
-def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:
-    if event.subject_id in named:
-        return [("of", named[event.subject_id])]
-    return details(event)
-
-
-def details(event: AuditEvent) -> list[tuple[str, str]]:
-    """What changed, before and after where the ledger holds it."""
-    if event.action not in DEEDS:
-        return []
-    told = []
-    for column, change in sorted(event.changes.items()):
-        if column in NOT_TOLD or (column.endswith("_id") and column not in VERSIONS) or column in STATUSES:
-            continue
-        name = VERSIONS.get(column, column.replace("_", " "))
-        if change == "private":
-            told.append((name, "noted" if event.action == "insert" else "changed; the old text is not kept here"))
-        elif isinstance(change, list) and event.action == "delete":
-            told.append((name, shown(change[0])))
-        elif isinstance(change, list) and event.action == "update":
-            told.append((name, f"{shown(change[0])} → {shown(change[1])}"))
-        else:
-            told.append((name, shown(change)))
-    return told
-
-
-def shown(value: object) -> str:
-    if value in (None, "", []):
-        return "nothing"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return str(value).replace("_", " ")
+def harmless(text: str) -> str:
+    """A spreadsheet must not run what somebody typed."""
+    return f"'{text}" if text.startswith(FORMULA) else text

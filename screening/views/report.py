@@ -34,6 +34,7 @@ def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpRespons
     context = {
         "report": report,
         "visit_id": visit_id,
+        "visited": report.visited.split(",")[0],
         "day": date_format(timezone.localdate(), DAY),
         "qr": qr_data_uri(report.address),
     }
