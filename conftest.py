@@ -13,10 +13,12 @@ from uuid import uuid4
 import numpy as np
 import psycopg2
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 from psycopg2 import sql
+from zeal.patch import patch
 
 from ml.drawing import draw_photograph
 from patients.models import Lesion, Patient, Visit
@@ -30,6 +32,16 @@ from skinclinic.testing import SHARED, TEMPLATE, servers
 
 PASSWORD = "correct-horse-battery-staple"
 IDENTITY = {"family_name": "Winterbottom", "given_name": "Erna", "birth_date": "1961-04-30", "phone": "+43 660 5551234"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def n_plus_one_is_refused() -> None:
+    """A page that asks once for each row of a list fails its test."""
+    settings.ZEAL_RAISE = True
+    # The OAuth library asks for the client of one request more than once.
+    settings.ZEAL_ALLOWLIST = [{"model": "api.Client", "field": "get()"}]
+    patch()
+    settings.MIDDLEWARE = ["zeal.middleware.zeal_middleware", *settings.MIDDLEWARE]
 
 
 def owner_connection(database: str) -> psycopg2.extensions.connection:

@@ -1,6 +1,6 @@
 """What can be done to a patient's record. Each function is one transaction and returns what it made."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -106,15 +106,15 @@ def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, de
 def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
     """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
     with transaction.atomic():
-        if decision_of(remaining_record(patient.pk), kind) != ConsentDecision.GIVEN:
+        if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
             raise NothingToWithdraw("There is no consent of this kind in force that could be withdrawn.")
         refused, today = ConsentDecision.REFUSED, timezone.localdate()
         return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)
 
 
-def consents_of(patient: Patient) -> dict[str, Consent | None]:
-    """What is in force for each kind there is; of records that were merged, a refusal wins over what was given."""
-    in_force = Consent.objects.in_force().filter(patient__in=ids_of_person(patient.pk)).select_related("noted_by")
+def consents_of(records: Collection[UUID]) -> dict[str, Consent | None]:
+    """What is in force for each kind there is, in all records of a person; a refusal wins over what was given."""
+    in_force = Consent.objects.in_force().filter(patient__in=records).select_related("noted_by")
     found: dict[str, Consent | None] = dict.fromkeys(ConsentKind.values)
     for consent in in_force.order_by("created_at"):
         known = found[consent.kind]
@@ -123,23 +123,20 @@ def consents_of(patient: Patient) -> dict[str, Consent | None]:
     return found
 
 
-def decision_of(person_id: UUID, kind: str) -> str | None:
-    """The decision in force of the person whose remaining record this is: refused if any of her records says so."""
-    of_person = Q(patient=person_id) | Q(patient__merged_into=person_id)
+def decision_of(patient_id: UUID, kind: str) -> str | None:
+    """The decision in force of the person whose record this is: refused if any of her records says so."""
+    remaining = Patient.objects.filter(pk=patient_id).values(person=Coalesce("merged_into", "pk"))
+    of_person = Q(patient__in=remaining) | Q(patient__merged_into__in=remaining)
     decisions = set(Consent.objects.in_force().filter(of_person, kind=kind).values_list("decision", flat=True))
     return ConsentDecision.REFUSED if ConsentDecision.REFUSED in decisions else next(iter(decisions), None)
 
 
 def allows_reading(patient_id: UUID) -> bool:
-    return person_allows_reading(remaining_record(patient_id))
-
-
-def person_allows_reading(person_id: UUID) -> bool:
-    return decision_of(person_id, ConsentKind.AI_READING) == ConsentDecision.GIVEN
+    return decision_of(patient_id, ConsentKind.AI_READING) == ConsentDecision.GIVEN
 
 
 def refuses_photographs(patient_id: UUID) -> bool:
-    return decision_of(remaining_record(patient_id), ConsentKind.PHOTOGRAPH) == ConsentDecision.REFUSED
+    return decision_of(patient_id, ConsentKind.PHOTOGRAPH) == ConsentDecision.REFUSED
 
 
 def hold_current(patient: Patient) -> None:

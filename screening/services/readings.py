@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from ml.cautions import Ground
 from ml.contract import ModelError, Reading
-from patients.services import allows_reading, person_allows_reading
+from patients.services import allows_reading
 from screening.codes import FailureCode
 from screening.models import ModelVersion, Prediction, Screening
 from screening.reader import the_reader
@@ -172,7 +172,7 @@ def claim_reading(*, screening_id: UUID) -> Claim | None:
         clinic_id, patient_id, attempt, photograph, person_id, age, skin_type, site, findings, version, shadows = taken
         ground = Ground(age, skin_type, site, frozenset(findings))
         claim = Claim(screening_id, clinic_id, patient_id, attempt, photograph, ground, version or "", tuple(shadows))
-        if person_allows_reading(person_id):
+        if allows_reading(person_id):
             return claim
         # She may have withdrawn her consent while the photograph waited.
         move_claimed(claim, ReadingStatus.NOT_WANTED)

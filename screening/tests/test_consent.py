@@ -3,12 +3,12 @@
 import pytest
 
 from conftest import make_chart, make_screening
-from patients.models import Patient
 from patients.services import (
     NothingToWithdraw,
     RecordMerged,
     add_lesion,
     consents_of,
+    ids_of_person,
     merge_patients,
     note_consent,
     open_visit,
@@ -75,7 +75,7 @@ def test_refusal_survives_a_merge_and_the_merged_record_is_closed(cast, chart, p
     decide(cast.alice, twin, "photograph", "refused")
     with cast.alice.acting() as alice:
         merge_patients(duplicate=twin.patient, into=chart.patient)
-        shown = consents_of(Patient.objects.get(pk=chart.patient.pk))
+        shown = consents_of(ids_of_person(chart.patient.pk))
         assert shown["photograph"].decision == "refused"
         for write in (
             lambda: open_visit(actor=alice, patient=twin.patient),

@@ -13,6 +13,7 @@ from screening.services.errors import StaleTransition
 from screening.services.problems import answer_problem
 from screening.tests.conftest import read_by_model
 from screening.tests.test_blind import set_blind
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
 from skinclinic.events.models import Event
 
@@ -29,6 +30,8 @@ def reported(cast: Cast) -> list[ReadingProblem]:
 
 @pytest.fixture
 def problem(cast, chart, screening) -> ReadingProblem:
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, unreviewed_readings="always")
     read_by_model(cast, screening, refer=False)
     answer = post(cast.alice, "problem_report", screening.pk, kind="score", words="An obvious melanoma reads low.")
     assert "The managers see your report" in answer.content.decode()

@@ -27,7 +27,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     record("chart_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
     ids = ids_of_person(patient.pk)
     visits = Visit.objects.visible_to(request.actor).filter(patient__in=ids).select_related("clinician")
-    consents = consents_of(patient)
+    consents = consents_of(ids)
     context = {
         "patient": patient,
         "identity": patient.identity,
