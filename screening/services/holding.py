@@ -22,6 +22,7 @@ from skinclinic.errors import ClinicError
 logger = logging.getLogger(__name__)
 # The page gives it when it is due; only where that is gone does the sweep, a little later.
 SWEPT_AFTER = timedelta(seconds=3)
+REVIEWS_NO_MORE = "The reviewer does not review here any more."
 
 
 def hold_signature(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) -> HeldSignature:
@@ -95,7 +96,9 @@ def give_in_her_name(held: HeldSignature) -> None:
     if reviewer is None or not reviewer.has_role(REVIEWER):
         with acting(system(clinic_id=held.clinic_id)):
             HeldSignature.objects.held().filter(pk=held.pk).update(
-                status=HeldStatus.REFUSED, closed_at=timezone.now(), refusal="The reviewer has left the clinic."
+                status=HeldStatus.REFUSED,
+                closed_at=timezone.now(),
+                refusal=REVIEWS_NO_MORE,
             )
         return
     with acting(reviewer, reason="held signature is due"):

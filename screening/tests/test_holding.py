@@ -176,10 +176,11 @@ def test_the_sweep_gives_what_nobody_gave_in_her_name(real_cast, due, monkeypatc
     assert sweep_signatures() == 0
 
 
-def test_the_sweep_does_not_sign_for_one_who_has_left(real_cast, due, monkeypatch):
+@pytest.mark.parametrize("change", [{"is_active": False}, {"roles": ["clinician"]}])
+def test_the_sweep_does_not_sign_for_one_who_reviews_no_more(real_cast, due, monkeypatch, change):
     monkeypatch.setattr("screening.services.holding.SWEPT_AFTER", timedelta(0))
     with real_cast.in_north():
-        Membership.objects.filter(user=real_cast.rita.user).update(is_active=False)
+        Membership.objects.filter(user=real_cast.rita.user).update(**change)
     sweep_signatures()
     assert status_of(real_cast, due) == "refused"
     assert not rows(real_cast, Signature)

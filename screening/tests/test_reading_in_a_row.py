@@ -159,6 +159,12 @@ class TestNext:
         )
         assert "Nothing else on your list waits" in response.content.decode()
 
+    def test_nothing_is_fetched_ahead_that_another_holds(self, cast, three):
+        with cast.rolf.acting() as rolf:
+            take_visit(actor=rolf, visit=three[1].visit)
+        html = cast.rita.client.get(reverse("worklist_ahead"), {"after": str(three[0].visit.pk)}).content.decode()
+        assert str(the_only(cast, Screening, visit=three[2].visit).image_id) in html
+
     def test_the_photographs_of_the_one_after_are_fetched_ahead_and_are_on_the_ledger(self, cast, three):
         client = cast.rita.client
         html = client.get(reverse("worklist_ahead"), {"after": str(three[0].visit.pk)}).content.decode()
