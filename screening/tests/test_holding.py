@@ -1,6 +1,7 @@
 """A signature is held for a few seconds, and can be undone until it is given."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -15,9 +16,10 @@ from conftest import PASSWORD, Cast, Chart, Person
 from screening.models import HeldSignature, Review, Screening, Signature
 from screening.services.errors import NotYours, OpinionMissing, StaleTransition
 from screening.services.holding import give_signature, hold_signature, sweep_signatures, undo_signature
-from screening.services.reviews import latest_opinions
+from screening.services.reviews import latest_opinions, release_visit
 from screening.tests.conftest import BENIGN, fresh, give, read_by_model, rows, the_only, wait_until
 from skinclinic.accounts.models import Membership
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
 
 
@@ -94,6 +96,29 @@ def test_what_is_undone_is_not_given_and_what_is_given_is_not_undone(cast, chart
         with pytest.raises(StaleTransition, match="too late to undo"):
             undo_signature(actor=rita, held=again)
     assert the_only(cast, Signature)
+
+
+def test_another_window_tells_what_became_of_it(cast, chart, held):
+    press(cast.rita, "signature_undo", held)
+    told = press(cast.rita, "signature_give", held, HX_Request="true").content.decode()
+    assert "Undone: the visit is not signed." in told
+    again = hold(cast, chart)
+    for _ in range(2):
+        assert "The visit is signed." in press(cast.rita, "signature_give", again, HX_Request="true").content.decode()
+    assert the_only(cast, Signature)
+
+
+def test_a_second_reader_who_differs_is_told_so(cast, chart, screening):
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, second_reading_percent=100)
+    give(cast, screening)
+    suspicious = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
+    with cast.rita.acting() as rita:
+        release_visit(actor=rita, visit=chart.visit)
+    give(cast, screening, suspicious, by=cast.rolf)
+    told = press(cast.rolf, "signature_give", hold(cast, chart, by=cast.rolf), HX_Request="true").content.decode()
+    assert "You differ from the first reader." in told
+    assert fresh(screening).review_status == "disputed"
 
 
 def test_only_she_who_signed_sends_or_undoes_it(cast, held):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
+from screening.codes import HeldStatus
 from screening.filters import WorklistFilter
 from screening.models import HeldSignature, Review, Screening
 from screening.querysets import ScreeningQuerySet, visits_to_review
@@ -66,9 +67,9 @@ def signature_give(request: HttpRequest, held_id: UUID) -> HttpResponse:
     """The seconds are over: asked for by the page, which is told in its own place what became of it."""
     held = get_visible(held_signatures(), request.actor, held_id)
     try:
-        signature = give_signature(actor=request.actor, held=held)
+        give_signature(actor=request.actor, held=held)
         held.refresh_from_db(fields=["status", "refusal"])
-        sentence = SIGNED if signature or held.visit.signatures.exists() else DIFFERS
+        sentence = outcome_of(held)
     except ClinicError as refusal:
         held.refresh_from_db(fields=["status", "refusal"])
         sentence = str(refusal)
@@ -76,6 +77,19 @@ def signature_give(request: HttpRequest, held_id: UUID) -> HttpResponse:
         messages.info(request, sentence)
         return redirect("visit", held.visit_id)
     return render(request, "screening/_held_closed.html", {"held": held, "sentence": sentence})
+
+
+def outcome_of(held: HeldSignature) -> str:
+    """What became of it, here or in another window."""
+    match HeldStatus(held.status):
+        case HeldStatus.UNDONE:
+            return "Undone: the visit is not signed."
+        case HeldStatus.REFUSED:
+            return held.refusal
+        case HeldStatus.GIVEN:
+            is_disputed = Screening.objects.disputed().filter(visit=held.visit_id).exists()
+            return DIFFERS if is_disputed else SIGNED
+    raise ValueError(held.status)
 
 
 @require_POST
