@@ -74,12 +74,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, portal: str) -> Iterator[Callable[..., Page]]:
-    """A new window of somebody else's; `phone` makes it a small one."""
+    """A new window of somebody else's; `phone` makes it a small one, `address` is another way to the portal."""
     contexts = []
 
-    def open_one(*, phone: bool = False) -> Page:
+    def open_one(*, phone: bool = False, address: str = portal) -> Page:
         size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 900}
-        contexts.append(browser.new_context(viewport=size, base_url=portal))
+        contexts.append(browser.new_context(viewport=size, base_url=address))
         page = contexts[-1].new_page()
         page.set_default_timeout(15_000)
         return page

@@ -64,7 +64,7 @@ def mark_lesion(page: Page, site: str) -> None:
 
 
 def upload(page: Page, *files: dict[str, object]) -> None:
-    page.get_by_label("Dermoscopic photographs").set_input_files(list(files))
+    page.get_by_label("Choose photographs").set_input_files(list(files))
     page.get_by_role("button", name=re.compile("^Upload for")).click()
     expect(page.get_by_text("Stored; it waits to be read.")).to_have_count(len(files))
 

@@ -35,6 +35,13 @@ class Finding(models.TextChoices):
     SUSPECTED_SCC = cautions.SUSPECTED_SCC, "Squamous cell carcinoma suspected"
 
 
+class PhotographKind(models.TextChoices):
+    """What a photograph is for: to be read, or to show where the lesion sits."""
+
+    DERMOSCOPIC = "dermoscopic", "Dermoscopic: through the dermatoscope, to be read"
+    OVERVIEW = "overview", "Overview: where it sits, not read"
+
+
 class Diagnosis(models.TextChoices):
     """What a doctor may call a lesion: wider than the model's seven classes."""
 

@@ -16,6 +16,8 @@ THINGS = {
     "patients_visit": "Visit",
     "patients_lesion": "Lesion",
     "screening_lesionimage": "Photograph",
+    "screening_overview": "Overview photograph",
+    "screening_photographscale": "Scale of a photograph",
     "screening_screening": "Screening",
     "screening_prediction": "Reading",
     "screening_review": "Review",
@@ -31,6 +33,7 @@ LOOKS = {
     "chart_seen": "Chart opened",
     "photograph_seen": "Photograph seen",
     "screening_seen": "Result opened",
+    "overview_seen": "Overview photograph opened",
     "visit_seen": "Visit opened",
     "lesion_seen": "Lesion opened",
     "photographs_compared": "Photographs compared",
@@ -55,7 +58,8 @@ DECIDED = {
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
     "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
-    "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "finished_at", "milliseconds",
+    "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
+    "x2", "y2", "finished_at", "milliseconds",
     "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id",
 }  # fmt: skip
 

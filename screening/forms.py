@@ -1,3 +1,4 @@
+import math
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +22,7 @@ from screening.codes import (
 from screening.models import Draft, Outcome
 from skinclinic.text import validate_one_line
 
+SHORTEST_SCALE = 0.05  # of the photograph's side
 SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
 
 
@@ -189,6 +191,24 @@ class AnswerForm(forms.Form):
     answer = forms.CharField(
         label="What was found, or done", max_length=1000, strip=True, widget=forms.Textarea({"rows": 2})
     )
+
+
+class ScaleForm(forms.Form):
+    """Two points on a photograph, as shares of its width and height, and their distance on the skin."""
+
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    x1 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+    y1 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+    x2 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+    y2 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+    millimetres = forms.FloatField(label="Their distance in mm", min_value=0.5, max_value=300)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        ends = [cleaned.get(name) for name in ("x1", "y1", "x2", "y2")]
+        if None in ends or math.hypot(ends[2] - ends[0], ends[3] - ends[1]) < SHORTEST_SCALE:
+            raise ValidationError("Mark two points further apart: from so short a distance no scale is known.")
+        return cleaned
 
 
 class KeepFilterForm(forms.Form):

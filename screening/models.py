@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from patients.models import Lesion, PatientRecord, Visit
+from screening.beside import Overview, PhotographScale
 from screening.codes import (
     ACTING_RECOMMENDATIONS,
     MALIGNANT_DIAGNOSES,
@@ -40,6 +41,8 @@ __all__ = [
     "Draft",
     "HeldSignature",
     "ModelVersion",
+    "Overview",
+    "PhotographScale",
     "ReadingPolicy",
     "SavedFilter",
     "ShadowVersion",
@@ -73,6 +76,7 @@ class LesionImage(PatientRecord):
     camera = models.CharField(max_length=100, blank=True)
     findings = ArrayField(models.CharField(max_length=16, choices=Finding.choices), default=list, blank=True)
     uploaded_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    submission = models.UUIDField(null=True, help_text="The file's own number: sent twice, it is stored once.")
 
     objects = LesionImageQuerySet.as_manager()
 
@@ -82,7 +86,8 @@ class LesionImage(PatientRecord):
             models.Index(fields=["lesion", "-created_at"], name="image_by_lesion"),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(findings__contained_by=Finding.values), name="image_findings_known")
+            models.UniqueConstraint(fields=["uploaded_by", "submission"], name="image_once_per_submission"),
+            models.CheckConstraint(condition=Q(findings__contained_by=Finding.values), name="image_findings_known"),
         ]
 
     def __str__(self) -> str:

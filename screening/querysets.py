@@ -99,7 +99,11 @@ class ScreeningQuerySet(ClinicQuerySet):
 
 class LesionImageQuerySet(ClinicQuerySet):
     def in_use(self) -> Self:
-        return self.filter(screening__withdrawn_at__isnull=True)
+        return self.filter(screening__withdrawn_at__isnull=True, overview__withdrawn_at__isnull=True)
+
+    def screened(self) -> Self:
+        """Without the overview photographs, which are not read."""
+        return self.filter(screening__isnull=False)
 
 
 class SignatureQuerySet(ClinicQuerySet):

@@ -2,11 +2,12 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import segno
@@ -20,7 +21,7 @@ from PIL import Image
 from ml.overlay import draw_overlay
 from patients.models import PatientIdentifier, Visit
 from screening.codes import Diagnosis, Recommendation
-from screening.models import FollowUp, Review, Screening
+from screening.models import FollowUp, LesionImage, Review, Screening
 from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
 from skinclinic.accounts.models import Clinic
 
@@ -65,8 +66,10 @@ class ReportedLesion:
     diagnoses: list[tuple[str, float]]
     provenance: list[tuple[str, str]]
     has_map: bool
+    overview_id: str
     photograph: list[int] = field(default_factory=list)
     overlay: list[int] = field(default_factory=list)
+    overview: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -96,11 +99,16 @@ def report_of(
     *,
     visit: Visit,
     screenings: Sequence[Screening],
+    overviews: Mapping[UUID, LesionImage],
     clinic: Clinic,
     printed_by: str,
     numbers: Sequence[PatientIdentifier],
 ) -> Report:
-    """screenings: of the visit, in use, with everything that a result page shows; none hidden from the reader."""
+    """screenings: of the visit, in use, with everything that a result page shows; none hidden from the reader.
+
+    overviews: by the lesion's key; they stand beside the first photograph of it.
+    """
+    overviews = dict(overviews)
     signed = [screening for screening in screenings if screening.is_signed]
     follow_ups = {
         each.review_id: each for each in FollowUp.objects.filter(review__in=[s.signed_review for s in signed])
@@ -115,7 +123,10 @@ def report_of(
         visited=moment(visit.created_at),
         clinician=visit.clinician.full_name if visit.clinician else "another system",
         question=visit.question,
-        lesions=[reported(screening, clinic, follow_ups) for screening in signed],
+        lesions=[
+            reported(screening, clinic, follow_ups, overviews.pop(screening.image.lesion_id, None))
+            for screening in signed
+        ],
         unsigned=len(screenings) - len(signed),
         printed=moment(timezone.now()),
         printed_by=printed_by,
@@ -124,7 +135,9 @@ def report_of(
     )
 
 
-def reported(screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowUp]) -> ReportedLesion:
+def reported(
+    screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowUp], overview: LesionImage | None
+) -> ReportedLesion:
     review = screening.signed_review
     if review is None:
         raise ValueError(f"{screening.pk} is not signed.")
@@ -154,6 +167,7 @@ def reported(screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowU
         diagnoses=[(bar.name, bar.percent) for bar in (*reading.malignant, *reading.benign)],
         provenance=reading.provenance,
         has_map=reading.has_map,
+        overview_id=str(overview.pk) if overview else "",
     )
 
 
@@ -176,18 +190,26 @@ def recommended(review: Review) -> str:
     return f"{label} in {review.follow_up_months} months" if review.follow_up_months else label
 
 
-def draw_pictures(report: Report, screenings: Sequence[Screening]) -> None:
-    """Put each photograph into the report, and where there is a map the photograph under it."""
+def draw_pictures(report: Report, screenings: Sequence[Screening], overviews: Mapping[UUID, LesionImage]) -> None:
+    """Put each photograph into the report, under its map where there is one, and the overview beside it."""
     shown = {str(screening.pk): screening for screening in screenings}
+    stored = {str(image.pk): image for image in overviews.values()}
     for lesion in report.lesions:
         screening = shown[lesion.screening_id]
-        with Image.open(screening.image.photograph) as stored:
-            photograph = stored.convert("RGB")
-        photograph.thumbnail((SIDE, SIDE))
+        photograph = drawn_small(screening.image)
         lesion.photograph = list(jpeg(photograph))
         if lesion.has_map and screening.prediction is not None:
             cells = np.frombuffer(bytes(screening.prediction.activation_map), "<f4").reshape(7, 7, 7)
             lesion.overlay = list(jpeg(draw_overlay(photograph, cells, None)))
+        if lesion.overview_id:
+            lesion.overview = list(jpeg(drawn_small(stored[lesion.overview_id])))
+
+
+def drawn_small(image: LesionImage) -> Image.Image:
+    with Image.open(image.photograph) as stored:
+        photograph = stored.convert("RGB")
+    photograph.thumbnail((SIDE, SIDE))
+    return photograph
 
 
 def jpeg(picture: Image.Image) -> bytes:

@@ -1,7 +1,8 @@
 """Taking photographs in, withdrawing them, and moving them to where they belong."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.core.files.base import ContentFile
@@ -12,16 +13,27 @@ from patients.models import Lesion, Visit
 from patients.services import allows_reading, hold_current, refuses_photographs
 from screening.codes import FollowUpStatus, WithdrawalReason
 from screening.images import CleanPhotograph
-from screening.models import FollowUp, LesionImage, Screening
+from screening.models import FollowUp, LesionImage, Overview, PhotographScale, Screening
 from screening.services.errors import PhotographsRefusedByPatient, ReasonMissing, StaleTransition, WrongPatient
 from screening.services.queue import send_on_commit
 from screening.status import ReadingStatus
 from skinclinic.audit.acting import Actor
+from skinclinic.errors import StaleForm
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+
+
+@dataclass(frozen=True)
+class Points:
+    """Two points on a photograph, as shares of its width and height."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
 
 
 def add_photograph(
@@ -32,32 +44,84 @@ def add_photograph(
     clean: CleanPhotograph,
     original_name: str = "",
     findings: Iterable[str] = (),
+    submission: UUID | None = None,
 ) -> Screening:
-    """Store the photograph and queue it for reading, or not to be read where the patient did not consent to that."""
+    """Store the photograph and queue it for reading, or not to be read where the patient did not consent to that.
+
+    The same `submission` sent twice is one photograph.
+    """
+    with transaction.atomic():
+        image, is_new = store_image(
+            actor=actor,
+            visit=visit,
+            lesion=lesion,
+            clean=clean,
+            original_name=original_name,
+            findings=sorted(findings),
+            submission=submission,
+        )
+        if is_new:
+            return queue_screening(visit=visit, image=image)
+        if before := Screening.objects.filter(image=image).first():
+            return before
+        raise sent_otherwise()
+
+
+def add_overview(
+    *,
+    actor: Actor,
+    visit: Visit,
+    lesion: Lesion,
+    clean: CleanPhotograph,
+    original_name: str = "",
+    submission: UUID | None = None,
+) -> Overview:
+    """Store a photograph that shows where the lesion sits. The same `submission` sent twice is one photograph."""
+    with transaction.atomic():
+        image, is_new = store_image(
+            actor=actor, visit=visit, lesion=lesion, clean=clean, original_name=original_name, submission=submission
+        )
+        if not is_new:
+            return image.overview
+        return Overview.objects.create(clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, image=image)
+
+
+def store_image(
+    *, actor: Actor, visit: Visit, lesion: Lesion, clean: CleanPhotograph, submission: UUID | None, **told: Any
+) -> tuple[LesionImage, bool]:
+    """The photograph, and whether it is a new one; `told` are the columns that the sender fills."""
     if lesion.patient_id != visit.patient_id:
         raise WrongPatient("This lesion is another patient's. Choose a lesion of the patient whose visit this is.")
-    with transaction.atomic():
-        refuse_unwanted(visit)
-        image = LesionImage(
-            id=uuid4(),
-            clinic_id=visit.clinic_id,
-            patient_id=visit.patient_id,
-            lesion=lesion,
-            width=clean.width,
-            height=clean.height,
-            size=len(clean.photograph),
-            sha256=clean.sha256,
-            upload_sha256=clean.upload_sha256,
-            original_name=original_name,
-            captured_at=clean.captured_at,
-            camera=clean.camera,
-            findings=sorted(findings),
-            uploaded_by_id=actor.user_id,
-        )
-        image.photograph.save("photograph.jpg", ContentFile(clean.photograph), save=False)
-        image.thumbnail.save("thumbnail.jpg", ContentFile(clean.thumbnail), save=False)
-        image.save(force_insert=True)
-        return queue_screening(visit=visit, image=image)
+    refuse_unwanted(visit)
+    # Asked once the patient is locked: the first sending may have been stored while this one waited.
+    if submission and (before := LesionImage.objects.filter(uploaded_by=actor.user_id, submission=submission).first()):
+        if (before.upload_sha256, before.lesion_id) != (clean.upload_sha256, lesion.pk):
+            raise sent_otherwise()
+        return before, False
+    image = LesionImage(
+        id=uuid4(),
+        clinic_id=visit.clinic_id,
+        patient_id=visit.patient_id,
+        lesion=lesion,
+        width=clean.width,
+        height=clean.height,
+        size=len(clean.photograph),
+        sha256=clean.sha256,
+        upload_sha256=clean.upload_sha256,
+        captured_at=clean.captured_at,
+        camera=clean.camera,
+        uploaded_by_id=actor.user_id,
+        submission=submission,
+        **told,
+    )
+    image.photograph.save("photograph.jpg", ContentFile(clean.photograph), save=False)
+    image.thumbnail.save("thumbnail.jpg", ContentFile(clean.thumbnail), save=False)
+    image.save(force_insert=True)
+    return image, True
+
+
+def sent_otherwise() -> StaleForm:
+    return StaleForm("Another photograph was sent under this one's number. Load the page again and choose it.")
 
 
 def refuse_unwanted(visit: Visit) -> None:
@@ -113,6 +177,31 @@ def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words
             status=FollowUpStatus.WITHDRAWN, closed_at=timezone.now()
         )
         publish(EventType.SCREENING_WITHDRAWN, clinic_id=screening.clinic_id, screening=screening.pk)
+
+
+def withdraw_overview(*, actor: Actor, overview: Overview, reason: str, words: str = "") -> None:
+    """Take an overview photograph off every page. It stays on record."""
+    if reason == WithdrawalReason.OTHER and not words:
+        raise ReasonMissing("Say in words why it is withdrawn.")
+    moved = Overview.objects.in_use().filter(pk=overview.pk)
+    changes = {"withdrawn_by": actor.person(), "withdrawn_reason": reason, "withdrawn_words": words}
+    if moved.update(withdrawn_at=timezone.now(), **changes) != 1:
+        raise StaleTransition("This photograph is withdrawn already.")
+
+
+def set_scale(*, actor: Actor, image: LesionImage, submission: UUID, points: Points, millimetres: float) -> None:
+    """Keep how far apart two points of the photograph are on the skin. The same form sent twice is one scale."""
+    PhotographScale.objects.get_or_create(
+        set_by_id=actor.person(),
+        submission=submission,
+        defaults={
+            "clinic_id": image.clinic_id,
+            "patient_id": image.patient_id,
+            "image": image,
+            "millimetres": millimetres,
+            **vars(points),
+        },
+    )
 
 
 def move_screening(

@@ -63,7 +63,7 @@ def test_the_pdf_tells_the_same(cast, signed):
 def test_what_people_typed_is_data_and_not_markup(cast, signed, hostile):
     with cast.in_north():
         visit = Visit.objects.get(pk=signed.visit.pk)
-        report = report_of(visit=visit, screenings=[], clinic=cast.north, printed_by=hostile, numbers=[])
+        report = report_of(visit=visit, screenings=[], overviews={}, clinic=cast.north, printed_by=hostile, numbers=[])
     for template in ("report.typ", "letter.typ"):
         assert as_pdf(replace(report, patient=hostile, question=hostile), template).startswith(b"%PDF-")
 

@@ -5,16 +5,20 @@ import io
 import struct
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import numpy as np
 import psutil
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from PIL import Image, ImageCms, PngImagePlugin
 
 from conftest import make_chart
 from screening.images import MAX_BYTES, clean_photograph, file_name
-from screening.models import LesionImage, Screening, StoredFile
+from screening.models import LesionImage, Overview, Screening, StoredFile
+from screening.tests.conftest import give, rows, sign, the_only
 from skinclinic.audit.models import AuditEvent
 
 SECRETS = (b"GPSLatitude", b"WINTERBOTTOM", b"<script>", b"xmpmeta", b"8BIM", b"appended", b"stray comment")
@@ -366,7 +370,7 @@ def test_one_refused_does_not_hold_up_the_others(cast, chart):
         headers={"Accept": "application/json"},
     )
     assert [sorted(outcome) for outcome in response.json()["photographs"]] == [
-        ["duplicate", "name", "screening", "url"],
+        ["duplicate", "name", "said", "url"],
         ["name", "refused"],
     ]
 
@@ -381,3 +385,115 @@ def test_large_photographs_are_stored_within_4096_pixels(cast, chart, sent, kept
     assert (image.width, image.height) == kept
     with cast.in_north():
         assert max(pixels(LesionImage.objects.get(pk=image.pk).thumbnail.read()).size) == 320
+
+
+def overview_of(cast, chart, data: bytes, **fields):
+    return cast.alice.client.post(
+        f"/visits/{chart.visit.pk}/photographs/",
+        {
+            "photographs": SimpleUploadedFile("where.jpg", data),
+            "lesion": str(chart.lesion.pk),
+            "clinic": str(cast.north.pk),
+            "kind": "overview",
+            **fields,
+        },
+        headers={"Accept": "application/json"},
+    )
+
+
+def test_overview_photograph_is_stored_cleaned_and_never_read(cast, chart):
+    response = overview_of(cast, chart, encoded(picture(), exif=b"Exif\0\0GPSLatitude"), findings="ulcerated")
+    image = assert_taken(cast, response)
+    assert b"GPSLatitude" not in image.bytes
+    assert response.json()["photographs"][0]["said"] == "Stored as an overview photograph."
+    with cast.in_north():
+        overview = Overview.objects.get()
+        assert (overview.visit_id, overview.image_id, overview.patient_id) == (
+            chart.visit.pk,
+            image.pk,
+            chart.patient.pk,
+        )
+        assert not Screening.objects.exists()
+        assert image.findings == []
+    page = cast.rita.client.get(f"/visits/{chart.visit.pk}/").content.decode()
+    assert f"/overviews/{overview.pk}/" in page
+    assert (
+        f"/photographs/{image.pk}/photograph.jpg" in cast.rita.client.get(f"/overviews/{overview.pk}/").content.decode()
+    )
+
+
+def test_overview_photograph_holds_up_no_signature(cast, chart, screening):
+    overview_of(cast, chart, encoded(picture()))
+    give(cast, screening)
+    assert sign(cast, chart.visit).visit_id == chart.visit.pk
+
+
+def test_overview_photograph_is_withdrawn_once_with_a_reason(cast, chart):
+    assert_taken(cast, overview_of(cast, chart, encoded(picture())))
+    overview = the_only(cast, Overview)
+    client, address = cast.alice.client, f"/overviews/{overview.pk}/withdraw/"
+    client.post(address, {"clinic": str(cast.north.pk), "reason": "other"})
+    assert not the_only(cast, Overview).is_withdrawn
+    client.post(address, {"clinic": str(cast.north.pk), "reason": "wrong_patient"})
+    overview = the_only(cast, Overview)
+    assert (overview.withdrawn_reason, overview.withdrawn_by_id) == ("wrong_patient", cast.alice.user.pk)
+    assert "/overviews/" not in client.get(f"/visits/{chart.visit.pk}/").content.decode()
+    again = client.post(address, {"clinic": str(cast.north.pk), "reason": "wrong_lesion"}, follow=True)
+    assert "withdrawn already" in again.content.decode()
+    assert the_only(cast, Overview).withdrawn_reason == "wrong_patient"
+
+
+def numbered(cast, chart, data: bytes, submission: str, **fields):
+    return cast.alice.client.post(
+        f"/visits/{chart.visit.pk}/photographs/",
+        {
+            "photographs": SimpleUploadedFile("a.jpg", data),
+            "lesion": str(chart.lesion.pk),
+            "clinic": str(cast.north.pk),
+            "submission": submission,
+            **fields,
+        },
+        headers={"Accept": "application/json"},
+    )
+
+
+@pytest.mark.parametrize("kind", ["dermoscopic", "overview"])
+def test_photograph_sent_again_after_its_answer_was_lost_is_stored_once(cast, chart, kind):
+    data, submission = encoded(picture()), str(uuid4())
+    first, second = (numbered(cast, chart, data, submission, kind=kind) for _ in range(2))
+    assert first.json() == second.json()
+    assert second.status_code == 201
+    the_only(cast, LesionImage)
+    assert len(rows(cast, Screening)) + len(rows(cast, Overview)) == 1
+
+
+def test_another_photograph_under_the_same_number_is_refused(cast, chart):
+    submission = str(uuid4())
+    numbered(cast, chart, encoded(picture()), submission)
+    refused = numbered(cast, chart, encoded(picture(400)), submission)
+    assert refused.status_code == 422
+    assert "under this one's number" in refused.json()["photographs"][0]["refused"]
+    the_only(cast, LesionImage)
+
+
+def test_overview_sent_again_as_a_photograph_to_be_read_is_refused(cast, chart):
+    data, submission = encoded(picture()), str(uuid4())
+    numbered(cast, chart, data, submission, kind="overview")
+    assert numbered(cast, chart, data, submission).status_code == 422
+    assert rows(cast, Screening) == []
+
+
+def test_photograph_sent_twice_at_the_same_time_is_stored_once(real_cast, real_db):
+    chart, data, submission = make_chart(real_cast.alice), encoded(picture()), str(uuid4())
+
+    def send(_: int):
+        try:
+            return numbered(real_cast, chart, data, submission).json()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(send, range(4)))
+    assert all(answer == answers[0] for answer in answers)
+    assert "url" in answers[0]["photographs"][0]
+    the_only(real_cast, LesionImage)

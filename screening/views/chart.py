@@ -53,7 +53,7 @@ def in_use(lookup: str, actor: Actor) -> Prefetch:
 
 
 def lesions_with_photographs(patient_ids: list[UUID]):
-    photographs = LesionImage.objects.in_use().select_related("screening__prediction", "screening__signed_review")
+    photographs = LesionImage.objects.in_use().screened().select_related("screening")
     return (
         Lesion.objects.filter(patient__in=patient_ids)
         .order_by("number")

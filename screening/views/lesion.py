@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from patients.models import Lesion
 from screening import course
 from screening.forms import OutcomeForm, TakeBackForm
-from screening.models import FollowUp, Outcome, Screening
+from screening.models import FollowUp, Outcome, Overview, Screening
 from screening.services.outcomes import Finding, enter_outcome
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER
@@ -40,6 +40,13 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
         "lesion": shown,
         "patient": shown.patient,
         "screenings": screenings,
+        "overviews": list(
+            Overview.objects.visible_to(request.actor)
+            .in_use()
+            .filter(image__lesion=shown)
+            .select_related("visit")
+            .order_by("-created_at")
+        ),
         "chart": course.draw(course.points_of(screenings)),
         "chart_lines": course.scale(),
         "change": course.change_sentence(screenings),

@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.views.decorators.http import require_GET
 
 from patients.models import PatientIdentifier
-from screening.models import Screening
+from screening.models import LesionImage, Overview, Screening
 from screening.report import DAY, Report, as_pdf, draw_pictures, qr_data_uri, report_of
 from screening.views.visit import visits
 from skinclinic.accounts.permissions import get_visible, member_required
@@ -27,7 +27,7 @@ class NothingToReport(ClinicError):
 def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
     """form: `report` or `letter`, as a page."""
     try:
-        report, _ = make_report(request, visit_id, form)
+        report, _, _ = make_report(request, visit_id, form)
     except NothingToReport as refusal:
         messages.info(request, str(refusal))
         return redirect("visit", visit_id)
@@ -46,12 +46,12 @@ def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpRespons
 def visit_pdf(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
     """form: `report` or `letter`, as a PDF."""
     try:
-        report, screenings = make_report(request, visit_id, form)
+        report, screenings, overviews = make_report(request, visit_id, form)
     except NothingToReport as refusal:
         messages.info(request, str(refusal))
         return redirect("visit", visit_id)
     if form == "report":
-        draw_pictures(report, screenings)
+        draw_pictures(report, screenings, overviews)
     response = HttpResponse(as_pdf(report, f"{form}.typ"), content_type="application/pdf")
     # No name in it: what is saved is found by its visit, and tells nobody who looks over a shoulder.
     response["Content-Disposition"] = f'inline; filename="{form}-{visit_id}.pdf"'
@@ -59,7 +59,9 @@ def visit_pdf(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
     return response
 
 
-def make_report(request: HttpRequest, visit_id: UUID, form: str) -> tuple[Report, list[Screening]]:
+def make_report(
+    request: HttpRequest, visit_id: UUID, form: str
+) -> tuple[Report, list[Screening], dict[UUID, LesionImage]]:
     visit = get_visible(visits(), request.actor, visit_id)
     screenings = list(
         Screening.objects.visible_to(request.actor)
@@ -81,12 +83,15 @@ def make_report(request: HttpRequest, visit_id: UUID, form: str) -> tuple[Report
         patient_id=visit.patient_id,
         detail={"screenings": [str(screening.pk) for screening in screenings if screening.is_signed]},
     )
+    taken = Overview.objects.visible_to(request.actor).in_use().filter(visit=visit).select_related("image")
+    overviews = {overview.image.lesion_id: overview.image for overview in taken}
     numbers = list(PatientIdentifier.objects.filter(patient=visit.patient_id).order_by("created_at"))
     report = report_of(
         visit=visit,
         screenings=screenings,
+        overviews=overviews,
         clinic=request.clinic,
         printed_by=request.actor.name,
         numbers=numbers,
     )
-    return report, screenings
+    return report, screenings, overviews

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 from patients.services import allows_reading
 from screening.agreement import in_words, quick_opinion
 from screening.codes import ReviewKind
-from screening.forms import FollowUpForm, OpinionForm, ProblemForm, RetryForm
-from screening.models import FollowUp, Review, Screening
+from screening.forms import FollowUpForm, OpinionForm, ProblemForm, RetryForm, ScaleForm
+from screening.models import FollowUp, Overview, Review, Screening
 from screening.presentation import BLIND, present
 from screening.services.drafts import drop_draft, find_draft
 from screening.services.errors import ReadingUnseen
@@ -66,10 +66,15 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "reading_shown": shown_reading_id(shown),
         "reviews": reviews_shown(request, shown),
         "may_judge": shown.review_status != ReviewStatus.DISPUTED or not may_not_adjudicate(request.actor, shown),
-        "duplicates": list(duplicates_of(shown.image).select_related("screening")) if form else [],
+        "duplicates": list(duplicates_of(shown.image).screened().select_related("screening")) if form else [],
         "siblings": list(
             Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
         ) if form else [],
+        "overviews": list(
+            Overview.objects.visible_to(request.actor).in_use().filter(image__lesion=shown.image.lesion_id).order_by("-created_at")[:4]
+        ) if form else [],
+        "scale": shown.image.scales.select_related("image", "set_by").last() if form else None,
+        "scale_form": ScaleForm(auto_id="scale_%s"),
         "may_withdraw": not shown.is_withdrawn and request.actor.has_role(CLINICIAN, REVIEWER),
         "taken_by_other": shown.visit.is_taken_from(request.actor),
         "retry_form": RetryForm(),

@@ -1,9 +1,11 @@
 """Photographs on their way in. A view here opens its own short transactions: none while a slow line sends."""
 
 import zoneinfo
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -11,9 +13,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from patients.models import Lesion, Visit
-from screening.codes import Finding
+from screening.codes import Finding, PhotographKind
 from screening.images import CleanPhotograph, clean_photograph, file_name
-from screening.services.photographs import add_photograph, duplicates_of
+from screening.models import Screening
+from screening.services.photographs import add_overview, add_photograph, duplicates_of
+from screening.status import ReadingStatus
 from skinclinic.accounts.middleware import request_acting
 from skinclinic.accounts.permissions import get_visible, require_role, require_same_clinic
 from skinclinic.audit.acting import CLINICIAN
@@ -28,13 +32,13 @@ def photograph_upload(request: HttpRequest, visit_id: UUID) -> HttpResponse:
 
     The script sends one file a request and asks for JSON; the plain form sends several and is led back to the visit.
     """
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("visit", args=[visit_id]))
     files = request.FILES.getlist("photographs")
     with request_acting(request):
         visit, _ = visit_and_lesion(request, visit_id)
         zone = zoneinfo.ZoneInfo(request.clinic.time_zone)
-    # What the browser sends was ticked in our form; a word that is none of ours was not, and says nothing.
-    findings = sorted(set(request.POST.getlist("findings")) & set(Finding.values))
-    outcomes = [take_one(request, visit_id, file, zone, findings) for file in files]
+    outcomes = [take_one(request, visit_id, file, zone, sent_with(request, files)) for file in files]
     if "application/json" in request.headers.get("Accept", ""):
         return as_json(outcomes)
     for outcome in outcomes:
@@ -61,15 +65,33 @@ def visit_and_lesion(request: HttpRequest, visit_id: UUID) -> tuple[Visit, Lesio
     return visit, lesion
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What the form says of its files. `submission` is a file's own number: sent twice, it is stored once."""
+
+    is_overview: bool
+    findings: list[str]
+    submission: UUID | None
+
+
+def sent_with(request: HttpRequest, files: list[UploadedFile]) -> Sent:
+    """What the browser sends was ticked in our form; a word that is none of ours was not, and says nothing."""
+    return Sent(
+        is_overview=request.POST.get("kind") == PhotographKind.OVERVIEW,
+        findings=sorted(set(request.POST.getlist("findings")) & set(Finding.values)),
+        submission=uuid_or_none(request.POST.get("submission")) if len(files) == 1 else None,
+    )
+
+
 def take_one(
-    request: HttpRequest, visit_id: UUID, file: UploadedFile, zone: zoneinfo.ZoneInfo, findings: list[str]
+    request: HttpRequest, visit_id: UUID, file: UploadedFile, zone: zoneinfo.ZoneInfo, sent: Sent
 ) -> dict[str, object]:
-    """One file's outcome: the new screening, or the sentence why there is none."""
+    """One file's outcome: where the photograph is, or the sentence why it is not taken."""
     name = file_name(file.name or "")
     try:
         clean = clean_photograph(file, zone=zone)
         with request_acting(request):
-            return stored(request, visit_id, clean, name, findings)
+            return stored(request, visit_id, clean, name, sent)
     except ClinicError as refusal:
         code = getattr(refusal, "code", "refused")
         with request_acting(request):
@@ -77,19 +99,32 @@ def take_one(
         return {"name": name, "refused": str(refusal)}
 
 
-def stored(
-    request: HttpRequest, visit_id: UUID, clean: CleanPhotograph, name: str, findings: list[str]
-) -> dict[str, object]:
+def stored(request: HttpRequest, visit_id: UUID, clean: CleanPhotograph, name: str, sent: Sent) -> dict[str, object]:
     visit, lesion = visit_and_lesion(request, visit_id)
-    screening = add_photograph(
-        actor=request.actor, visit=visit, lesion=lesion, clean=clean, original_name=name, findings=findings
-    )
-    return {
-        "name": name,
-        "screening": str(screening.pk),
-        "url": reverse("screening", args=[screening.pk]),
-        "duplicate": duplicates_of(screening.image).exists(),
+    given = {
+        "actor": request.actor,
+        "visit": visit,
+        "lesion": lesion,
+        "clean": clean,
+        "original_name": name,
+        "submission": sent.submission,
     }
+    if sent.is_overview:
+        overview = add_overview(**given)
+        image, url, said = overview.image, reverse("overview", args=[overview.pk]), "Stored as an overview photograph."
+    else:
+        screening = add_photograph(**given, findings=sent.findings)
+        image, url, said = screening.image, reverse("screening", args=[screening.pk]), said_of(screening)
+    duplicate = duplicates_of(image).exists()
+    if duplicate:
+        said = "Stored. This patient has the same photograph already."
+    return {"name": name, "url": url, "said": said, "duplicate": duplicate}
+
+
+def said_of(screening: Screening) -> str:
+    if screening.reading_status == ReadingStatus.NOT_WANTED:
+        return "Stored; it is not read, since no consent to that is recorded."
+    return "Stored; it waits to be read."
 
 
 def as_json(outcomes: list[dict[str, object]]) -> JsonResponse:
@@ -99,9 +134,5 @@ def as_json(outcomes: list[dict[str, object]]) -> JsonResponse:
 
 
 def tell(request: HttpRequest, outcome: dict[str, object]) -> None:
-    if "refused" in outcome:
-        messages.error(request, f"{outcome['name']}: {outcome['refused']}")
-    elif outcome["duplicate"]:
-        messages.warning(request, f"{outcome['name']} is stored, but this patient has the same photograph already.")
-    else:
-        messages.success(request, f"{outcome['name']} is stored and waits to be read.")
+    level = messages.ERROR if "refused" in outcome else messages.WARNING if outcome["duplicate"] else messages.SUCCESS
+    messages.add_message(request, level, f"{outcome['name']}: {outcome.get('refused') or outcome['said']}")

@@ -10,8 +10,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
 from patients.services import allows_reading
-from screening.codes import Finding, HeldStatus, ReviewKind
-from screening.models import HeldSignature, Screening, Signature
+from screening.codes import Finding, HeldStatus, PhotographKind, ReviewKind
+from screening.images import MAX_BYTES
+from screening.models import HeldSignature, Overview, Screening, Signature
 from screening.services.reviews import latest_opinions, shown_reading_id
 from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
 from screening.services.signing import acknowledge
@@ -65,6 +66,11 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "lesions": list(shown.patient.lesions.order_by("number")),
         "reading_allowed": allows_reading(shown.patient_id),
         "findings": Finding.choices,
+        "largest": MAX_BYTES,
+        "kinds": PhotographKind.choices,
+        "overviews": list(
+            Overview.objects.visible_to(request.actor).in_use().filter(visit=shown).select_related("image__lesion")
+        ),
         "signatures": list(shown.signatures.select_related("reviewer", "acknowledged_by")),
         "waiting": waiting,
         "withdrawn": list(

@@ -1,22 +1,34 @@
-/* Each photograph on its own: one that fails can be sent again, and what was stored stays stored. */
+/* Each photograph on its own: one that fails is sent again, what was stored stays stored, and is stored once.
+   The files stay in this page: a shared computer's storage is no place for them. */
 (() => {
   const form = document.querySelector("[data-upload]");
   if (!form) return;
+  const STALLED = 30_000; // ms without a byte sent or an answer
+  const PAUSES = [2_000, 4_000, 8_000, 15_000, 30_000]; // ms, before a broken one is sent again by itself
+  const AT_ONCE = 2; // a slow line is not split further, and the clinic is not flooded
   const zone = form.querySelector(".dropzone");
-  const picker = form.querySelector('input[type="file"]');
   const list = form.querySelector(".uploads");
-  const lesion = form.querySelector('select[name="lesion"]');
-
-  const refresh = () => {
-    const live = document.getElementById("screenings");
-    if (live && window.htmx) window.htmx.ajax("GET", live.dataset.live, { target: "#screenings", swap: "outerHTML" });
-  };
+  const said = form.querySelector(".uploads-said");
+  const pickers = [...form.querySelectorAll('input[type="file"]')];
+  const camera = form.querySelector("[data-camera]");
+  const findings = form.querySelector("[data-findings]");
+  const boxes = [...form.querySelectorAll('input[name="findings"]')];
+  const uploads = [];
 
   const element = (tag, className, text = "") => {
     const made = document.createElement(tag);
     made.className = className;
     made.textContent = text;
     return made;
+  };
+
+  /* As crypto.randomUUID, which browsers keep from pages without TLS. */
+  const number = () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
   };
 
   const row = (file) => {
@@ -28,10 +40,29 @@
     const again = element("button", "btn btn-sm btn-outline-primary", "Send again");
     again.type = "button";
     again.hidden = true;
-    const said = element("span", "said");
-    item.append(element("span", "name", file.name), progress, again, said);
+    const told = element("span", "said");
+    item.append(element("span", "name", file.name), progress, again, told);
     list.append(item);
-    return { item, progress, again, said };
+    return { item, progress, again, told };
+  };
+
+  const count = (...states) => uploads.filter(({ state }) => states.includes(state)).length;
+  const isUnsent = () => count("waiting", "sending", "broken") > 0;
+
+  const show = (upload, state, sentence) => {
+    upload.state = state;
+    upload.row.item.className = state;
+    upload.row.told.textContent = sentence;
+    upload.row.again.hidden = state !== "broken";
+    const parts = [`${count("stored")} of ${uploads.length} stored`];
+    if (count("refused")) parts.push(`${count("refused")} refused`);
+    if (count("broken")) parts.push(`${count("broken")} not stored yet`);
+    if (uploads.length) said.textContent = `${parts.join(", ")}.`;
+  };
+
+  const refresh = () => {
+    const live = document.getElementById("screenings");
+    if (live && window.htmx) window.htmx.ajax("GET", live.dataset.live, { target: "#screenings", swap: "outerHTML" });
   };
 
   const outcome = (request) => {
@@ -42,69 +73,139 @@
     }
   };
 
-  const send = (file, shown, to, findings) => new Promise((done) => {
+  /* A new sign-in changes the form's token; the page itself is kept, with its files. */
+  const renewToken = async () => {
+    const page = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[data-upload]");
+    if (fresh) form.elements.csrfmiddlewaretoken.value = fresh.querySelector('[name="csrfmiddlewaretoken"]').value;
+  };
+
+  const later = (upload) => {
+    const pause = PAUSES[Math.min(upload.tries, PAUSES.length - 1)];
+    upload.tries += 1;
+    upload.timer = setTimeout(() => retry(upload), pause);
+  };
+
+  const retry = (upload) => {
+    if (upload.state !== "broken") return;
+    clearTimeout(upload.timer);
+    show(upload, "waiting", "Waits to be sent.");
+    pump();
+  };
+
+  const send = (upload) => new Promise((done) => {
     const body = new FormData();
     body.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
     body.append("clinic", form.elements.clinic.value);
-    body.append("lesion", to);
-    findings.forEach((finding) => body.append("findings", finding));
-    body.append("photographs", file);
+    body.append("lesion", upload.lesion);
+    body.append("kind", upload.kind);
+    body.append("submission", upload.submission);
+    upload.findings.forEach((finding) => body.append("findings", finding));
+    body.append("photographs", upload.file);
     const request = new XMLHttpRequest();
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
-    shown.again.hidden = true;
-    shown.item.className = "";
-    shown.said.textContent = "Sending…";
-    const fail = (sentence, retry) => {
-      shown.item.className = "refused";
-      shown.said.textContent = sentence;
-      shown.again.hidden = !retry;
+
+    let watch = null;
+    const alive = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => request.abort(), STALLED);
+    };
+    const end = (state, sentence) => {
+      clearTimeout(watch);
+      show(upload, state, sentence);
       done();
     };
+    const broken = () => {
+      end("broken", "The connection broke off. This photograph is not stored yet, or its answer was lost; it is sent again by itself, and stored once.");
+      later(upload);
+    };
     request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) shown.progress.value = (100 * event.loaded) / event.total;
+      alive();
+      if (event.lengthComputable) upload.row.progress.value = (100 * event.loaded) / event.total;
     });
-    request.upload.addEventListener("load", () => { shown.said.textContent = "Sent; being checked…"; });
-    request.addEventListener("error", () => fail("The connection broke off. This photograph is not stored yet.", true));
+    request.upload.addEventListener("load", () => {
+      alive();
+      upload.row.told.textContent = "Sent; being checked…";
+    });
+    request.addEventListener("error", broken);
+    request.addEventListener("abort", broken);
     request.addEventListener("load", () => {
       const told = outcome(request);
       if (request.status === 201 && told) {
-        shown.progress.value = 100;
-        shown.said.textContent = told.duplicate ? "Stored. This patient has the same photograph already." : "Stored; it waits to be read.";
-        done();
+        upload.row.progress.value = 100;
+        end("stored", told.said);
         refresh();
       } else if (told && told.refused) {
-        fail(told.refused, false);
+        end("refused", told.refused);
+      } else if (request.responseURL !== form.action || request.status === 403) {
+        upload.stale = true;
+        end("broken", "You were signed out. Sign in in another window, then send it again from here.");
+      } else if (request.status === 429 || request.status >= 500) {
+        end("broken", "The clinic did not take it just now. This photograph is not stored yet; it is sent again by itself.");
+        later(upload);
       } else {
-        fail("The clinic did not take it just now. This photograph is not stored yet.", true);
+        end("broken", "The clinic did not take it. Load the page again, and choose this photograph once more.");
       }
     });
-    shown.again.onclick = () => send(file, shown, to, findings);
+    show(upload, "sending", "Sending…");
+    alive();
     request.send(body);
   });
 
-  /* Two at a time: a slow line is not split further, and the clinic is not flooded. */
-  const boxes = [...form.querySelectorAll('input[name="findings"]')];
-  lesion.addEventListener("change", () => boxes.forEach((box) => { box.checked = false; }));
+  const take = async (upload) => {
+    if (upload.stale) {
+      upload.stale = false;
+      await renewToken().catch(() => {});
+    }
+    await send(upload);
+  };
 
-  const sendAll = async (files) => {
-    const to = lesion.value;
-    const findings = boxes.filter((box) => box.checked).map((box) => box.value);
-    const waiting = [...files].map((file) => [file, row(file)]);
-    const worker = async () => {
-      while (waiting.length) {
-        const [file, shown] = waiting.shift();
-        await send(file, shown, to, findings);
-      }
-    };
-    await Promise.all([worker(), worker()]);
+  const pump = () => {
+    const waiting = uploads.filter(({ state }) => state === "waiting");
+    waiting.slice(0, Math.max(0, AT_ONCE - count("sending"))).forEach((upload) => {
+      upload.state = "sending";
+      take(upload).finally(pump);
+    });
+  };
+
+  const add = (files) => {
+    [...files].forEach((file) => {
+      const upload = {
+        file,
+        lesion: form.elements.lesion.value,
+        kind: form.elements.kind.value,
+        findings: boxes.filter((box) => box.checked && !findings.hidden).map((box) => box.value),
+        submission: number(),
+        tries: 0,
+        row: row(file),
+      };
+      uploads.push(upload);
+      upload.row.again.addEventListener("click", () => retry(upload));
+      if (file.size > Number(form.dataset.largest)) show(upload, "refused", "The file is larger than 25 MB. Send the photograph in a smaller size.");
+      else show(upload, "waiting", "Waits to be sent.");
+    });
+    pump();
   };
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (picker.files.length) sendAll(picker.files);
-    picker.value = "";
+    pickers.forEach((picker) => {
+      add(picker.files);
+      picker.value = "";
+    });
+    pickers[0].required = true;
   });
+  form.elements.lesion.addEventListener("change", () => boxes.forEach((box) => { box.checked = false; }));
+  form.addEventListener("change", () => {
+    findings.hidden = form.elements.kind.value === "overview";
+    pickers[0].required = pickers.every((picker) => !picker.files.length);
+  });
+  if (matchMedia("(pointer: coarse)").matches) camera.hidden = false;
+
+  window.addEventListener("online", () => uploads.forEach(retry));
+  window.addEventListener("beforeunload", (event) => { if (isUnsent()) event.preventDefault(); });
+
   ["dragenter", "dragover"].forEach((name) => zone.addEventListener(name, (event) => {
     event.preventDefault();
     zone.classList.add("is-over");
@@ -113,5 +214,5 @@
     event.preventDefault();
     zone.classList.remove("is-over");
   }));
-  zone.addEventListener("drop", (event) => { if (event.dataTransfer.files.length) sendAll(event.dataTransfer.files); });
+  zone.addEventListener("drop", (event) => { add(event.dataTransfer.files); });
 })();

@@ -9,7 +9,8 @@
   const open = () => {
     const { src, alt, width, height } = stage.querySelector("img");
     stage.style.aspectRatio = `${width} / ${height}`;
-    return window.openPhotograph(stage, src, alt);
+    stage.viewer = window.openPhotograph(stage, src, alt);
+    return stage.viewer;
   };
   const viewer = stage && window.OpenSeadragon ? open() : null;
 
