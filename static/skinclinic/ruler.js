@@ -23,6 +23,7 @@
     const [a, b] = ends.map((end) => end.place);
     const pixels = Math.hypot(b.x - a.x, b.y - a.y);
     said.textContent = scale ? `${(pixels * scale).toFixed(1)} mm` : "";
+    line.querySelector("text").textContent = said.textContent;
     if (!form) return;
     const { x: width, y: height } = size();
     const shares = { x1: a.x / width, y1: a.y / height, x2: b.x / width, y2: b.y / height };
@@ -39,6 +40,9 @@
     Object.entries({ x1: a.x, y1: a.y, x2: b.x, y2: b.y }).forEach(([name, value]) => {
       line.querySelectorAll("line").forEach((drawn) => drawn.setAttribute(name, value));
     });
+    const label = line.querySelector("text");
+    label.setAttribute("x", (a.x + b.x) / 2);
+    label.setAttribute("y", (a.y + b.y) / 2 - 12);
   };
 
   const move = (end, x, y) => {
@@ -82,13 +86,14 @@
     line = document.createElementNS(namespace, "svg");
     line.setAttribute("class", "ruler-line");
     line.setAttribute("aria-hidden", "true");
-    line.append(document.createElementNS(namespace, "line"), document.createElementNS(namespace, "line"));
+    line.append(...["line", "line", "text"].map((tag) => document.createElementNS(namespace, tag)));
     stage.append(line);
     const { x, y } = size();
     ends.push(makeEnd("First", { x: x * 0.35, y: y / 2 }), makeEnd("Second", { x: x * 0.65, y: y / 2 }));
     draw();
     tell();
-    ends[0].handle.focus();
+    panel.scrollIntoView({ block: "nearest" });
+    ends[0].handle.focus({ preventScroll: true });
   };
 
   const takeAway = () => {
