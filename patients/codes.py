@@ -1,6 +1,7 @@
 """Coded lists of the record."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Sex(models.TextChoices):
@@ -19,6 +20,21 @@ class SkinType(models.IntegerChoices):
     IV = 4, "IV: seldom burns, tans well"
     V = 5, "V: very seldom burns, brown skin"
     VI = 6, "VI: never burns, dark brown or black skin"
+
+
+class RiskFactor(models.TextChoices):
+    """What makes a skin cancer likelier in this person, as she tells it. Nothing noted: nobody has asked."""
+
+    NONE_KNOWN = "none_known", _("Asked: none known")
+    MELANOMA = "melanoma", _("Earlier melanoma")
+    SKIN_CANCER = "skin_cancer", _("Another earlier skin cancer")
+    FAMILY_MELANOMA = "family_melanoma", _("Melanoma in a parent, sibling or child")
+    MANY_NEVI = "many_nevi", _("More than 50 nevi")
+    ATYPICAL_NEVI = "atypical_nevi", _("Atypical nevi")
+    IMMUNOSUPPRESSED = "immunosuppressed", _("Immunosuppression or a transplant")
+    SUNBURNS = "sunburns", _("Severe sunburns")
+    ULTRAVIOLET = "ultraviolet", _("Sunbeds, or work outdoors")
+    SYNDROME = "syndrome", _("A hereditary syndrome")
 
 
 class ConsentKind(models.TextChoices):

@@ -1,6 +1,6 @@
 """What can be done to a patient's record. Each function is one transaction and returns what it made."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -46,10 +46,18 @@ class CannotMerge(ClinicError):
 
 
 def register_patient(
-    *, actor: Actor, identity: Mapping[str, Any], sex: str, skin_type: int | None = None, record_number: str = ""
+    *,
+    actor: Actor,
+    identity: Mapping[str, Any],
+    sex: str,
+    skin_type: int | None = None,
+    risk_factors: Iterable[str] = (),
+    record_number: str = "",
 ) -> Patient:
     with transaction.atomic():
-        patient = Patient.objects.create(clinic_id=actor.own_clinic(), sex=sex, skin_type=skin_type)
+        patient = Patient.objects.create(
+            clinic_id=actor.own_clinic(), sex=sex, skin_type=skin_type, risk_factors=list(risk_factors)
+        )
         PatientIdentity.objects.create(patient=patient, clinic_id=patient.clinic_id, **identity)
         if record_number:
             add_identifier(patient=patient, system=RECORD_NUMBER, value=record_number)
@@ -73,12 +81,18 @@ def add_identifier(
 
 
 def correct_patient(
-    *, patient: Patient, version: int, identity: Mapping[str, Any], sex: str, skin_type: int | None
+    *,
+    patient: Patient,
+    version: int,
+    identity: Mapping[str, Any],
+    sex: str,
+    skin_type: int | None,
+    risk_factors: Iterable[str],
 ) -> None:
     """Write the corrected details, unless somebody else did since `version` was shown."""
     with transaction.atomic():
         moved = Patient.objects.filter(pk=patient.pk, version=version).update(
-            sex=sex, skin_type=skin_type, version=F("version") + 1
+            sex=sex, skin_type=skin_type, risk_factors=list(risk_factors), version=F("version") + 1
         )
         if moved != 1:
             raise StaleForm(
