@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import ClinicError, StaleForm
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
 
 RECORD_NUMBER = "urn:skinclinic:record-number"
-DUE_WITHIN = {Urgency.URGENT: timedelta(days=1), Urgency.SOON: timedelta(days=3), Urgency.ROUTINE: timedelta(days=7)}
 IDENTITY_FIELDS = ("family_name", "given_name", "birth_date", "phone", "email", "address")
 
 
@@ -182,8 +182,14 @@ def open_visit(
             history=sorted(set(history or [])),
             diameter_mm=diameter_mm,
             urgency=urgency,
-            due_at=timezone.now() + DUE_WITHIN[Urgency(urgency)],
+            due_at=timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
         )
+
+
+def due_within(clinic_id: UUID, urgency: Urgency) -> timedelta:
+    """Until a visit is to be reviewed, as the clinic has it."""
+    hours = Clinic.objects.values_list(f"due_hours_{urgency.value}", flat=True).get(pk=clinic_id)
+    return timedelta(hours=hours)
 
 
 def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: float, y: float) -> Lesion:
