@@ -37,6 +37,8 @@ PHOTOGRAPH_STANDS = """() => {
 # Each page: where it is, or a page above it and the link there that leads to it, so that no key need be known.
 WAYS = [
     ("today", "/today/", None),
+    ("dashboard", "/dashboard/", None),
+    ("notices", "/notices/", None),
     ("worklist", "/worklist/", None),
     ("patients", "/patients/", None),
     ("models", "/models/", None),

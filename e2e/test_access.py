@@ -12,6 +12,7 @@ from conftest import Cast, Person, make_chart, make_screening
 from e2e.steps import sign_in
 from patients.services import open_visit
 from screening.models import ReadingProblem
+from screening.services.notices import sweep_notices
 from screening.services.problems import report_problem
 from screening.tests.conftest import finish, give, rows, sign
 
@@ -38,6 +39,7 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
     with real_cast.rita.acting() as rita:
         shown = type(again).objects.shown_to(rita).get(pk=again.pk)
         report_problem(actor=rita, screening=shown, submission=again.pk, kind="score", words="")
+    sweep_notices()
     return {
         "patient_id": chart.patient.pk,
         "visit_id": chart.visit.pk,
@@ -52,6 +54,7 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
     patient, visit, lesion = keys["patient_id"], keys["visit_id"], keys["lesion_id"]
     common = [
         reverse("today"),
+        reverse("notices"),
         reverse("patients"),
         reverse("patient_chart", args=[patient]),
         reverse("patient_history", args=[patient]),
@@ -73,7 +76,13 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
             reverse("screening_withdraw", args=[keys["again"]]),
         ],
         "rita": [reverse("worklist"), reverse("worklist") + "?reading=low", reverse("models")],
-        "ada": [reverse("worklist"), reverse("clinic_settings"), reverse("models"), reverse("problems")],
+        "ada": [
+            reverse("dashboard"),
+            reverse("worklist"),
+            reverse("clinic_settings"),
+            reverse("models"),
+            reverse("problems"),
+        ],
     }
     yield from (common if person == "alice" else []) + own[person]
 

@@ -4,6 +4,7 @@ from screening import media
 from screening.views import (
     chart,
     compare,
+    dashboard,
     drafts,
     history,
     home,
@@ -23,6 +24,7 @@ from screening.views import (
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("dashboard/", dashboard.dashboard, name="dashboard"),
     path("today/", home.today, name="today"),
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/next/", signing.visit_next, name="visit_next"),

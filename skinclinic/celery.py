@@ -2,10 +2,18 @@
 
 import logging
 import os
+import socket
 import sys
 
 from celery import Celery, states
-from celery.signals import task_postrun, task_prerun, worker_init, worker_process_init, worker_ready
+from celery.signals import (
+    heartbeat_sent,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+)
 from django.db import close_old_connections, connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "skinclinic.settings")
@@ -14,6 +22,7 @@ app = Celery("skinclinic")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 logger = logging.getLogger(__name__)
+app.reads_with = ""  # the model that this worker has tried
 
 
 @worker_init.connect
@@ -24,12 +33,21 @@ def refuse_to_start_without_a_model(**kwargs) -> None:
     """
     from ml.contract import ModelError
     from screening.reader import load_predictor
+    from skinclinic.workers import say_refused
 
     try:
-        load_predictor()
+        app.reads_with = load_predictor().manifest.version
     except ModelError as error:
+        say_refused(socket.gethostname(), str(error))
         print(f"The worker does not start: {error}", file=sys.stderr, flush=True)
         raise SystemExit(78) from None  # EX_CONFIG
+
+
+@heartbeat_sent.connect
+def answer_the_roll(**kwargs) -> None:
+    from skinclinic.workers import say_alive
+
+    say_alive(socket.gethostname(), os.getpid(), app.reads_with)
 
 
 @worker_process_init.connect

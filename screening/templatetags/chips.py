@@ -7,6 +7,7 @@ from django.template import Context
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from ml.contract import UNSCORABLE_REASONS
 from screening.cautions import shown_band
@@ -49,6 +50,15 @@ def held_signatures(context: Context) -> dict[str, Any]:
         each.seconds_left = max(0, math.ceil((each.due_at - timezone.now()).total_seconds()))
     # The forms in it need what every form carries.
     return {"held_signatures": held, "actor": actor, "csrf_token": context.get("csrf_token")}
+
+
+@register.filter
+def lasting(seconds: float) -> str:
+    """So long, in the largest unit that leaves a whole number above one."""
+    for size, words in ((86_400, _("%d days")), (3600, _("%d hours")), (60, _("%d minutes"))):
+        if seconds >= 2 * size:
+            return words % (seconds // size)
+    return _("%d seconds") % seconds if seconds >= 2 else _("%.1f seconds") % seconds
 
 
 @register.inclusion_tag("screening/_bell.html", takes_context=True)

@@ -19,7 +19,9 @@ RECENT = timedelta(days=7)
 @require_GET
 @member_required()
 def home(request: HttpRequest) -> HttpResponse:
-    """A reviewer starts at the worklist, everybody else at her own day."""
+    """A reviewer starts at the worklist, a manager at the dashboard, everybody who photographs at her own day."""
+    if request.actor.has_role(MANAGER, AUDITOR) and not request.actor.has_role(CLINICIAN, REVIEWER):
+        return redirect("dashboard")
     if request.actor.has_role(REVIEWER) and not request.actor.has_role(CLINICIAN):
         return redirect("worklist")
     return redirect("today")
