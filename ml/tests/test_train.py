@@ -226,6 +226,25 @@ def test_the_loss_is_that_of_the_classes_and_of_malignancy_beside_it() -> None:
     assert np.allclose(both, plain + 0.7 * beside * surprise, atol=1e-4)
 
 
+def test_classes_weigh_the_same_until_their_epoch(collection: Collection, weights: Path) -> None:
+    from ml.training.augment import centre_squares
+    from ml.training.recipe import Recipe
+    from ml.training.train import Trainer
+
+    squares = centre_squares(collection.pixels, np.arange(4))
+    recipe = Recipe(sides=((32, 2),), batch=8, precision="float32")
+
+    def losses(**changes: float) -> list[float]:
+        keras.utils.set_random_seed(1)
+        trainer = Trainer(replace(recipe, **changes), weights, squares, collection.labels[:16])
+        return [trainer.run_epoch(collection, np.arange(16), epoch) for epoch in range(2)]
+
+    even, late, early = losses(balance=0.0), losses(balance_from=1), losses()
+    assert late[0] == pytest.approx(even[0], abs=1e-5)
+    assert abs(late[1] - even[1]) > 1e-3
+    assert abs(early[0] - even[0]) > 1e-3
+
+
 def test_adjusted_logits_answer_as_if_all_diagnoses_were_as_common() -> None:
     """With all of the shares in the loss, the best answer to photographs that tell nothing is one in seven for each."""
     from ml.training.recipe import Recipe

@@ -31,6 +31,7 @@ class Recipe:
     warm_up_steps: int = 100
     label_smoothing: float = 0.05
     balance: float = 0.5  # loss weight of a class = (its share) ** -balance, scaled to a mean of 1
+    balance_from: int = 0  # the first epoch that weighs classes; before it all weigh the same (Cao et al. 2019)
     logit_adjustment: float = 0.0  # times log(its share) is added to a class's logit in the loss (Menon et al. 2021)
     average_momentum: float = 0.995
     strength: float = 1.0  # of the augmentation

@@ -92,14 +92,15 @@ def balanced_weights(counts: np.ndarray, balance: float) -> np.ndarray:
     return (raw / (raw * shares).sum()).astype(np.float32)
 
 
-def loss_of(recipe: Recipe, labels: np.ndarray) -> Callable[[Any, Any], Any]:
+def loss_of(recipe: Recipe, labels: np.ndarray, weighing: Any = 1.0) -> Callable[[Any, Any], Any]:
     """Of (n, 7) shares of the true classes, and logits to (n,) losses, rarer classes weighing more.
 
-    labels: of the training photographs.
+    labels: of the training photographs; weighing: a number or variable, 1 where rarer classes weigh more, 0 where all
+    weigh the same.
     """
     ops, smoothing = keras.ops, recipe.label_smoothing
     counts = np.bincount(labels, minlength=len(DIAGNOSES))
-    weights = balanced_weights(counts, recipe.balance)
+    beyond_one = balanced_weights(counts, recipe.balance) - 1
     adjustment = (recipe.logit_adjustment * np.log(np.maximum(counts, 1) / counts.sum())).astype(np.float32)
     malignant = np.isin(labels, MALIGNANT_COLUMNS).astype(int)
     weight_of = balanced_weights(np.bincount(malignant, minlength=2), recipe.balance)[MALIGNANT_MASK]
@@ -108,6 +109,7 @@ def loss_of(recipe: Recipe, labels: np.ndarray) -> Callable[[Any, Any], Any]:
     def loss(truth: Any, logits: Any) -> Any:
         smooth = truth * (1 - smoothing) + smoothing / len(DIAGNOSES)
         logits = logits + adjustment
+        weights = 1 + weighing * beyond_one
         surprise = -ops.sum(truth * weights, axis=-1) * ops.sum(smooth * ops.log_softmax(logits), axis=-1)
         if not recipe.malignancy_loss:
             return surprise
@@ -144,11 +146,14 @@ class Trainer:
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         # Compiling the whole step pays on an accelerator alone; TensorFlow's own kernels are faster on a processor.
         compiled = keras.backend.backend() != "tensorflow"
-        self.model.compile(optimizer=self.optimizer, loss=loss_of(recipe, labels), jit_compile=compiled and "auto")
+        self.weighing = keras.Variable(1.0, trainable=False)
+        loss = loss_of(recipe, labels, self.weighing)
+        self.model.compile(optimizer=self.optimizer, loss=loss, jit_compile=compiled and "auto")
         self.optimizer.build(self.model.trainable_variables)
 
     def run_epoch(self, collection: Collection, training: np.ndarray, epoch: int) -> float:
         recipe = self.recipe
+        self.weighing.assign(float(epoch >= recipe.balance_from))
         rng = np.random.default_rng((recipe.seed, epoch))
         order = rng.permutation(training)
         steps = min(math.ceil(len(order) / recipe.batch), recipe.max_steps or len(order))
