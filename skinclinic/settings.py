@@ -174,6 +174,7 @@ STATICFILES_DIRS = [
             ("htmx", NODE_MODULES / "htmx.org" / "dist"),
             ("openseadragon", NODE_MODULES / "openseadragon" / "build" / "openseadragon"),
             ("inter", NODE_MODULES / "@fontsource-variable" / "inter"),
+            ("zip", NODE_MODULES / "@zip.js" / "zip.js" / "dist"),
         )
         if folder.is_dir()
     ),
@@ -251,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-signatures": {
         "task": "screening.tasks.sweep_signatures_task",
+        "schedule": READING_SWEEP_EVERY,
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
+    "sweep-imports": {
+        "task": "screening.tasks.sweep_imports_task",
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },
