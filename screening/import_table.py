@@ -126,8 +126,12 @@ def folded(text: str) -> str:
 
 
 def file_key(name: str) -> str:
-    """What two names of one file have in common: folders, capitals and how an accent is written do not count."""
-    return folded(re.split(r"[/\\]", name)[-1])[:255]
+    """What two names of one file have in common: folders, capitals and how an accent is written do not count.
+
+    `import.js` does the same, so it goes no further than a browser can (`lower`, where names are casefolded).
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    return " ".join(unicodedata.normalize("NFC", last).lower().split())[:255]
 
 
 def read_table(data: bytes) -> list[Row]:

@@ -150,13 +150,13 @@ def delete_bytes(row: ImportRow) -> None:
             file.delete(save=False)
 
 
-def answer_likely(*, batch: ImportBatch, another: Iterable[int]) -> None:
-    """Say which of the new patients (by the number of their first row) are none of those that they resemble."""
+def answer_likely(*, batch: ImportBatch, asked: Iterable[int], another: Iterable[int]) -> None:
+    """Of the new patients that were asked about (by the number of their first row), which are somebody else."""
     with transaction.atomic():
         hold_open(batch)
-        rows = ImportRow.objects.filter(batch=batch)
-        rows.filter(is_another=True).exclude(person__in=another).update(is_another=False)
-        rows.filter(is_another=False, person__in=another).update(is_another=True)
+        of_asked = ImportRow.objects.filter(batch=batch, person__in=asked)
+        of_asked.filter(is_another=True).exclude(person__in=another).update(is_another=False)
+        of_asked.filter(is_another=False, person__in=another).update(is_another=True)
 
 
 def confirm_import(*, actor: Actor, batch: ImportBatch) -> None:
