@@ -35,15 +35,15 @@ SITES = {
     BodySite.BACK: SitePlace(MapView.BACK, 0.30, 0.08),
     BodySite.BUTTOCK: SitePlace(MapView.BACK, 0.49, 0.09),
     BodySite.GENITAL: SitePlace(MapView.FRONT, 0.50, 0.02),
-    BodySite.UPPER_ARM: SitePlace(MapView.FRONT, 0.29, 0.245, is_paired=True),
-    BodySite.FOREARM: SitePlace(MapView.FRONT, 0.425, 0.30, is_paired=True),
-    BodySite.HAND: SitePlace(MapView.BACK, 0.51, 0.355, is_paired=True),
-    BodySite.PALM: SitePlace(MapView.FRONT, 0.51, 0.355, is_paired=True),
+    BodySite.UPPER_ARM: SitePlace(MapView.FRONT, 0.29, 0.205, is_paired=True),
+    BodySite.FOREARM: SitePlace(MapView.FRONT, 0.425, 0.285, is_paired=True),
+    BodySite.HAND: SitePlace(MapView.BACK, 0.505, 0.345, is_paired=True),
+    BodySite.PALM: SitePlace(MapView.FRONT, 0.505, 0.345, is_paired=True),
     BodySite.THIGH: SitePlace(MapView.FRONT, 0.58, 0.11, is_paired=True),
     BodySite.LOWER_LEG: SitePlace(MapView.FRONT, 0.77, 0.10, is_paired=True),
-    BodySite.FOOT: SitePlace(MapView.FRONT, 0.945, 0.12, is_paired=True),
-    BodySite.SOLE: SitePlace(MapView.BACK, 0.945, 0.12, is_paired=True),
-    BodySite.NAIL: SitePlace(MapView.FRONT, 0.53, 0.36, is_paired=True),
+    BodySite.FOOT: SitePlace(MapView.FRONT, 0.885, 0.09, is_paired=True),
+    BodySite.SOLE: SitePlace(MapView.BACK, 0.885, 0.09, is_paired=True),
+    BodySite.NAIL: SitePlace(MapView.FRONT, 0.53, 0.355, is_paired=True),
 }
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -313,7 +314,9 @@ def patient_of(actor: Actor, first: ImportRow, entries: dict[UUID, Entry]) -> Pa
         raise RowRefused(0, match.refusal)
     if match.patient:
         return match.patient
-    if set(match.likely_patients) - set(first.likely_patients):
+    # Those of this table were asked about as rows of it.
+    of_batch = ImportRow.objects.filter(batch=first.batch_id, status=ImportRowStatus.IMPORTED)
+    if set(match.likely_patients) - {*first.likely_patients, *of_batch.values_list("patient", flat=True)}:
         raise RowRefused(
             0, _("A patient who resembles her was registered after the table was looked at. Import these rows again.")
         )
@@ -390,7 +393,7 @@ def staged(row: ImportRow, entry: Entry, zone: ZoneInfo) -> CleanPhotograph:
     """The camera's time wins, since it has the hour; without either, noon is that day in every zone nearby."""
     told = datetime.combine(entry.taken_on, entry.taken_at or NOON, tzinfo=zone)
     try:
-        photograph, thumbnail = row.photograph.read(), row.thumbnail.read()
+        photograph, thumbnail = fetch(str(row.photograph)), fetch(str(row.thumbnail))
     except FileNotFoundError:
         raise ClinicError(
             _("Its photograph could not be fetched from where it waited. Import the row again.")
@@ -405,6 +408,12 @@ def staged(row: ImportRow, entry: Entry, zone: ZoneInfo) -> CleanPhotograph:
         captured_at=row.captured_at or told,
         camera=row.camera,
     )
+
+
+def fetch(name: str) -> bytes:
+    """Without leaving the bytes in the row: a patient may have hundreds of photographs, and they come in one act."""
+    with default_storage.open(name) as kept:
+        return bytes(kept.read())
 
 
 def sweep_imports() -> int:

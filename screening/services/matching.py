@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import Q
@@ -15,6 +17,9 @@ from patients.querysets import is_similar
 from patients.services import RECORD_NUMBER
 from screening.import_table import Entry, folded
 from screening.models import LesionLabel
+
+MOST_OF_A_DAY = 100
+Key = TypeVar("Key")
 
 
 @dataclass
@@ -94,23 +99,36 @@ def add_lesions(found: list[Match]) -> None:
 
 
 def add_likely(clinic_id: UUID, newcomers: Mapping[int, Entry], matches: Mapping[int, Match]) -> None:
-    """As `likely_duplicates` finds them for one, and those that the table itself has under two numbers."""
-    same_table: dict[tuple[str, str, object], list[int]] = defaultdict(list)
-    for person, entry in newcomers.items():
-        same_table[told(entry.family_name, entry.given_name, entry.birth_date)].append(person)
+    """As `likely_duplicates` finds them for one: in the record, and among the other newcomers of the table."""
     candidates = PatientIdentity.objects.filter(clinic_id=clinic_id, patient__merged_into__isnull=True)
     candidates = candidates.annotate(lower_family=Lower("family_name")).filter(
         Q(birth_date__in={entry.birth_date for entry in newcomers.values()})
         | Q(lower_family__in={entry.family_name.lower() for entry in newcomers.values()})
     )
-    by_day, by_name = defaultdict(list), defaultdict(list)
-    for identity in candidates if newcomers else []:
-        by_day[identity.birth_date].append(identity)
-        by_name[folded(identity.family_name), folded(identity.given_name)].append(identity)
+    in_record = Namesakes((each.patient_id, each) for each in candidates) if newcomers else Namesakes(())
+    in_table = Namesakes(newcomers.items())
     for person, entry in newcomers.items():
+        matches[person].likely_patients = in_record.of(entry)
+        matches[person].likely_people = [other for other in in_table.of(entry) if other != person]
+
+
+class Namesakes(Generic[Key]):
+    """Who has the same birth date and a similar name, or the same name and any birth date.
+
+    `people`: a key for each, with an identity or an entry of a table.
+    """
+
+    def __init__(self, people: Iterable[tuple[Key, Any]]):
+        self.by_day: dict[date, list[tuple[Key, Any]]] = defaultdict(list)
+        self.by_name: dict[tuple[str, str], list[Key]] = defaultdict(list)
+        for key, named in people:
+            self.by_day[named.birth_date].append((key, named))
+            self.by_name[folded(named.family_name), folded(named.given_name)].append(key)
+
+    def of(self, entry: Entry) -> list[Key]:
         wanted = f"{entry.family_name} {entry.given_name}"
-        same_day = [each for each in by_day[entry.birth_date] if is_similar(wanted, each)]
-        same_name = by_name[folded(entry.family_name), folded(entry.given_name)]
-        matches[person].likely_patients = sorted({each.patient_id for each in (*same_day, *same_name)})
-        twins = same_table[told(entry.family_name, entry.given_name, entry.birth_date)]
-        matches[person].likely_people = [other for other in twins if other != person]
+        # A day that stands for "not known" has thousands: of those, only the same names are found.
+        same_day = self.by_day[entry.birth_date] if len(self.by_day[entry.birth_date]) <= MOST_OF_A_DAY else []
+        similar = [key for key, named in same_day if is_similar(wanted, named)]
+        same_name = self.by_name[folded(entry.family_name), folded(entry.given_name)]
+        return list(dict.fromkeys([*similar, *same_name]))

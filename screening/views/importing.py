@@ -117,7 +117,8 @@ def progress_of(batch: ImportBatch) -> dict[str, int]:
 def import_live(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     """How far it is; asked for every few seconds, so not recorded."""
     batch = get_batch(request, batch_id)
-    return render(request, "screening/_import_progress.html", {"batch": batch, "progress": progress_of(batch)})
+    context = {"batch": batch, "progress": progress_of(batch), "is_live": True}
+    return render(request, "screening/_import_progress.html", context)
 
 
 @require_GET
