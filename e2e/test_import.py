@@ -76,7 +76,7 @@ def test_folder_becomes_patients_visits_and_readings(
     expect(page.get_by_text("3 of 3 rows imported.")).to_be_visible()
     page.get_by_role("link", name="Show what became of each row").click()
     page.get_by_role("link", name="Winterbottom, Erna").first.click()
-    expect(page.get_by_text("4711")).to_be_visible()
+    expect(page.get_by_text("R-4711")).to_be_visible()
 
     assert the_only(real_cast, ImportBatch).status == "done"
     assert {row.status for row in rows(real_cast, ImportRow)} == {"imported"}

@@ -65,13 +65,13 @@ class RowRefused(ClinicError):
 
 def start_import(*, actor: Actor, submission: UUID, table: bytes) -> ImportBatch:
     """Keep the rows of a table, each with what is wrong with it. Raises TableRefused for a table that is none."""
-    if before := ImportBatch.objects.filter(started_by=actor.person(), submission=submission).first():
-        return before
     rows = read_table(table)
     with transaction.atomic():
-        batch = ImportBatch.objects.create(
-            clinic_id=actor.own_clinic(), started_by_id=actor.person(), submission=submission
+        batch, is_new = ImportBatch.objects.get_or_create(
+            started_by_id=actor.person(), submission=submission, defaults={"clinic_id": actor.own_clinic()}
         )
+        if not is_new:
+            return batch
         people: dict[int, Entry] = {}
         for row in rows:
             if row.entry:

@@ -16,13 +16,13 @@ from screening.services.importing import import_next
 from screening.tests.conftest import the_only
 
 ERNA = {
-    "file": "erna-1.jpg", "record_number": "4711", "family_name": "Winterbottom", "given_name": "Erna",
+    "file": "erna-1.jpg", "record_number": "R-4711", "family_name": "Winterbottom", "given_name": "Erna",
     "birth_date": "1961-04-30", "lesion": "A", "site": "back", "laterality": "left", "date": "2024-03-01",
     "sex": "female", "skin_type": "II", "kind": "", "consent_reading": "given", "consent_date": "2024-02-29",
     "question": "",
 }  # fmt: skip
 JOSEF = ERNA | {
-    "file": "josef-1.jpg", "record_number": "4712", "family_name": "Autumnbottom", "given_name": "Josef",
+    "file": "josef-1.jpg", "record_number": "R-4712", "family_name": "Autumnbottom", "given_name": "Josef",
     "birth_date": "12.11.1948", "sex": "male", "consent_reading": "", "consent_date": "",
 }  # fmt: skip
 # What only the import itself writes; everything else is the record.

@@ -1,5 +1,6 @@
 """What is confirmed comes in: a patient's rows all or none, each once, whatever happens to the workers."""
 
+import hashlib
 import json
 from datetime import timedelta
 
@@ -46,7 +47,7 @@ def test_it_works(cast, random_photograph):
     batch = import_rows(cast, random_photograph, ERNA, ERNA_2, ERNA_3, JOSEF)
     assert (status_of(cast), set(statuses(cast, batch))) == ("done", {"imported"})
     with cast.in_north():
-        erna = PatientIdentifier.objects.get(value="4711").patient
+        erna = PatientIdentifier.objects.get(value="R-4711").patient
         identity = PatientIdentity.objects.get(pk=erna.pk)
         assert (identity.name, str(identity.birth_date)) == ("Winterbottom, Erna", "1961-04-30")
         assert (erna.sex, erna.skin_type) == ("female", 2)
@@ -148,15 +149,14 @@ def test_nothing_ready_is_not_confirmed(cast):
     assert "no patient whose rows are all ready" in str(next(iter(response.wsgi_request._messages)))
 
 
-def test_patients_rows_come_all_or_none(cast, random_photograph, monkeypatch):
+def test_patients_rows_come_all_or_none(cast, random_photograph):
     """The second of three photographs is gone from where it waited; the other patient's come all the same."""
     batch = begin(cast, ERNA, ERNA_2, ERNA_3, JOSEF)
     send_all(cast, batch, random_photograph)
     post(cast, batch, "confirm")
     with cast.in_north():
         before = record_counts()
-        default = ImportRow.objects.get(number=3)
-        DatabaseStorage().delete(default.photograph.name)
+        DatabaseStorage().delete(ImportRow.objects.get(number=3).photograph.name)
         assert import_next(batch_id=batch.pk, clinic_id=cast.north.pk)
         assert record_counts() == before
     run(batch)
@@ -173,7 +173,7 @@ def test_patient_who_refuses_photographs_meanwhile_is_left_out(cast, random_phot
     send_all(cast, batch, random_photograph)
     post(cast, batch, "confirm")
     with cast.alice.acting() as actor:
-        patient = PatientIdentifier.objects.get(value="4711").patient
+        patient = PatientIdentifier.objects.get(value="R-4711").patient
         note_consent(actor=actor, patient=patient, kind="photograph", decision="refused", decided_on="2024-01-01")
     run(batch)
     assert statuses(cast, batch) == ["left_out", "imported"]
@@ -335,7 +335,7 @@ def test_names_and_staged_bytes_are_erased_with_the_batch(cast, random_photograp
         post(cast, batch, "drop")
     assert status_of(cast) == how
     kept = everything_of_rows(cast)
-    for private in ("Winterbottom", "Autumnbottom", "1961", "erna-1", "4711"):
+    for private in ("Winterbottom", "Autumnbottom", "1961-04-30", "erna-1", "R-4711"):
         assert private not in kept
     with cast.in_north():
         assert StoredFile.objects.count() == (2 if how == "done" else 0)
@@ -350,7 +350,7 @@ def test_ledger_holds_no_name_and_keeps_none_beside_it(cast, random_photograph):
         ledger = json.dumps([*AuditEvent.objects.values(), *PrivateValue.objects.values()], default=str)
         moves = AuditEvent.objects.filter(subject_type="screening_importrow", action="update")
         assert {"status": ["open", "imported"]}.items() <= moves.latest("id").changes.items()
-    for private in ("Winterbottom", "Autumnbottom", "1961-04-30", "erna-1", "4711", "Bleeding"):
+    for private in ("Winterbottom", "Autumnbottom", "1961-04-30", "erna-1", "R-4711", "Bleeding"):
         assert private not in ledger
 
 
@@ -361,6 +361,17 @@ def test_dropped_import_is_closed_for_everything(cast, photograph_bytes):
     for what in ("confirm", "drop", "answer"):
         assert post(cast, batch, what).status_code in (302, 409)
     assert status_of(cast) == "dropped"
+
+
+def test_confirmed_import_takes_no_other_photograph(cast, random_photograph):
+    batch = begin(cast, ERNA)
+    sent = send_all(cast, batch, random_photograph)
+    post(cast, batch, "confirm")
+    response = send_photograph(cast, batch, "erna-1.jpg", random_photograph())
+    assert response.status_code == 422
+    assert "confirmed or dropped already" in response.json()["photographs"][0]["refused"]
+    run(batch)
+    assert the_only(cast, LesionImage).upload_sha256 == hashlib.sha256(sent["erna-1.jpg"]).hexdigest()
 
 
 def test_confirmed_import_is_not_dropped(cast, random_photograph):

@@ -31,6 +31,7 @@ from screening.tests.importing import (
     table_of,
     verdicts,
 )
+from screening.tests.test_pages import INLINE
 from skinclinic.audit.models import AuditEvent
 
 
@@ -39,8 +40,9 @@ def test_it_works(cast, photograph_bytes):
     assert verdicts(cast, batch) == ["waiting", "waiting"]
     assert send_photograph(cast, batch, "erna-1.jpg", photograph_bytes).status_code == 201
     page = cast.alice.client.get(f"/imports/{batch.pk}/").content.decode()
+    assert not INLINE.search(page.encode())
     assert verdicts(cast, batch) == ["ready", "waiting"]
-    for wanted in ("Winterbottom, Erna", "new, 4711", "new lesion", "Import 1 photograph", "Not sent yet"):
+    for wanted in ("Winterbottom, Erna", "new, R-4711", "new lesion", "Import 1 photograph", "Not sent yet"):
         assert wanted in page, wanted
 
 
@@ -167,7 +169,7 @@ def test_consent_may_stand_in_one_row_alone(cast):
     assert verdicts(cast, batch) == ["waiting", "waiting"]
 
 
-def numbered_chart(cast, number: str = "4711", **identity):
+def numbered_chart(cast, number: str = "R-4711", **identity):
     chart = make_chart(cast.alice, **identity)
     with cast.alice.acting():
         add_identifier(patient=chart.patient, system=RECORD_NUMBER, value=number)
@@ -218,7 +220,7 @@ def test_new_patient_who_resembles_another_is_asked_about(cast, random_photograp
 
 
 def test_same_person_under_two_numbers_is_asked_about(cast):
-    batch = begin(cast, ERNA, ERNA | {"file": "erna-2.jpg", "record_number": "4799"})
+    batch = begin(cast, ERNA, ERNA | {"file": "erna-2.jpg", "record_number": "R-4799"})
     assert verdicts(cast, batch) == ["asked", "asked"]
 
 
