@@ -75,6 +75,8 @@ def test_folder_becomes_patients_visits_and_readings(
     page.get_by_role("button", name="Import 3 photographs").click()
     expect(page.get_by_text("3 of 3 rows imported.")).to_be_visible()
     page.get_by_role("link", name="Show what became of each row").click()
+    expect(page.get_by_text("What became of it")).to_be_visible()
+    assert violations(page) == []
     page.get_by_role("link", name="Winterbottom, Erna").first.click()
     expect(page.get_by_text("R-4711")).to_be_visible()
 
