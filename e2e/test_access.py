@@ -71,6 +71,7 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
     own = {
         "alice": [
             reverse("patient_new"),
+            reverse("imports"),
             reverse("visit_new", args=[patient]),
             reverse("lesion_new", args=[patient]),
             reverse("screening_withdraw", args=[keys["again"]]),

@@ -26,6 +26,9 @@ THINGS = {
     "screening_followup": "Follow-up",
     "screening_outcome": "Pathology",
     "screening_readingproblem": "Problem with a reading",
+    "screening_importbatch": "Import",
+    "screening_importrow": "Row of an import",
+    "screening_lesionlabel": "Label of a lesion",
     "accounts_clinic": "Clinic",
 }
 DEEDS = {"insert": "added", "update": "changed", "delete": "deleted"}
@@ -44,6 +47,8 @@ LOOKS = {
     "letter_seen": "Letter made",
     "history_exported": "History exported",
     "thumbnail_seen": "Small photograph seen",
+    "import_seen": "Import opened",
+    "import_report_taken": "Report of an import taken away",
     "refused": "Refused",
 }
 STATUSES = {"reading_status": ("Reading", ReadingStatus), "review_status": ("Review", ReviewStatus)}

@@ -22,6 +22,7 @@ from screening.codes import (
     WithdrawalReason,
 )
 from screening.desk import Draft, HeldSignature, SavedFilter
+from screening.importing import ImportBatch, ImportRow, LesionLabel
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
 from screening.notices import Notice, NoticeChoice
 from screening.querysets import (
@@ -41,6 +42,9 @@ from skinclinic.accounts.models import User
 __all__ = [
     "Draft",
     "HeldSignature",
+    "ImportBatch",
+    "ImportRow",
+    "LesionLabel",
     "ModelVersion",
     "Notice",
     "NoticeChoice",

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import holding, notices, readings
+from screening.services import holding, importing, notices, readings
 from skinclinic.locks import only_one
 
 
@@ -32,3 +32,20 @@ def sweep_notices_task() -> None:
     with only_one("sweep-notices") as mine:
         if mine:
             notices.sweep_notices()
+
+
+@shared_task(soft_time_limit=300, time_limit=330)
+def import_patient_task(batch_id: str, clinic_id: str) -> None:
+    """One patient, then a message for the next: readings of the day come in between."""
+    batch, clinic = UUID(batch_id), UUID(clinic_id)
+    with only_one(f"import-{batch}") as mine:
+        goes_on = mine and importing.import_next(batch_id=batch, clinic_id=clinic)
+    if goes_on:
+        importing.send(batch, clinic)
+
+
+@shared_task
+def sweep_imports_task() -> None:
+    with only_one("sweep-imports") as mine:
+        if mine:
+            importing.sweep_imports()

@@ -175,6 +175,7 @@ STATICFILES_DIRS = [
             ("htmx", NODE_MODULES / "htmx.org" / "dist"),
             ("openseadragon", NODE_MODULES / "openseadragon" / "build" / "openseadragon"),
             ("inter", NODE_MODULES / "@fontsource-variable" / "inter"),
+            ("zip", NODE_MODULES / "@zip.js" / "zip.js" / "dist"),
         )
         if folder.is_dir()
     ),
@@ -258,6 +259,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-notices": {
         "task": "screening.tasks.sweep_notices_task",
+        "schedule": READING_SWEEP_EVERY,
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
+    "sweep-imports": {
+        "task": "screening.tasks.sweep_imports_task",
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },

@@ -24,6 +24,7 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
     return {
         "today": [],
         "patients": [],
+        "imports": [],
         "patient_new": [],
         "patient_chart": patient,
         "patient_correct": patient,
@@ -59,6 +60,7 @@ ONLY = {
     "patient_merge": {"alice", "ada"},
     "lesion_new": {"alice", "rita"},
     "visit_new": {"alice"},
+    "imports": {"alice"},
     "worklist": {"rita", "ada", "otto"},
     "dashboard": {"ada", "otto"},
     "models": {"rita", "ada", "otto"},
