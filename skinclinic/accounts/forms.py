@@ -1,4 +1,5 @@
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 
 from skinclinic.accounts.models import UnreviewedReadings, User, validate_time_zone
@@ -21,6 +22,13 @@ class FirstRunForm(forms.Form):
         given = User(email=self.cleaned_data.get("email", ""), full_name=self.cleaned_data.get("full_name", ""))
         validate_password(password, given)
         return password
+
+
+class LanguageForm(forms.Form):
+    """`next` is the page to go on with; a page that was made by a form has none."""
+
+    language = forms.ChoiceField(choices=settings.LANGUAGES)
+    next = forms.CharField(required=False)
 
 
 class ClinicForm(forms.Form):

@@ -38,6 +38,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("operator", default=False)
     is_active = models.BooleanField("active", default=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    language = models.CharField(max_length=8, blank=True, help_text="Empty: what the browser asks for.")
 
     objects = UserManager()
 

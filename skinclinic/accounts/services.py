@@ -59,6 +59,12 @@ def decide_reviewing(*, actor: Actor, **decided: bool | int | str) -> None:
     Clinic.objects.filter(pk=actor.own_clinic()).update(**decided)
 
 
+def choose_language_of(person: User, language: str) -> None:
+    """What her pages and her mails are written in; empty for what her browser asks for."""
+    person.language = language
+    person.save(update_fields=["language"])
+
+
 def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:
     """Give a person these roles in a clinic; she is made if nobody has this e-mail address yet.
 
