@@ -25,7 +25,7 @@ from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet
 from patients.validators import validate_past_date
 from skinclinic.accounts.models import Clinic, User
 from skinclinic.audit.acting import Actor
-from skinclinic.text import validate_one_line
+from skinclinic.text import in_sentence, validate_one_line
 
 
 class ClinicRecord(models.Model):
@@ -183,6 +183,10 @@ class Visit(ClinicRecord):
         return f"visit {self.pk}"
 
     @property
+    def history_words(self) -> list[str]:
+        return [str(HistoryItem(item).label) for item in self.history]
+
+    @property
     def is_taken(self) -> bool:
         return self.taken_until is not None and self.taken_until > timezone.now()
 
@@ -222,5 +226,5 @@ class Lesion(ClinicRecord):
 
     @property
     def label(self) -> str:
-        side = f", {self.get_laterality_display().lower()}" if self.laterality != Laterality.MIDLINE else ""
+        side = f", {in_sentence(self.get_laterality_display())}" if self.laterality != Laterality.MIDLINE else ""
         return f"{self.number}: {self.get_site_display()}{side}"

@@ -1,11 +1,15 @@
 """The language of an answer: what the person chose, else what her browser asks for; for programs it is English."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+
+if TYPE_CHECKING:
+    from skinclinic.accounts.models import User
 
 FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
 
@@ -41,6 +45,11 @@ def speak_to(request: HttpRequest) -> None:
     """From here on in this request in the language that the signed-in person chose, if she chose one."""
     if not is_for_programs(request) and request.user.is_authenticated and is_spoken(request.user.language):
         translation.activate(request.user.language)
+
+
+def spoken_by(person: "User") -> str:
+    """What is written for her while she asks for nothing herself."""
+    return person.language if is_spoken(person.language) else settings.LANGUAGE_CODE
 
 
 def is_spoken(language: str) -> bool:

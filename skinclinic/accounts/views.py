@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
@@ -84,7 +85,7 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
             if str(membership.clinic_id) == request.POST.get("clinic"):
                 request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
                 return redirect("home")
-        messages.error(request, "You do not belong to this clinic.")
+        messages.error(request, _("You do not belong to this clinic."))
     return render(request, "accounts/choose_clinic.html", {"memberships": request.memberships})
 
 
@@ -95,6 +96,6 @@ def clinic_settings(request: HttpRequest) -> HttpResponse:
     form = ClinicForm(request.POST or None, initial={name: getattr(request.clinic, name) for name in REVIEWING})
     if request.method == "POST" and form.is_valid():
         decide_reviewing(actor=request.actor, **form.cleaned_data)
-        messages.success(request, "Saved. It holds from now on.")
+        messages.success(request, _("Saved. It holds from now on."))
         return redirect("clinic_settings")
     return render(request, "accounts/clinic_settings.html", {"form": form})
