@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from screening.codes import RetryReason, WithdrawalReason
 from screening.status import ReadingStatus, ReviewStatus
+from screening.words import FINDINGS
 from skinclinic.audit.models import AuditEvent
 from skinclinic.text import decimal
 
@@ -250,6 +251,8 @@ def choices_of(subject_type: str, column: str) -> dict[object, object]:
     """What the codes of a column are called; nothing where they are words of the language already."""
     if is_spoken_as_kept():
         return {}
+    if column in ("unscorable_reasons", "cautions"):
+        return dict(FINDINGS)
     try:
         field = tables()[subject_type]._meta.get_field(column)
     except (KeyError, FieldDoesNotExist):

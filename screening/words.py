@@ -1,6 +1,7 @@
 """What the model says, in the language of who reads it: `ml` knows no catalogue, so its sentences are marked here."""
 
 from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from ml.cautions import CautionRule
 from ml.contract import UNSCORABLE_REASONS
@@ -45,6 +46,25 @@ MARKED = frozenset(
         gettext_noop("in domain"),
     }
 )
+
+# What a history calls the model's findings on a photograph and on its ground; their sentences would be too long there.
+FINDINGS = {
+    "too_small": _("too small"),
+    "blurred": _("blurred"),
+    "too_dark": _("too dark"),
+    "too_bright": _("too bright"),
+    "no_contrast": _("no contrast"),
+    "no_colour": _("no colour"),
+    "not_dermoscopy": _("not dermoscopic"),
+    "young": _("young"),
+    "dark_skin": _("dark skin"),
+    "skin_type_unknown": _("skin type unknown"),
+    "acral": _("acral"),
+    "mucosa": _("mucosa"),
+    "non_pigmented": _("not pigmented"),
+    "ulcerated": _("ulcerated"),
+    "suspected_scc": _("squamous cell carcinoma suspected"),
+}
 
 
 def unfit_reason(code: str) -> str:

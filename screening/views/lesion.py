@@ -56,7 +56,10 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
             for outcome in reported
         ],
         "follow_ups": list(
-            FollowUp.objects.visible_to(request.actor).filter(lesion=shown).select_related("owner").order_by("due_on")
+            FollowUp.objects.visible_to(request.actor)
+            .filter(lesion=shown)
+            .select_related("lesion", "owner")
+            .order_by("due_on")
         ),
         "today": timezone.localdate(),
         "may_enter": request.actor.has_role(CLINICIAN, REVIEWER),
