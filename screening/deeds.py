@@ -1,8 +1,9 @@
 """Ledger events in the words of the clinic."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, partial
 from typing import Any
 
@@ -10,6 +11,8 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
@@ -168,6 +171,7 @@ COLUMNS = frozenset(
         gettext_noop("words"),
     }
 )
+ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d(T|$)")
 # Why something was done, where that is chosen and not typed.
 REASONS = dict([*WithdrawalReason.choices, *RetryReason.choices])
 
@@ -265,6 +269,19 @@ def tables() -> dict[str, type[Model]]:
     return {model._meta.db_table: model for model in apps.get_models()}
 
 
+def moment_of(text: str) -> str:
+    """A time or a day of the ledger as people write them, in the clinic's zone; empty for any other text."""
+    if not ISO_DAY.match(text):
+        return ""
+    try:
+        if len(text) == len("2026-11-22"):
+            return date_format(date.fromisoformat(text))
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at.tzinfo else ""
+
+
 def shown(choices: Mapping[object, object], value: object) -> str:
     if value in (None, "", []):
         return gettext("nothing")
@@ -272,6 +289,8 @@ def shown(choices: Mapping[object, object], value: object) -> str:
         return gettext("True") if value else gettext("False")
     if isinstance(value, float):
         return decimal(value, ".3g")
+    if isinstance(value, str) and (written := moment_of(value)):
+        return written
     if isinstance(value, list):
         return ", ".join(str(choices.get(item, item)) for item in value)
     return str(choices.get(value, str(value).replace("_", " ")))

@@ -14,6 +14,7 @@ from django.utils.translation import trans_real
 
 from conftest import PASSWORD, Cast, Chart, make_chart, make_screening
 from ml.cautions import HAM10000_RULES
+from patients.models import Visit
 from patients.querysets import as_date
 from patients.services import merge_patients, open_visit
 from screening.images import clean_photograph
@@ -351,6 +352,8 @@ def test_pdf_is_made_in_german(cast, chart, screening, form):
 
 def test_result_is_told_in_german(cast, chart, screening):
     finish(cast, screening, refer=True, band="high", malignancy=0.8125)
+    assert re.search(r"</svg>High <", cast.ada.client.get(reverse("worklist")).content.decode())
+    assert re.search(r"</svg>Hoch <", german(cast, "rita").get(reverse("worklist")).content.decode())
     page = german(cast, "rita").get(reverse("screening", args=[screening.pk])).content.decode()
     for said in (
         '<html lang="de"',
@@ -381,6 +384,17 @@ def test_drawings_keep_their_points_in_german(cast, chart, screening, random_pho
     assert ">0,25<" in chart_of_scores
     body = rita.get(reverse("patient_chart", args=[chart.patient.pk])).content.decode()
     assert re.search(r'transform="translate\(\d+\.\d \d+\.\d\)"', body)
+
+
+def test_history_writes_times_in_the_clinics_zone(cast, chart):
+    Clinic.objects.filter(pk=cast.north.pk).update(time_zone="Asia/Tokyo")
+    with cast.in_north():
+        Visit.objects.filter(pk=chart.visit.pk).update(due_at="2026-12-01T20:30:00Z")
+    address = reverse("patient_history", args=[chart.patient.pk])
+    assert "2 Dec 2026, 05:30" in cast.otto.client.get(address).content.decode()
+    told = german(cast, "otto").get(address).content.decode()
+    for said in ("2. Dez. 2026, 05:30", "entschieden am: 22. Nov. 2026"):
+        assert said in told, said
 
 
 def test_history_is_told_in_german_and_kept_in_english(cast, chart, screening):
