@@ -23,6 +23,21 @@ class SkinType(models.IntegerChoices):
     VI = 6, _("VI: never burns, dark brown or black skin")
 
 
+class RiskFactor(models.TextChoices):
+    """What makes a skin cancer likelier in this person, as she tells it. Nothing noted: nobody has asked."""
+
+    NONE_KNOWN = "none_known", _("Asked: none known")
+    MELANOMA = "melanoma", _("Earlier melanoma")
+    SKIN_CANCER = "skin_cancer", _("Another earlier skin cancer")
+    FAMILY_MELANOMA = "family_melanoma", _("Melanoma in a parent, sibling or child")
+    MANY_NEVI = "many_nevi", _("More than 50 nevi")
+    ATYPICAL_NEVI = "atypical_nevi", _("Atypical nevi")
+    IMMUNOSUPPRESSED = "immunosuppressed", _("Immunosuppression or a transplant")
+    SUNBURNS = "sunburns", _("Severe sunburns")
+    ULTRAVIOLET = "ultraviolet", _("Sunbeds, or work outdoors")
+    SYNDROME = "syndrome", _("A hereditary syndrome")
+
+
 class ConsentKind(models.TextChoices):
     PHOTOGRAPH = "photograph", _("Photographs in the record")
     AI_READING = "ai_reading", _("Reading by the model")

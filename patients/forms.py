@@ -10,6 +10,7 @@ from patients.codes import (
     HistoryItem,
     Laterality,
     MapView,
+    RiskFactor,
     Sex,
     SkinType,
     Urgency,
@@ -38,6 +39,13 @@ class PatientForm(forms.ModelForm):
         empty_value=None,
         required=False,
     )
+    risk_factors = forms.MultipleChoiceField(
+        label=_("Risk factors"),
+        choices=RiskFactor.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Tick nothing when nobody has asked her yet."),
+    )
     record_number = forms.CharField(
         label=_("Record number"),
         max_length=100,
@@ -60,7 +68,13 @@ class PatientForm(forms.ModelForm):
         }
         widgets = {"birth_date": DayInput, "address": forms.Textarea({"rows": 2})}
 
-    field_order = ["family_name", "given_name", "birth_date", "sex", "record_number", "skin_type"]
+    field_order = ["family_name", "given_name", "birth_date", "sex", "record_number", "skin_type", "risk_factors"]
+
+    def clean_risk_factors(self) -> list[str]:
+        factors: list[str] = self.cleaned_data["risk_factors"]
+        if RiskFactor.NONE_KNOWN in factors and len(factors) > 1:
+            raise forms.ValidationError(_("Either none is known, or those that are."))
+        return factors
 
     def identity(self) -> dict[str, object]:
         return {name: self.cleaned_data[name] for name in IDENTITY_FIELDS}

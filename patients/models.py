@@ -17,6 +17,7 @@ from patients.codes import (
     IdentifierType,
     Laterality,
     MapView,
+    RiskFactor,
     Sex,
     SkinType,
     Urgency,
@@ -48,6 +49,12 @@ class Patient(ClinicRecord):
     skin_type = models.PositiveSmallIntegerField(
         "Fitzpatrick skin type", choices=SkinType.choices, null=True, blank=True
     )
+    risk_factors = ArrayField(
+        models.CharField(max_length=20, choices=RiskFactor.choices),
+        default=list,
+        blank=True,
+        help_text="Nothing: nobody has asked.",
+    )
     merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from")
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -59,11 +66,23 @@ class Patient(ClinicRecord):
             models.CheckConstraint(
                 condition=Q(skin_type__isnull=True) | Q(skin_type__in=SkinType.values), name="patient_skin_type_known"
             ),
+            models.CheckConstraint(
+                condition=Q(risk_factors__contained_by=RiskFactor.values), name="patient_risk_factors_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(risk_factors__contains=[RiskFactor.NONE_KNOWN]) | Q(risk_factors__len=1),
+                name="patient_none_known_stands_alone",
+            ),
         ]
         indexes = [models.Index(fields=["clinic", "-created_at"], name="patient_by_clinic")]
 
     def __str__(self) -> str:
         return f"patient {self.pk}"
+
+    @property
+    def risk_words(self) -> str:
+        """In the order in which they are asked; empty when nobody has asked."""
+        return ", ".join(str(factor.label) for factor in RiskFactor if factor in self.risk_factors)
 
 
 class PatientRecord(ClinicRecord):
@@ -183,8 +202,8 @@ class Visit(ClinicRecord):
         return f"visit {self.pk}"
 
     @property
-    def history_words(self) -> list[str]:
-        return [str(HistoryItem(item).label) for item in self.history]
+    def history_words(self) -> str:
+        return ", ".join(str(item.label) for item in HistoryItem if item in self.history)
 
     @property
     def is_taken(self) -> bool:

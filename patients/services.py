@@ -1,6 +1,6 @@
 """What can be done to a patient's record. Each function is one transaction and returns what it made."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import ClinicError, StaleForm
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
 
 RECORD_NUMBER = "urn:skinclinic:record-number"
-DUE_WITHIN = {Urgency.URGENT: timedelta(days=1), Urgency.SOON: timedelta(days=3), Urgency.ROUTINE: timedelta(days=7)}
 IDENTITY_FIELDS = ("family_name", "given_name", "birth_date", "phone", "email", "address")
 
 
@@ -47,10 +47,18 @@ class CannotMerge(ClinicError):
 
 
 def register_patient(
-    *, actor: Actor, identity: Mapping[str, Any], sex: str, skin_type: int | None = None, record_number: str = ""
+    *,
+    actor: Actor,
+    identity: Mapping[str, Any],
+    sex: str,
+    skin_type: int | None = None,
+    risk_factors: Iterable[str] = (),
+    record_number: str = "",
 ) -> Patient:
     with transaction.atomic():
-        patient = Patient.objects.create(clinic_id=actor.own_clinic(), sex=sex, skin_type=skin_type)
+        patient = Patient.objects.create(
+            clinic_id=actor.own_clinic(), sex=sex, skin_type=skin_type, risk_factors=list(risk_factors)
+        )
         PatientIdentity.objects.create(patient=patient, clinic_id=patient.clinic_id, **identity)
         if record_number:
             add_identifier(patient=patient, system=RECORD_NUMBER, value=record_number)
@@ -74,12 +82,18 @@ def add_identifier(
 
 
 def correct_patient(
-    *, patient: Patient, version: int, identity: Mapping[str, Any], sex: str, skin_type: int | None
+    *,
+    patient: Patient,
+    version: int,
+    identity: Mapping[str, Any],
+    sex: str,
+    skin_type: int | None,
+    risk_factors: Iterable[str],
 ) -> None:
     """Write the corrected details, unless somebody else did since `version` was shown."""
     with transaction.atomic():
         moved = Patient.objects.filter(pk=patient.pk, version=version).update(
-            sex=sex, skin_type=skin_type, version=F("version") + 1
+            sex=sex, skin_type=skin_type, risk_factors=list(risk_factors), version=F("version") + 1
         )
         if moved != 1:
             raise StaleForm(
@@ -169,8 +183,14 @@ def open_visit(
             history=sorted(set(history or [])),
             diameter_mm=diameter_mm,
             urgency=urgency,
-            due_at=timezone.now() + DUE_WITHIN[Urgency(urgency)],
+            due_at=timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
         )
+
+
+def due_within(clinic_id: UUID, urgency: Urgency) -> timedelta:
+    """Until a visit is to be reviewed, as the clinic has it."""
+    hours = Clinic.objects.values_list(f"due_hours_{urgency.value}", flat=True).get(pk=clinic_id)
+    return timedelta(hours=hours)
 
 
 def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: float, y: float) -> Lesion:

@@ -67,6 +67,7 @@ def patient_new(request: HttpRequest) -> HttpResponse:
                     identity=form.identity(),
                     sex=form.cleaned_data["sex"],
                     skin_type=form.cleaned_data["skin_type"],
+                    risk_factors=form.cleaned_data["risk_factors"],
                     record_number=form.cleaned_data["record_number"],
                 )
             except IdentifierTaken as taken:
@@ -87,7 +88,8 @@ def likely_duplicates(request: HttpRequest, form: PatientForm) -> list[Patient]:
 @member_required(CLINICIAN, REVIEWER, MANAGER)
 def patient_correct(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
-    initial = {"sex": patient.sex, "skin_type": patient.skin_type, "version": patient.version}
+    kept = ("sex", "skin_type", "risk_factors", "version")
+    initial = {name: getattr(patient, name) for name in kept}
     form = CorrectionForm(request.POST or None, instance=patient.identity, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -97,6 +99,7 @@ def patient_correct(request: HttpRequest, patient_id: UUID) -> HttpResponse:
                 identity=form.identity(),
                 sex=form.cleaned_data["sex"],
                 skin_type=form.cleaned_data["skin_type"],
+                risk_factors=form.cleaned_data["risk_factors"],
             )
         except StaleForm as stale:
             form.add_error(None, str(stale))

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ml import cautions
+from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER
 
 
 class Band(models.TextChoices):
@@ -163,3 +164,29 @@ class HeldStatus(models.TextChoices):
     GIVEN = "given", _("Given")
     UNDONE = "undone", _("Undone")
     REFUSED = "refused", _("Refused")
+
+
+class NoticeKind(models.TextChoices):
+    """What a person is told of without asking."""
+
+    HIGH_READING = "high_reading", _("High reading")
+    UNFIT_PHOTOGRAPH = "unfit_photograph", _("Photograph to take again")
+    REVIEW_SIGNED = "review_signed", _("Review signed")
+    FOLLOW_UP_OVERDUE = "follow_up_overdue", _("Follow-up overdue")
+    READING_STUCK = "reading_stuck", _("Photographs are not being read")
+
+
+# What a person cannot decline to be told, and what somebody of a role can.
+ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE})
+DECLINED_BY = {
+    CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.REVIEW_SIGNED},
+    REVIEWER: {NoticeKind.HIGH_READING},
+    MANAGER: {NoticeKind.READING_STUCK},
+}
+NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.READING_STUCK})
+
+
+class NoticeWay(models.TextChoices):
+    BOTH = "both", _("Here and by e-mail")
+    HERE = "here", _("Here only")
+    NONE = "none", _("Not at all")

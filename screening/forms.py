@@ -12,9 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from patients.models import Lesion, Patient, Visit
 from patients.validators import validate_past_date
 from screening.codes import (
+    DECLINED_BY,
     Diagnosis,
     DifferenceReason,
     FollowUpStatus,
+    NoticeKind,
+    NoticeWay,
     ProblemKind,
     Recommendation,
     RetryReason,
@@ -211,3 +214,16 @@ class ScaleForm(forms.Form):
 
 class KeepFilterForm(forms.Form):
     name = forms.CharField(label=_("Keep as"), max_length=40, strip=True, validators=[validate_one_line])
+
+
+class NoticesForm(forms.Form):
+    """One field for each kind that she is told of and can decline: in what way."""
+
+    def __init__(self, *args: Any, roles: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        declined = set().union(*(DECLINED_BY.get(role, ()) for role in roles))
+        for kind in NoticeKind:
+            if kind in declined:
+                self.fields[kind.value] = forms.ChoiceField(
+                    label=kind.label, choices=NoticeWay.choices, initial=NoticeWay.BOTH
+                )

@@ -24,6 +24,7 @@ from screening.codes import (
 )
 from screening.desk import Draft, HeldSignature, SavedFilter
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
+from screening.notices import Notice, NoticeChoice
 from screening.querysets import (
     FollowUpQuerySet,
     LesionImageQuerySet,
@@ -42,6 +43,8 @@ __all__ = [
     "Draft",
     "HeldSignature",
     "ModelVersion",
+    "Notice",
+    "NoticeChoice",
     "Overview",
     "PhotographScale",
     "ReadingPolicy",

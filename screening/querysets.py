@@ -75,6 +75,10 @@ class ScreeningQuerySet(ClinicQuerySet):
         """The deciding reading, and `is_suspended`: whether it, or the one to come, is suspended in the clinic now."""
         return self.select_related("prediction").annotate(is_suspended=is_suspended())
 
+    def with_reading_for(self, actor: Actor) -> Self:
+        """Those whose reading this actor is shown, and may rely on, now."""
+        return self.with_prediction().shown_to(actor).filter(is_hidden=False, is_suspended=False)
+
     def with_reading(self) -> Self:
         """What a list shows of each, without a query per row."""
         return self.with_prediction().select_related("image__lesion", "signed_review", "patient__identity")

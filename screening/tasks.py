@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import holding, readings
+from screening.services import holding, notices, readings
 from skinclinic.locks import only_one
 
 
@@ -25,3 +25,10 @@ def sweep_signatures_task() -> None:
     with only_one("sweep-signatures") as mine:
         if mine:
             holding.sweep_signatures()
+
+
+@shared_task
+def sweep_notices_task() -> None:
+    with only_one("sweep-notices") as mine:
+        if mine:
+            notices.sweep_notices()

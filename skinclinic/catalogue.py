@@ -20,6 +20,8 @@ LOCALE = ROOT / "locale"
 PACKAGES = ("patients", "screening", "skinclinic")
 # What operators and programs are told stays in English.
 LEFT_OUT = ("tests", "migrations", "management", "embedded", "api")
+# Mails are plain text.
+TEMPLATES = (".html", ".txt")
 KEYWORDS: dict[str, tuple | None] = {
     "_": None,
     "gettext": None,
@@ -41,7 +43,7 @@ def source_files() -> Iterator[Path]:
         for path in sorted((ROOT / package).rglob("*.py")):
             if not set(LEFT_OUT) & set(path.relative_to(ROOT).parts):
                 yield path
-    yield from sorted((ROOT / "templates").rglob("*.html"))
+    yield from sorted(path for path in (ROOT / "templates").rglob("*") if path.suffix in TEMPLATES)
 
 
 def found_in_sources() -> Catalog:
@@ -49,7 +51,7 @@ def found_in_sources() -> Catalog:
     found = Catalog(charset="utf-8", creation_date=UNDATED)
     for path in source_files():
         source = path.read_text(encoding="utf-8")
-        if path.suffix == ".html":
+        if path.suffix in TEMPLATES:
             source = templatize(source, origin=str(path))
         name = str(path.relative_to(ROOT))
         for line, message, comments, context in extract(

@@ -36,6 +36,7 @@ try:
     READING_RESEND_AFTER = env.integer("READING_RESEND_AFTER", 60, minimum=1)
     READING_STUCK_AFTER = env.integer("READING_STUCK_AFTER", 300, minimum=1)
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
+    NOTICE_MAIL_AFTER = env.integer("NOTICE_MAIL_AFTER", 60, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:
@@ -224,6 +225,7 @@ if MAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = MAIL_FOLDER
+EMAIL_TIMEOUT = 5  # less than a task may take: a mail server that does not answer must not look like a fault of ours
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "skinclinic@localhost")
 
 CELERY_BROKER_URL = REDIS_URL
@@ -260,6 +262,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-signatures": {
         "task": "screening.tasks.sweep_signatures_task",
+        "schedule": READING_SWEEP_EVERY,
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
+    "sweep-notices": {
+        "task": "screening.tasks.sweep_notices_task",
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },

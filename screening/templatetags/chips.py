@@ -11,7 +11,7 @@ from django.utils.translation import get_language
 
 from screening.cautions import shown_band
 from screening.codes import Band
-from screening.models import HeldSignature, Screening
+from screening.models import HeldSignature, Notice, Screening
 from screening.presentation import ShownReading, shown_score
 from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
@@ -53,6 +53,12 @@ def held_signatures(context: Context) -> dict[str, Any]:
         each.seconds_left = max(0, math.ceil((each.due_at - timezone.now()).total_seconds()))
     # The forms in it need what every form carries.
     return {"held_signatures": held, "actor": actor, "csrf_token": context.get("csrf_token")}
+
+
+@register.inclusion_tag("screening/_bell.html", takes_context=True)
+def bell(context: Context) -> dict[str, Any]:
+    """How many things she was told of and has not looked at."""
+    return {"unseen_notices": Notice.objects.told_to(context["actor"]).unseen().count()}
 
 
 @register.filter

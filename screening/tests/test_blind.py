@@ -24,7 +24,10 @@ from skinclinic.audit.models import AuditEvent
 
 SUSPICIOUS = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
 # What else the form of the clinic's settings carries.
-TOLD = {"unreviewed_readings": "not_low", "letter_advice": "Call us."}
+TOLD = {
+    "unreviewed_readings": "not_low", "letter_advice": "Call us.", "due_hours_urgent": "24", "due_hours_soon": "72",
+    "due_hours_routine": "168",
+}  # fmt: skip
 # What is another in each answer: keys of forms, the request's number, and the time.
 FLEETING = re.compile(
     r'name="(csrfmiddlewaretoken|submission)" value="[^"]*"|request [0-9a-f-]+|\d\d:\d\d(:\d\d)?|\d{4}-\d\d-\d\dT[^"<]*'

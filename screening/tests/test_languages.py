@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
+from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -23,6 +24,7 @@ from screening.presentation import shown_score
 from screening.report import TEMPLATES
 from screening.services import versions
 from screening.services.holding import sweep_signatures
+from screening.services.notices import sweep_notices
 from screening.services.outcomes import Finding, enter_outcome
 from screening.services.photographs import Points, add_overview, set_scale, withdraw_screening
 from screening.services.problems import answer_problem, report_problem
@@ -187,6 +189,7 @@ def busy(cast: Cast, chart: Chart, random_photograph: Callable[[], bytes]) -> di
             )
     with cast.ada.acting() as ada:
         answer_problem(actor=ada, problem=ReadingProblem.objects.first(), answer="Wortlaut")
+    sweep_notices()
     with cast.in_north():
         overview = Overview.objects.get()
     common = {name: [ids] for name, ids in pages(chart, waiting).items()}
@@ -220,6 +223,7 @@ def walk(client: Client, who: str, named: dict[str, list[list[UUID]]]) -> list[s
     addresses = [reverse(name, args=ids) for name, each in may.items() for ids in each]
     if who in ONLY["worklist"]:
         addresses += [f"{reverse('worklist')}?{asked}" for asked in ("reading=low", "show=disputed", "since=x")]
+    assert addresses
     found = []
     for address in addresses:
         answer = client.get(address, follow=True)
@@ -254,10 +258,10 @@ def test_every_word_is_marked_while_readings_are_hidden(cast, busy, bracketed, h
 
 
 def test_every_word_is_marked_on_empty_pages(cast, bracketed):
+    empty: dict[str, list[list[UUID]]] = {
+        name: [[]] for name in ("today", "patients", "worklist", "models", "problems", "notices")
+    }
     for who in ("alice", "rita", "ada", "otto"):
-        empty = {
-            name: [] for name in ("today", "patients", "worklist", "models", "problems") if who in ONLY.get(name, {who})
-        }
         assert walk(german(cast, who), who, empty) == []
 
 
@@ -452,3 +456,15 @@ def test_refusal_that_the_sweep_keeps_is_in_the_reviewers_words(cast, chart, scr
     with cast.in_north():
         held.refresh_from_db()
     assert held.refusal == "Die beurteilende Person ist hier nicht mehr tätig."
+
+
+def test_mail_about_notices_is_in_the_language_of_whom_it_is_for(cast, chart, screening, settings, bracketed):
+    settings.NOTICE_MAIL_AFTER = 0
+    User.objects.filter(pk=cast.rita.user.pk).update(language="de")
+    read_by_model(cast, screening, refer=True)
+    sweep_notices()
+    german_one, *others = sorted(mail.outbox, key=lambda each: OPEN not in each.subject)
+    assert german_one.to == [cast.rita.user.email]
+    assert "Guten Tag Rita" in german_one.body
+    assert list(unmarked(f"{german_one.subject} {german_one.body}")) == []
+    assert {each.subject for each in others} == {"skinclinic: something waits for you"}

@@ -13,6 +13,7 @@ from patients.models import Lesion
 from screening import course
 from screening.forms import OutcomeForm, TakeBackForm
 from screening.models import FollowUp, Outcome, Overview, Screening
+from screening.services.notices import see_notices
 from screening.services.outcomes import Finding, enter_outcome
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER
@@ -25,6 +26,7 @@ from skinclinic.errors import ClinicError
 def lesion(request: HttpRequest, lesion_id: UUID) -> HttpResponse:
     shown = get_lesion(request, lesion_id)
     record("lesion_seen", subject_type="patients_lesion", subject_id=shown.pk, patient_id=shown.patient_id)
+    see_notices(actor=request.actor, follow_up__lesion=shown)
     return render(request, "screening/lesion.html", lesion_context(request, shown, OutcomeForm()))
 
 

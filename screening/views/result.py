@@ -18,6 +18,7 @@ from screening.models import FollowUp, Overview, Review, Screening
 from screening.presentation import BLIND, present
 from screening.services.drafts import drop_draft, find_draft
 from screening.services.errors import ReadingUnseen
+from screening.services.notices import see_notices
 from screening.services.photographs import duplicates_of
 from screening.services.readings import retry_reading
 from screening.services.reviews import Opinion, may_not_adjudicate, opinion_from, save_opinion, shown_reading_id
@@ -34,6 +35,7 @@ from skinclinic.errors import ClinicError
 def screening(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     shown = get_shown(request, screening_id)
     record("screening_seen", subject_type="screening_screening", subject_id=shown.pk, patient_id=shown.patient_id)
+    see_notices(actor=request.actor, screening=shown)
     return render(request, "screening/result.html", result_context(request, shown, opinion_form(request.actor, shown)))
 
 

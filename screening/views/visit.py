@@ -14,6 +14,7 @@ from patients.services import allows_reading
 from screening.codes import Finding, HeldStatus, PhotographKind, ReviewKind
 from screening.images import MAX_BYTES
 from screening.models import HeldSignature, Overview, Screening, Signature
+from screening.services.notices import see_notices
 from screening.services.reviews import latest_opinions, shown_reading_id
 from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
 from screening.services.signing import acknowledge
@@ -34,6 +35,7 @@ def visits() -> "QuerySet[Visit]":
 def visit(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     shown = get_visible(visits(), request.actor, visit_id)
     record("visit_seen", subject_type="patients_visit", subject_id=shown.pk, patient_id=shown.patient_id)
+    see_notices(actor=request.actor, signature__visit=shown)
     return render(request, "screening/visit.html", visit_context(request, shown))
 
 

@@ -1,9 +1,11 @@
+from typing import Any
+
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from skinclinic.accounts.models import UnreviewedReadings, User, validate_time_zone
+from skinclinic.accounts.models import MOST_DUE_HOURS, UnreviewedReadings, User, validate_time_zone
 
 
 class FirstRunForm(forms.Form):
@@ -56,6 +58,9 @@ class ClinicForm(forms.Form):
             "Drawn at random. Where two readers differ, a third decides and signs: that takes three reviewers."
         ),
     )
+    due_hours_urgent = forms.IntegerField(label=_("Urgent visits, hours"), min_value=1, max_value=MOST_DUE_HOURS)
+    due_hours_soon = forms.IntegerField(label=_("Soon, hours"), min_value=1, max_value=MOST_DUE_HOURS)
+    due_hours_routine = forms.IntegerField(label=_("Routine, hours"), min_value=1, max_value=MOST_DUE_HOURS)
     unreviewed_readings = forms.ChoiceField(
         label=_("Readings that no reviewer has signed yet"),
         choices=UnreviewedReadings.choices,
@@ -68,3 +73,10 @@ class ClinicForm(forms.Form):
         widget=forms.Textarea({"rows": 6}),
         help_text=_("What to watch for, and how to reach you. Each line is a paragraph."),
     )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        hours = [cleaned.get(f"due_hours_{urgency}") for urgency in ("urgent", "soon", "routine")]
+        if None not in hours and hours != sorted(hours):
+            self.add_error("due_hours_soon", _("What is more urgent is due no later than what is less."))
+        return cleaned

@@ -77,6 +77,7 @@ class UnreviewedReadings(models.TextChoices):
     NEVER = "never", _("Show none")
 
 
+MOST_DUE_HOURS = 24 * 365
 LETTER_ADVICE = (
     "Look at your skin once a month. Come back earlier than agreed if a spot grows, changes its colour or its shape, "
     "itches, bleeds or does not heal within four weeks, or if a new one looks different from all the others.\n"
@@ -116,6 +117,9 @@ class Clinic(models.Model):
         default=UnreviewedReadings.NOT_LOW,
         help_text="What clinicians see of a reading that no reviewer has signed yet.",
     )
+    due_hours_urgent = models.PositiveSmallIntegerField(default=24, help_text="Until an urgent visit is reviewed.")
+    due_hours_soon = models.PositiveSmallIntegerField(default=72)
+    due_hours_routine = models.PositiveSmallIntegerField(default=168)
     letter_advice = models.TextField(
         max_length=2000, default=LETTER_ADVICE, help_text="What every patient's letter ends with."
     )
@@ -134,6 +138,15 @@ class Clinic(models.Model):
             models.CheckConstraint(
                 condition=models.Q(unreviewed_readings__in=UnreviewedReadings.values),
                 name="clinic_unreviewed_readings_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    due_hours_urgent__gte=1,
+                    due_hours_soon__gte=models.F("due_hours_urgent"),
+                    due_hours_routine__gte=models.F("due_hours_soon"),
+                    due_hours_routine__lte=MOST_DUE_HOURS,
+                ),
+                name="clinic_due_hours_in_order",
             ),
         ]
 

@@ -17,6 +17,9 @@ REVIEWING = (
     "second_reading_of_differing",
     "second_reading_percent",
     "unreviewed_readings",
+    "due_hours_urgent",
+    "due_hours_soon",
+    "due_hours_routine",
     "letter_advice",
 )
 

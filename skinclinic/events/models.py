@@ -32,10 +32,14 @@ class Event(models.Model):
     type = models.CharField(max_length=40, choices=EventType.choices)
     ids = models.JSONField()
     at = models.DateTimeField(default=timezone.now)
+    handed_on_at = models.DateTimeField(null=True, help_text="When all that read the outbox had been given it.")
 
     class Meta:
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["clinic", "id"], name="event_by_clinic")]
+        indexes = [
+            models.Index(fields=["clinic", "id"], name="event_by_clinic"),
+            models.Index(fields=["clinic", "id"], condition=models.Q(handed_on_at__isnull=True), name="event_waiting"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.key}"

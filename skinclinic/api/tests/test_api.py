@@ -163,6 +163,15 @@ def test_number_that_another_patient_has_is_refused_and_nothing_is_kept(cast, ap
     assert len(api.get("patients/").json()["results"]) == 1
 
 
+def test_risk_factors_are_kept_and_contradictions_refused(cast, api):
+    made = api.post("patients/", {"identity": IDENTITY, "risk_factors": ["melanoma", "sunburns"]}).json()
+    assert api.get(f"patients/{made['id']}/").json()["risk_factors"] == ["melanoma", "sunburns"]
+    refused = api.post("patients/", {"identity": IDENTITY, "risk_factors": ["none_known", "melanoma"]})
+    assert refused.status_code == 400
+    assert "none is known" in refused.content.decode()
+    assert len(api.get("patients/").json()["results"]) == 1
+
+
 def test_search_is_a_post_and_needs_only_reading(cast, api):
     api.post("patients/", {"identity": IDENTITY})
     reader = Api(cast.north, scopes=["patients:read"])

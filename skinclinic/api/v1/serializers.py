@@ -13,6 +13,7 @@ from patients.codes import (
     IdentifierType,
     Laterality,
     MapView,
+    RiskFactor,
     Sex,
     SkinType,
 )
@@ -44,11 +45,22 @@ class PatientSerializer(serializers.ModelSerializer):
     identifiers = IdentifierSerializer(many=True, required=False)
     sex = serializers.ChoiceField(choices=Sex.choices, default=Sex.UNKNOWN)
     skin_type = serializers.ChoiceField(choices=SkinType.choices, allow_null=True, default=None)
+    risk_factors = serializers.ListField(
+        child=serializers.ChoiceField(choices=RiskFactor.choices),
+        required=False,
+        max_length=len(RiskFactor),
+        help_text="Empty: nobody has asked. `none_known` stands alone.",
+    )
 
     class Meta:
         model = Patient
-        fields = ("id", "identity", "identifiers", "sex", "skin_type", "merged_into", "created_at")
+        fields = ("id", "identity", "identifiers", "sex", "skin_type", "risk_factors", "merged_into", "created_at")
         read_only_fields = ("id", "merged_into", "created_at")
+
+    def validate_risk_factors(self, factors: list[str]) -> list[str]:
+        if RiskFactor.NONE_KNOWN in factors and len(factors) > 1:
+            raise serializers.ValidationError("Either none is known, or those that are.")
+        return factors
 
 
 class SearchSerializer(serializers.Serializer):

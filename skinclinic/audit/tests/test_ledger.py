@@ -20,6 +20,7 @@ NOT_RECORDED = {
     "audit_auditevent": "the ledger itself",
     "audit_privatevalue": "written by the ledger's trigger",
     "events_event": "the outbox only repeats what the ledger's rows say",
+    "screening_notice": "repeats what the ledger's rows say; when it was seen and mailed stands in it",
     "screening_storedfile": "bytes; the photograph's row stands for them",
     "screening_draft": "not said yet; the opinion that comes of it is",
     "screening_storedchunk": "bytes; the photograph's row stands for them",
@@ -65,7 +66,7 @@ def test_private_text_is_kept_apart_when_it_changes(cast, chart):
             "family_name": "Summerbottom", "given_name": "Erna", "birth_date": "1961-04-30",
             "phone": "", "email": "", "address": "",
         }  # fmt: skip
-        correct_patient(patient=chart.patient, version=1, identity=identity, sex="female", skin_type=3)
+        correct_patient(patient=chart.patient, version=1, identity=identity, sex="female", skin_type=3, risk_factors=[])
         event = AuditEvent.objects.filter(subject_type="patients_patientidentity", action="update").get()
         kept = dict(PrivateValue.objects.filter(event_id=event.pk).values_list("column", "value"))
     assert event.changes == {"family_name": "private", "phone": "private"}

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0006_told_before_review"),
+        ("accounts", "0007_due_times"),
     ]
 
     operations = [

@@ -1,0 +1,118 @@
+"""What people are told without asking, and how they want to be told."""
+
+from typing import Self
+
+from django.apps import apps
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from patients.models import ClinicRecord, PatientRecord
+from patients.querysets import ClinicQuerySet
+from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, NoticeKind, NoticeWay
+from skinclinic.accounts.models import User
+from skinclinic.audit.acting import Actor
+
+
+class NoticeQuerySet(ClinicQuerySet):
+    def told_to(self, actor: Actor) -> Self:
+        """Her own, without those of readings that are hidden from her now."""
+        hidden = apps.get_model("screening", "Screening").objects.visible_to(actor).shown_to(actor)
+        told = self.visible_to(actor).filter(recipient=actor.user_id)
+        return told.exclude(screening__in=hidden.filter(is_hidden=True), kind__in=TELL_OF_READINGS)
+
+    def unseen(self) -> Self:
+        return self.filter(seen_at__isnull=True)
+
+    def to_be_mailed(self) -> Self:
+        return self.unseen().filter(by_mail=True, mailed_at__isnull=True)
+
+
+TELL_OF_READINGS = sorted({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH})
+
+
+class Notice(PatientRecord):
+    """One person is told of one thing, once. Never changed but for when she saw it and when it was mailed."""
+
+    recipient = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=20, choices=NoticeKind.choices)
+    screening = models.ForeignKey("screening.Screening", on_delete=models.PROTECT, null=True, related_name="notices")
+    signature = models.ForeignKey("screening.Signature", on_delete=models.PROTECT, null=True, related_name="notices")
+    follow_up = models.ForeignKey("screening.FollowUp", on_delete=models.PROTECT, null=True, related_name="notices")
+    by_mail = models.BooleanField()
+    seen_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["recipient", "kind", "screening"], name="notice_of_a_screening_once"),
+            models.UniqueConstraint(fields=["recipient", "signature"], name="notice_of_a_signature_once"),
+            models.UniqueConstraint(fields=["recipient", "follow_up"], name="notice_of_a_follow_up_once"),
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=sorted(NOTICES_OF_SCREENINGS),
+                    screening__isnull=False,
+                    signature__isnull=True,
+                    follow_up__isnull=True,
+                )
+                | Q(
+                    kind=NoticeKind.REVIEW_SIGNED,
+                    screening__isnull=True,
+                    signature__isnull=False,
+                    follow_up__isnull=True,
+                )
+                | Q(
+                    kind=NoticeKind.FOLLOW_UP_OVERDUE,
+                    screening__isnull=True,
+                    signature__isnull=True,
+                    follow_up__isnull=False,
+                ),
+                name="notice_is_about_what_its_kind_says",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["recipient", "clinic"], condition=Q(seen_at__isnull=True), name="notice_unseen"),
+            models.Index(
+                fields=["clinic", "created_at"],
+                condition=Q(seen_at__isnull=True, mailed_at__isnull=True, by_mail=True),
+                name="notice_to_be_mailed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"notice {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        """The page of what it is about."""
+        match self.kind:
+            case NoticeKind.HIGH_READING | NoticeKind.UNFIT_PHOTOGRAPH | NoticeKind.READING_STUCK:
+                return reverse("screening", args=[self.screening_id])
+            case NoticeKind.REVIEW_SIGNED:
+                return reverse("visit", args=[self.signature.visit_id])
+            case NoticeKind.FOLLOW_UP_OVERDUE:
+                return reverse("lesion", args=[self.follow_up.lesion_id])
+            case _:
+                raise ValueError(f"{self.kind} leads nowhere.")
+
+
+class NoticeChoice(ClinicRecord):
+    """How one person wants to be told of one kind of thing in one clinic; without a row, here and by e-mail."""
+
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20, choices=NoticeKind.choices)
+    way = models.CharField(max_length=8, choices=NoticeWay.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["clinic", "person", "kind"], name="notice_choice_one_each"),
+            models.CheckConstraint(condition=Q(way__in=NoticeWay.values), name="notice_way_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=sorted(set(NoticeKind.values) - ALWAYS_TOLD)), name="notice_can_be_declined"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.way}"

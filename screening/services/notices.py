@@ -1,0 +1,215 @@
+"""Telling people what happened: from the outbox to their lists, and from there to their mail."""
+
+import logging
+import smtplib
+import zoneinfo
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from screening.cautions import shown_band
+from screening.codes import ALWAYS_TOLD, Band, NoticeKind, NoticeWay
+from screening.models import FollowUp, Notice, NoticeChoice, Screening, Signature
+from screening.services.readings import reading_backlog
+from screening.status import READING_IS_OPEN, ReadingStatus
+from skinclinic.accounts.language import spoken_by
+from skinclinic.accounts.models import Clinic, Membership, User
+from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting, system
+from skinclinic.events.models import Event, EventType
+
+logger = logging.getLogger(__name__)
+EVENTS_AT_ONCE = 500
+OF_READINGS = {EventType.SCREENING_PREDICTED, EventType.SCREENING_UNSCORABLE}
+OF_SIGNATURES = {EventType.REPORT_SIGNED, EventType.REPORT_AMENDED}
+
+
+@dataclass(frozen=True)
+class People:
+    """The members of one clinic, and what each of them wants to be told."""
+
+    clinic: Clinic
+    actors: Sequence[Actor]
+    ways: dict[tuple[UUID, str], str]
+
+    def with_role(self, *roles: str) -> list[Actor]:
+        return [actor for actor in self.actors if actor.has_role(*roles)]
+
+    def clinicians_of(self, clinician_id: UUID | None) -> list[Actor]:
+        """The one whose it is; where it is nobody's, or hers who left, every clinician."""
+        clinicians = self.with_role(CLINICIAN)
+        return [actor for actor in clinicians if actor.user_id == clinician_id] or clinicians
+
+    def notice(self, actor: Actor, kind: NoticeKind, patient_id: UUID, **about: UUID) -> Iterator[Notice]:
+        """One notice, unless she does not want to be told."""
+        way = self.ways.get((actor.person(), kind), NoticeWay.BOTH)
+        if way != NoticeWay.NONE:
+            yield Notice(
+                clinic=self.clinic,
+                patient_id=patient_id,
+                recipient_id=actor.person(),
+                kind=kind,
+                by_mail=way == NoticeWay.BOTH,
+                **about,
+            )
+
+
+def sweep_notices() -> None:
+    """Tell everybody what is new, and mail what was not seen in time."""
+    with acting(system()):
+        clinics = list(Clinic.objects.all())
+        stuck = {
+            backlog.clinic_id for backlog in reading_backlog() if backlog.oldest_seconds > settings.READING_STUCK_AFTER
+        }
+    for clinic in clinics:
+        with acting(system(clinic_id=clinic.pk)):
+            people = people_of(clinic)
+            hand_on_events(people)
+            tell([*of_overdue(people), *(of_stuck(people) if clinic.pk in stuck else ())])
+        if not mail_notices(clinic):
+            return
+
+
+def people_of(clinic: Clinic) -> People:
+    memberships = Membership.objects.active().filter(clinic=clinic, user__is_active=True).select_related("user")
+    choices = NoticeChoice.objects.filter(clinic=clinic).values_list("person", "kind", "way")
+    ways = {(person, kind): way for person, kind, way in choices}
+    return People(clinic, [membership.actor() for membership in memberships], ways)
+
+
+def tell(notices: Iterable[Notice]) -> None:
+    """Who was told of a thing is not told again."""
+    Notice.objects.bulk_create(notices, ignore_conflicts=True)
+
+
+def hand_on_events(people: People) -> None:
+    """Give the clinic's new events to all that read the outbox. Runs inside a transaction of the clinic."""
+    waiting = Event.objects.filter(handed_on_at__isnull=True).order_by("id").select_for_update(skip_locked=True)
+    events = list(waiting[:EVENTS_AT_ONCE])
+    if not events:
+        return
+    read = {event.ids["screening"] for event in events if event.type in OF_READINGS}
+    signed = {event.ids["signature"] for event in events if event.type in OF_SIGNATURES}
+    tell([*of_readings(people, read), *of_signatures(people, signed)])
+    Event.objects.filter(pk__in=[event.pk for event in events]).update(handed_on_at=timezone.now())
+
+
+def of_readings(people: People, ids: set[str]) -> Iterator[Notice]:
+    if not ids:
+        return
+    for actor in people.with_role(CLINICIAN, REVIEWER):
+        for screening in Screening.objects.in_use().filter(pk__in=ids).with_reading_for(actor).select_related("visit"):
+            kind = kind_of(screening)
+            is_hers = actor in people.clinicians_of(screening.visit.clinician_id)
+            is_alarming = kind == NoticeKind.HIGH_READING and actor.has_role(REVIEWER)
+            if kind and (is_hers or is_alarming):
+                yield from people.notice(actor, kind, screening.patient_id, screening_id=screening.pk)
+
+
+def kind_of(screening: Screening) -> NoticeKind | None:
+    if screening.reading_status == ReadingStatus.UNSCORABLE:
+        return NoticeKind.UNFIT_PHOTOGRAPH
+    prediction = screening.prediction
+    is_high = prediction is not None and shown_band(prediction.band, prediction.cautions) == Band.HIGH
+    return NoticeKind.HIGH_READING if is_high else None
+
+
+def of_signatures(people: People, ids: set[str]) -> Iterator[Notice]:
+    for signature in Signature.objects.filter(pk__in=ids).select_related("visit"):
+        for actor in people.clinicians_of(signature.visit.clinician_id):
+            if actor.user_id != signature.reviewer_id:
+                kind = NoticeKind.REVIEW_SIGNED
+                yield from people.notice(actor, kind, signature.patient_id, signature_id=signature.pk)
+
+
+def of_overdue(people: People) -> Iterator[Notice]:
+    today = timezone.localdate(timezone=zoneinfo.ZoneInfo(people.clinic.time_zone))
+    overdue = FollowUp.objects.filter(clinic=people.clinic).open().filter(due_on__lt=today)
+    for follow_up in overdue.filter(notices__isnull=True).order_by("due_on")[:EVENTS_AT_ONCE]:
+        for actor in people.clinicians_of(follow_up.owner_id):
+            kind = NoticeKind.FOLLOW_UP_OVERDUE
+            yield from people.notice(actor, kind, follow_up.patient_id, follow_up_id=follow_up.pk)
+
+
+def of_stuck(people: People) -> Iterator[Notice]:
+    waiting = Screening.objects.filter(clinic=people.clinic, reading_status__in=sorted(READING_IS_OPEN))
+    for oldest in waiting.order_by("created_at")[:1]:
+        for actor in people.with_role(MANAGER):
+            yield from people.notice(actor, NoticeKind.READING_STUCK, oldest.patient_id, screening_id=oldest.pk)
+
+
+def mail_notices(clinic: Clinic) -> bool:
+    """One mail to each person for all that she has not seen; False where the mail server is away."""
+    with acting(system(clinic_id=clinic.pk)):
+        due = Notice.objects.to_be_mailed().filter(
+            created_at__lte=timezone.now() - timedelta(seconds=settings.NOTICE_MAIL_AFTER), recipient__is_active=True
+        )
+        of_person: dict[User, list[Notice]] = defaultdict(list)
+        for notice in due.select_related("recipient").order_by("created_at")[:EVENTS_AT_ONCE]:
+            of_person[notice.recipient].append(notice)
+    for person, notices in of_person.items():
+        try:
+            with translation.override(spoken_by(person)):
+                send_notice_mail(person, clinic, notices)
+        except (OSError, smtplib.SMTPException) as error:
+            logger.warning("The mail server does not take mails: %s", type(error).__name__)
+            return False
+        with acting(system(clinic_id=clinic.pk)):
+            Notice.objects.filter(pk__in=[notice.pk for notice in notices]).update(mailed_at=timezone.now())
+    return True
+
+
+def send_notice_mail(person: User, clinic: Clinic, notices: Sequence[Notice]) -> None:
+    """How many things of which kind wait, and where to see them: no person, no finding."""
+    counts = Counter(NoticeKind(notice.kind) for notice in notices)
+    context = {
+        "name": person.get_short_name(),
+        "clinic": clinic.name,
+        "counts": [(in_a_mail(kind), count) for kind, count in counts.items()],
+        "address": f"{settings.SITE_URL}{reverse('notices')}",
+    }
+    text = render_to_string("screening/notice_mail.txt", context)
+    send_mail(_("skinclinic: something waits for you"), text, settings.DEFAULT_FROM_EMAIL, [person.email])
+
+
+def in_a_mail(kind: NoticeKind) -> str:
+    """What a mail may say of it, which others may read over her shoulder."""
+    match kind:
+        case NoticeKind.HIGH_READING:
+            return _("A photograph asks for attention")
+        case NoticeKind.UNFIT_PHOTOGRAPH:
+            return _("A photograph is to be taken again")
+        case NoticeKind.REVIEW_SIGNED:
+            return _("A review is signed")
+        case NoticeKind.FOLLOW_UP_OVERDUE:
+            return _("A follow-up is overdue")
+        case NoticeKind.READING_STUCK:
+            return _("Photographs are not being read")
+        case _:
+            raise ValueError(f"{kind} has no words for a mail.")
+
+
+def see_notices(*, actor: Actor, **about: Any) -> None:
+    """Her unseen notices (`about`: of which screening, visit or lesion) are seen now."""
+    mine = Notice.objects.visible_to(actor).filter(recipient=actor.user_id)
+    mine.unseen().filter(**about).update(seen_at=timezone.now())
+
+
+def choose_notices(*, actor: Actor, ways: dict[str, str]) -> None:
+    """How she wants to be told from now on, by kind. What cannot be declined is left out by the form, and refused."""
+    if always := ways.keys() & ALWAYS_TOLD:
+        raise ValueError(f"{', '.join(always)} is always told.")
+    clinic_id, person_id = actor.own_clinic(), actor.person()
+    chosen = [NoticeChoice(clinic_id=clinic_id, person_id=person_id, kind=kind, way=way) for kind, way in ways.items()]
+    NoticeChoice.objects.bulk_create(
+        chosen, update_conflicts=True, unique_fields=["clinic", "person", "kind"], update_fields=["way"]
+    )
