@@ -48,7 +48,9 @@ TYPED = {
 # Sentences that the clinic wrote, or that were written for it when it was opened.
 OWN = (*LETTER_ADVICE.split("\n"), "Changing for three months?", "assumed when the clinic was opened")
 WORD = re.compile(r"[^\W\d_]{2,}")
-KEY_OR_DIGEST = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d[\w.-]*")
+ADDRESS_KEY_OR_DIGEST = re.compile(
+    r"https?://\S+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d[\w.-]*"
+)
 TOLD = {"alt", "title", "aria-label", "placeholder", "data-key-name"}
 SEVERAL_WORDS = re.compile(r"[^\W\d_]{2,} [^\W\d_]{2,}")
 WITHOUT_END = {"meta", "link", "img", "input", "br", "path", "circle", "rect", "line", "polyline"}
@@ -103,7 +105,7 @@ def unmarked(page: str) -> Iterator[str]:
         rest = text
         for sentence in OWN:
             rest = rest.replace(sentence, " ")
-        if set(WORD.findall(KEY_OR_DIGEST.sub(" ", rest))) - SAME - TYPED:
+        if set(WORD.findall(ADDRESS_KEY_OR_DIGEST.sub(" ", rest))) - SAME - TYPED:
             yield " ".join(text.split())
 
 
