@@ -1,10 +1,13 @@
 """What is spoken to whom: her own choice, else her browser's; to programs English."""
 
 import re
+from datetime import date
 
 import pytest
 from django.core import mail
+from django.core.exceptions import ValidationError
 from django.db import OperationalError
+from django.forms import DateField
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -140,3 +143,14 @@ def test_mail_is_written_in_the_language_of_whom_it_is_for(cast):
     User.objects.filter(pk=cast.alice.user.pk).update(language="en")
     Client().post(reverse("account_reset_password"), {"email": cast.alice.user.email}, **GERMAN)
     assert "Password" in mail.outbox[-1].subject
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [("en", "5/4/1961"), ("en", "5 Apr 1961"), ("en", "1961-04-05"), ("de", "5.4.1961"), ("de", "1961-04-05")],
+)
+def test_day_that_is_typed_is_read_day_first(language, written):
+    with translation.override(language):
+        assert DateField().clean(written) == date(1961, 4, 5)
+        with pytest.raises(ValidationError):
+            DateField().clean("4/30/1961")
