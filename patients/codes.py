@@ -2,24 +2,25 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Sex(models.TextChoices):
-    FEMALE = "female", "Female"
-    MALE = "male", "Male"
-    OTHER = "other", "Other"
-    UNKNOWN = "unknown", "Not recorded"
+    FEMALE = "female", _("Female")
+    MALE = "male", _("Male")
+    OTHER = "other", pgettext_lazy("sex", "Other")
+    UNKNOWN = "unknown", _("Not recorded")
 
 
 class SkinType(models.IntegerChoices):
     """Fitzpatrick's scale."""
 
-    I = 1, "I: always burns, never tans"  # noqa: E741
-    II = 2, "II: usually burns, tans a little"
-    III = 3, "III: sometimes burns, tans evenly"
-    IV = 4, "IV: seldom burns, tans well"
-    V = 5, "V: very seldom burns, brown skin"
-    VI = 6, "VI: never burns, dark brown or black skin"
+    I = 1, _("I: always burns, never tans")  # noqa: E741
+    II = 2, _("II: usually burns, tans a little")
+    III = 3, _("III: sometimes burns, tans evenly")
+    IV = 4, _("IV: seldom burns, tans well")
+    V = 5, _("V: very seldom burns, brown skin")
+    VI = 6, _("VI: never burns, dark brown or black skin")
 
 
 class RiskFactor(models.TextChoices):
@@ -38,65 +39,65 @@ class RiskFactor(models.TextChoices):
 
 
 class ConsentKind(models.TextChoices):
-    PHOTOGRAPH = "photograph", "Photographs in the record"
-    AI_READING = "ai_reading", "Reading by the model"
-    TEACHING = "teaching", "Use in teaching"
-    RESEARCH = "research", "Use in research"
+    PHOTOGRAPH = "photograph", _("Photographs in the record")
+    AI_READING = "ai_reading", _("Reading by the model")
+    TEACHING = "teaching", _("Use in teaching")
+    RESEARCH = "research", _("Use in research")
 
 
 class ConsentDecision(models.TextChoices):
-    GIVEN = "given", "Given"
-    REFUSED = "refused", "Refused"
+    GIVEN = "given", _("Given")
+    REFUSED = "refused", _("Refused")
 
 
 class Urgency(models.TextChoices):
-    ROUTINE = "routine", "Routine"
-    SOON = "soon", "Soon"
-    URGENT = "urgent", "Urgent"
+    ROUTINE = "routine", _("Routine")
+    SOON = "soon", _("Soon")
+    URGENT = "urgent", _("Urgent")
 
 
 class HistoryItem(models.TextChoices):
-    NEW = "new", "New"
-    CHANGING = "changing", "Changing"
-    BLEEDING = "bleeding", "Bleeding"
-    ITCHING = "itching", "Itching"
+    NEW = "new", _("New")
+    CHANGING = "changing", _("Changing")
+    BLEEDING = "bleeding", _("Bleeding")
+    ITCHING = "itching", _("Itching")
 
 
 class BodySite(models.TextChoices):
-    SCALP = "scalp", "Scalp"
-    FACE = "face", "Face"
-    EAR = "ear", "Ear"
-    LIP = "lip", "Lip or mouth"
-    NECK = "neck", "Neck"
-    CHEST = "chest", "Chest"
-    ABDOMEN = "abdomen", "Abdomen"
-    BACK = "back", "Back"
-    BUTTOCK = "buttock", "Buttock"
-    GENITAL = "genital", "Genital"
-    UPPER_ARM = "upper_arm", "Upper arm"
-    FOREARM = "forearm", "Forearm"
-    HAND = "hand", "Back of the hand"
-    PALM = "palm", "Palm"
-    THIGH = "thigh", "Thigh"
-    LOWER_LEG = "lower_leg", "Lower leg"
-    FOOT = "foot", "Back of the foot"
-    SOLE = "sole", "Sole"
-    NAIL = "nail", "Nail"
+    SCALP = "scalp", _("Scalp")
+    FACE = "face", _("Face")
+    EAR = "ear", _("Ear")
+    LIP = "lip", _("Lip or mouth")
+    NECK = "neck", _("Neck")
+    CHEST = "chest", _("Chest")
+    ABDOMEN = "abdomen", _("Abdomen")
+    BACK = "back", _("Back")
+    BUTTOCK = "buttock", _("Buttock")
+    GENITAL = "genital", _("Genital")
+    UPPER_ARM = "upper_arm", _("Upper arm")
+    FOREARM = "forearm", _("Forearm")
+    HAND = "hand", _("Back of the hand")
+    PALM = "palm", _("Palm")
+    THIGH = "thigh", _("Thigh")
+    LOWER_LEG = "lower_leg", _("Lower leg")
+    FOOT = "foot", _("Back of the foot")
+    SOLE = "sole", _("Sole")
+    NAIL = "nail", _("Nail")
 
 
 class Laterality(models.TextChoices):
-    LEFT = "left", "Left"
-    RIGHT = "right", "Right"
-    MIDLINE = "midline", "Midline"
+    LEFT = "left", _("Left")
+    RIGHT = "right", _("Right")
+    MIDLINE = "midline", _("Midline")
 
 
 class MapView(models.TextChoices):
-    FRONT = "front", "Front"
-    BACK = "back", "Back"
+    FRONT = "front", pgettext_lazy("body map", "Front")
+    BACK = "back", pgettext_lazy("body map", "Back")
 
 
 class IdentifierType(models.TextChoices):
-    RECORD = "record", "Record number"
-    NATIONAL = "national", "National number"
-    INSURANCE = "insurance", "Insurance number"
-    OTHER = "other", "Other"
+    RECORD = "record", _("Record number")
+    NATIONAL = "national", _("National number")
+    INSURANCE = "insurance", _("Insurance number")
+    OTHER = "other", _("Other")

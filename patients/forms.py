@@ -1,6 +1,7 @@
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from patients.codes import (
     BodySite,
@@ -30,10 +31,10 @@ class DayInput(forms.DateInput):
 class PatientForm(forms.ModelForm):
     """A patient's details; `confirmed` says that a likely duplicate was looked at and is somebody else."""
 
-    sex = forms.ChoiceField(choices=Sex.choices, initial=Sex.UNKNOWN)
+    sex = forms.ChoiceField(label=_("Sex"), choices=Sex.choices, initial=Sex.UNKNOWN)
     skin_type = forms.TypedChoiceField(
-        label="Skin type (Fitzpatrick)",
-        choices=[("", "Not recorded"), *SkinType.choices],
+        label=_("Skin type (Fitzpatrick)"),
+        choices=[("", _("Not recorded")), *SkinType.choices],
         coerce=int,
         empty_value=None,
         required=False,
@@ -46,16 +47,25 @@ class PatientForm(forms.ModelForm):
         help_text=_("Tick nothing when nobody has asked her yet."),
     )
     record_number = forms.CharField(
+        label=_("Record number"),
         max_length=100,
         required=False,
         validators=[validate_one_line],
-        help_text="The number the clinic knows her by.",
+        help_text=_("The number the clinic knows her by."),
     )
     confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = PatientIdentity
         fields = IDENTITY_FIELDS
+        labels = {
+            "family_name": _("Family name"),
+            "given_name": _("Given name"),
+            "birth_date": _("Birth date"),
+            "phone": _("Phone"),
+            "email": _("E-mail address"),
+            "address": _("Address"),
+        }
         widgets = {"birth_date": DayInput, "address": forms.Textarea({"rows": 2})}
 
     field_order = ["family_name", "given_name", "birth_date", "sex", "record_number", "skin_type", "risk_factors"]
@@ -77,32 +87,38 @@ class CorrectionForm(PatientForm):
 
 
 class ConsentForm(forms.Form):
-    kind = forms.ChoiceField(choices=ConsentKind.choices, initial=ConsentKind.AI_READING)
-    decision = forms.ChoiceField(choices=ConsentDecision.choices, widget=forms.RadioSelect)
+    kind = forms.ChoiceField(label=_("Kind"), choices=ConsentKind.choices, initial=ConsentKind.AI_READING)
+    decision = forms.ChoiceField(label=_("Decision"), choices=ConsentDecision.choices, widget=forms.RadioSelect)
     decided_on = forms.DateField(
-        label="Date", widget=DayInput, initial=timezone.localdate, validators=[validate_past_date]
+        label=_("Date"), widget=DayInput, initial=timezone.localdate, validators=[validate_past_date]
     )
 
 
 class VisitForm(forms.ModelForm):
     history = forms.MultipleChoiceField(
-        choices=HistoryItem.choices, required=False, widget=forms.CheckboxSelectMultiple, label="History"
+        choices=HistoryItem.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=pgettext_lazy("of a lesion", "History"),
     )
-    urgency = forms.ChoiceField(choices=Urgency.choices, widget=forms.RadioSelect, initial=Urgency.ROUTINE)
+    urgency = forms.ChoiceField(
+        label=_("Urgency"), choices=Urgency.choices, widget=forms.RadioSelect, initial=Urgency.ROUTINE
+    )
 
     class Meta:
         model = Visit
         fields = ("question", "history", "diameter_mm", "urgency")
-        widgets = {"question": forms.Textarea({"rows": 2, "placeholder": "What would you like to know?"})}
+        labels = {"question": _("Question"), "diameter_mm": _("Diameter in mm")}
+        widgets = {"question": forms.Textarea({"rows": 2, "placeholder": _("What would you like to know?")})}
 
 
 class LesionForm(forms.Form):
-    site = forms.ChoiceField(choices=[("", "Choose…"), *BodySite.choices])
-    laterality = forms.ChoiceField(label="Side", choices=[("", "Choose…"), *Laterality.choices])
-    view = forms.ChoiceField(choices=MapView.choices, initial=MapView.FRONT, label="Body map")
+    site = forms.ChoiceField(label=_("Site"), choices=[("", _("Choose…")), *BodySite.choices])
+    laterality = forms.ChoiceField(label=_("Side"), choices=[("", _("Choose…")), *Laterality.choices])
+    view = forms.ChoiceField(choices=MapView.choices, initial=MapView.FRONT, label=_("Body map"))
     x = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
     y = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
 
 
 class SearchForm(forms.Form):
-    words = forms.CharField(max_length=100, required=False, strip=True, label="Name, record number or birth date")
+    words = forms.CharField(max_length=100, required=False, strip=True, label=_("Name, record number or birth date"))

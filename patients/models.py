@@ -26,7 +26,7 @@ from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet
 from patients.validators import validate_past_date
 from skinclinic.accounts.models import Clinic, User
 from skinclinic.audit.acting import Actor
-from skinclinic.text import validate_one_line
+from skinclinic.text import in_sentence, validate_one_line
 
 
 class ClinicRecord(models.Model):
@@ -245,5 +245,5 @@ class Lesion(ClinicRecord):
 
     @property
     def label(self) -> str:
-        side = f", {self.get_laterality_display().lower()}" if self.laterality != Laterality.MIDLINE else ""
+        side = f", {in_sentence(self.get_laterality_display())}" if self.laterality != Laterality.MIDLINE else ""
         return f"{self.number}: {self.get_site_display()}{side}"

@@ -1,16 +1,21 @@
 """What an actor may see of the record. `visible_to` is the truth; every list, page and object check comes from it."""
 
+import re
 from datetime import date, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.dates import MONTHS, MONTHS_3, MONTHS_AP
 
 from skinclinic.audit.acting import Actor
 
 if TYPE_CHECKING:
     from patients.models import Patient
+
+
+MONTHS_AS_SHOWN = (MONTHS, MONTHS_3, MONTHS_AP)
 
 
 class ClinicQuerySet(models.QuerySet):
@@ -68,13 +73,25 @@ class ConsentQuerySet(ClinicQuerySet):
 
 
 def as_date(text: str) -> date | None:
-    """A day written 1970-12-31, 31.12.1970, or as the pages show it, 31 Dec 1970."""
+    """A day written 1970-12-31, 31.12.1970, or as the pages show it, 31 Dec 1970 or 31. Dez. 1970."""
     for shape in ("%Y-%m-%d", "%d.%m.%Y", "%d %b %Y"):
         try:
             return datetime.strptime(text, shape).date()  # noqa: DTZ007 (a birth date has no zone)
         except ValueError:
             continue
+    if written := re.fullmatch(r"(\d{1,2})\.? (\w+)\.? (\d{4})", text.strip()):
+        day, word, year = written.groups()
+        for number in range(1, 13):
+            if word.casefold() in {str(names[number]).rstrip(".").casefold() for names in MONTHS_AS_SHOWN}:
+                return date_or_none(int(year), number, int(day))
     return None
+
+
+def date_or_none(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
 
 
 def is_similar(wanted: str, identity) -> bool:

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
@@ -26,7 +27,7 @@ class IdentifierTaken(ClinicError):
     """Another patient of the clinic has this number."""
 
     def __init__(self, patient: Patient):
-        super().__init__("Another patient of this clinic has this number. Open her chart, or correct the number.")
+        super().__init__(_("Another patient of this clinic has this number. Open her chart, or correct the number."))
         self.patient = patient
 
 
@@ -34,7 +35,7 @@ class RecordMerged(ClinicError):
     """Nothing new is written into a record that was merged into another."""
 
     def __init__(self) -> None:
-        super().__init__("This record was merged into another one. Open that one and work there.")
+        super().__init__(_("This record was merged into another one. Open that one and work there."))
 
 
 class NothingToWithdraw(ClinicError):
@@ -96,7 +97,7 @@ def correct_patient(
         )
         if moved != 1:
             raise StaleForm(
-                "Somebody changed these details while you wrote. Load the page again and repeat your change."
+                _("Somebody changed these details while you wrote. Load the page again and repeat your change.")
             )
         PatientIdentity.objects.filter(pk=patient.pk).update(**{name: identity[name] for name in IDENTITY_FIELDS})
 
@@ -121,7 +122,7 @@ def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
     """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
     with transaction.atomic():
         if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
-            raise NothingToWithdraw("There is no consent of this kind in force that could be withdrawn.")
+            raise NothingToWithdraw(_("There is no consent of this kind in force that could be withdrawn."))
         refused, today = ConsentDecision.REFUSED, timezone.localdate()
         return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)
 
@@ -215,9 +216,13 @@ def merge_patients(*, duplicate: Patient, into: Patient) -> None:
         both = Patient.objects.select_for_update(no_key=True).order_by("pk").filter(pk__in=[duplicate.pk, into.pk])
         rows = {row.pk: row for row in both}
         if len(rows) != 2 or rows[duplicate.pk].merged_into_id or rows[into.pk].merged_into_id:
-            raise CannotMerge("One of these records is merged already, or they are the same. Open the remaining one.")
+            raise CannotMerge(
+                _("One of these records is merged already, or they are the same. Open the remaining one.")
+            )
         if Patient.objects.filter(merged_into=duplicate).exists():
-            raise CannotMerge("Another record was merged into this one. Part those two first, or merge the other way.")
+            raise CannotMerge(
+                _("Another record was merged into this one. Part those two first, or merge the other way.")
+            )
         Patient.objects.filter(pk=duplicate.pk).update(merged_into=into.pk, version=F("version") + 1)
         publish(EventType.PATIENT_MERGED, clinic_id=into.clinic_id, patient=duplicate.pk, into=into.pk)
 
@@ -229,7 +234,7 @@ def unmerge_patient(*, duplicate: Patient) -> None:
             merged_into=None, version=F("version") + 1
         )
         if moved != 1 or into is None:
-            raise CannotMerge("This record is not merged into another.")
+            raise CannotMerge(_("This record is not merged into another."))
         publish(EventType.PATIENT_UNMERGED, clinic_id=duplicate.clinic_id, patient=duplicate.pk, into=into)
 
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from patients.forms import ConsentForm, CorrectionForm, LesionForm, PatientForm, SearchForm
@@ -73,7 +74,7 @@ def patient_new(request: HttpRequest) -> HttpResponse:
                 form.add_error("record_number", str(taken))
                 duplicates = [taken.patient]
             else:
-                messages.success(request, "The patient is registered. Note her consents next.")
+                messages.success(request, _("The patient is registered. Note her consents next."))
                 return redirect("patient_chart", patient.pk)
     return render(request, "patients/new.html", {"form": form, "duplicates": duplicates})
 
@@ -103,7 +104,7 @@ def patient_correct(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         except StaleForm as stale:
             form.add_error(None, str(stale))
         else:
-            messages.success(request, "The details are corrected.")
+            messages.success(request, _("The details are corrected."))
             return redirect("patient_chart", patient.pk)
     return render(request, "patients/correct.html", {"form": form, "patient": patient})
 
@@ -115,7 +116,7 @@ def consent_note(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     form = ConsentForm(request.POST)
     if form.is_valid():
         note_consent(actor=request.actor, patient=patient, **form.cleaned_data)
-        messages.success(request, "The consent is noted.")
+        messages.success(request, _("The consent is noted."))
     else:
         messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
     return redirect("patient_chart", patient.pk)
@@ -130,7 +131,7 @@ def consent_withdraw(request: HttpRequest, patient_id: UUID, kind: str) -> HttpR
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, "The consent is withdrawn from now on.")
+        messages.success(request, _("The consent is withdrawn from now on."))
     return redirect("patient_chart", patient.pk)
 
 
@@ -143,7 +144,7 @@ def lesion_new(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     form = LesionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         lesion = add_lesion(patient=patient, **form.cleaned_data)
-        messages.success(request, f"Lesion {lesion.label} is on the body map.")
+        messages.success(request, _("Lesion %(lesion)s is on the body map.") % {"lesion": lesion.label})
         return redirect("visit", visit.pk) if visit else redirect("patient_chart", patient.pk)
     context = {"form": form, "patient": patient, "visit": visit, "lesions": list(patient.lesions.all())}
     return render(request, "patients/lesion_new.html", context)
@@ -158,7 +159,7 @@ def patient_merge(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     if request.method == "POST":
         into = get_visible(others, request.actor, uuid_or_none(request.POST.get("into")) or patient.pk)
         return after_merging(
-            request, lambda: merge_patients(duplicate=patient, into=into), into.pk, "The records are one now."
+            request, lambda: merge_patients(duplicate=patient, into=into), into.pk, _("The records are one now.")
         )
     identity = patient.identity
     candidates = others.likely_duplicates(
@@ -171,7 +172,9 @@ def patient_merge(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 @member_required(CLINICIAN, MANAGER)
 def patient_unmerge(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     patient = get_visible(Patient.objects.all(), request.actor, patient_id)
-    return after_merging(request, lambda: unmerge_patient(duplicate=patient), patient.pk, "The records are two again.")
+    return after_merging(
+        request, lambda: unmerge_patient(duplicate=patient), patient.pk, _("The records are two again.")
+    )
 
 
 def after_merging(request: HttpRequest, act, patient_id: UUID, sentence: str) -> HttpResponse:

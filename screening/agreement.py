@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
-from screening.codes import Diagnosis, Recommendation
+from django.utils.translation import gettext as _
+
+from screening.codes import Diagnosis, Recommendation, recommended
 from screening.models import Review, Screening
 from screening.presentation import ShownReading
 from screening.services.reviews import Opinion
 from screening.status import ReviewStatus
+from skinclinic.text import in_sentence
 
 # What a doctor would call the model's classes; two of them cover several diagnoses.
 DOCTORS_NAME: Mapping[str, Diagnosis] = {
@@ -49,9 +52,7 @@ def opinion_of(review: Review) -> Opinion:
 
 def in_words(opinion: Opinion) -> str:
     """Such as “not suspicious, melanocytic nevus, reassure”."""
-    suspicion = "suspicious" if opinion.suspicious else "not suspicious"
-    recommendation = Recommendation(opinion.recommendation).label.lower()
-    if opinion.follow_up_months:
-        recommendation += f" in {opinion.follow_up_months} months"
-    diagnosis = Diagnosis(opinion.diagnosis).label
-    return f"{suspicion}, {diagnosis[0].lower()}{diagnosis[1:]}, {recommendation}"
+    suspicion = _("suspicious") if opinion.suspicious else _("not suspicious")
+    recommendation = in_sentence(recommended(opinion.recommendation, opinion.follow_up_months))
+    diagnosis = str(Diagnosis(opinion.diagnosis).label)
+    return f"{suspicion}, {in_sentence(diagnosis[0])}{diagnosis[1:]}, {recommendation}"

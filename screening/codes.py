@@ -2,15 +2,19 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from ml import cautions
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER
 
 
 class Band(models.TextChoices):
-    LOW = "low", "Low"
-    INTERMEDIATE = "intermediate", "Intermediate"
-    HIGH = "high", "High"
+    LOW = "low", _("Low")
+    INTERMEDIATE = "intermediate", _("Intermediate")
+    HIGH = "high", _("High")
+
+
+BAND_SCORES = {Band.LOW: _("Low score"), Band.INTERMEDIATE: _("Intermediate score"), Band.HIGH: _("High score")}
 
 
 class FailureCode(models.TextChoices):
@@ -18,50 +22,53 @@ class FailureCode(models.TextChoices):
 
     WORKER_LOST = (
         "worker_lost",
-        "The reading was cut off three times: the worker or the store of photographs was away. A manager should look.",
+        _(
+            "The reading was cut off three times: the worker or the store of photographs was away. "
+            "A manager should look."
+        ),
     )
-    TOO_SLOW = "too_slow", "The reading took too long and was stopped."
-    MODEL_ERROR = "model_error", "The model could not read this photograph because of a fault on our side."
+    TOO_SLOW = "too_slow", _("The reading took too long and was stopped.")
+    MODEL_ERROR = "model_error", _("The model could not read this photograph because of a fault on our side.")
     MODEL_MISSING = (
         "model_missing",
-        "The clinic's model is missing where photographs are read, or failed its test there. A manager should look.",
+        _("The clinic's model is missing where photographs are read, or failed its test there. A manager should look."),
     )
-    BYTES_MISSING = "bytes_missing", "The stored photograph could not be fetched."
+    BYTES_MISSING = "bytes_missing", _("The stored photograph could not be fetched.")
 
 
 class Finding(models.TextChoices):
     """What the clinician sees that the model was not tested on."""
 
-    NON_PIGMENTED = cautions.NON_PIGMENTED, "Not pigmented"
-    ULCERATED = cautions.ULCERATED, "Ulcerated"
-    SUSPECTED_SCC = cautions.SUSPECTED_SCC, "Squamous cell carcinoma suspected"
+    NON_PIGMENTED = cautions.NON_PIGMENTED, _("Not pigmented")
+    ULCERATED = cautions.ULCERATED, _("Ulcerated")
+    SUSPECTED_SCC = cautions.SUSPECTED_SCC, _("Squamous cell carcinoma suspected")
 
 
 class PhotographKind(models.TextChoices):
     """What a photograph is for: to be read, or to show where the lesion sits."""
 
-    DERMOSCOPIC = "dermoscopic", "Dermoscopic: through the dermatoscope, to be read"
-    OVERVIEW = "overview", "Overview: where it sits, not read"
+    DERMOSCOPIC = "dermoscopic", _("Dermoscopic: through the dermatoscope, to be read")
+    OVERVIEW = "overview", _("Overview: where it sits, not read")
 
 
 class Diagnosis(models.TextChoices):
     """What a doctor may call a lesion: wider than the model's seven classes."""
 
-    NEVUS = "nevus", "Melanocytic nevus"
-    ATYPICAL_NEVUS = "atypical_nevus", "Atypical nevus"
-    MELANOMA = "melanoma", "Melanoma"
-    MELANOMA_IN_SITU = "melanoma_in_situ", "Melanoma in situ"
-    BASAL_CELL_CARCINOMA = "bcc", "Basal cell carcinoma"
-    SQUAMOUS_CELL_CARCINOMA = "scc", "Squamous cell carcinoma"
-    ACTINIC_KERATOSIS = "actinic_keratosis", "Actinic keratosis"
-    BOWEN = "bowen", "Bowen's disease (carcinoma in situ)"
-    SEBORRHEIC_KERATOSIS = "seborrheic_keratosis", "Seborrheic keratosis"
-    LENTIGO = "lentigo", "Lentigo"
-    DERMATOFIBROMA = "dermatofibroma", "Dermatofibroma"
-    VASCULAR = "vascular", "Vascular lesion"
-    INFLAMMATORY = "inflammatory", "Inflammatory"
-    MERKEL = "merkel", "Merkel cell carcinoma"
-    OTHER = "other", "Other, in words"
+    NEVUS = "nevus", _("Melanocytic nevus")
+    ATYPICAL_NEVUS = "atypical_nevus", _("Atypical nevus")
+    MELANOMA = "melanoma", _("Melanoma")
+    MELANOMA_IN_SITU = "melanoma_in_situ", _("Melanoma in situ")
+    BASAL_CELL_CARCINOMA = "bcc", _("Basal cell carcinoma")
+    SQUAMOUS_CELL_CARCINOMA = "scc", _("Squamous cell carcinoma")
+    ACTINIC_KERATOSIS = "actinic_keratosis", _("Actinic keratosis")
+    BOWEN = "bowen", _("Bowen's disease (carcinoma in situ)")
+    SEBORRHEIC_KERATOSIS = "seborrheic_keratosis", _("Seborrheic keratosis")
+    LENTIGO = "lentigo", _("Lentigo")
+    DERMATOFIBROMA = "dermatofibroma", _("Dermatofibroma")
+    VASCULAR = "vascular", _("Vascular lesion")
+    INFLAMMATORY = "inflammatory", _("Inflammatory")
+    MERKEL = "merkel", _("Merkel cell carcinoma")
+    OTHER = "other", _("Other, in words")
 
 
 MALIGNANT_DIAGNOSES = frozenset(
@@ -78,12 +85,21 @@ MALIGNANT_DIAGNOSES = frozenset(
 
 
 class Recommendation(models.TextChoices):
-    REASSURE = "reassure", "Reassure"
-    FOLLOW_UP = "follow_up", "Follow up"
-    BIOPSY = "biopsy", "Biopsy"
-    EXCISE = "excise", "Excise"
-    REFER = "refer", "Refer"
-    RETAKE = "retake", "Photograph again"
+    REASSURE = "reassure", _("Reassure")
+    FOLLOW_UP = "follow_up", _("Follow up")
+    BIOPSY = "biopsy", _("Biopsy")
+    EXCISE = "excise", _("Excise")
+    REFER = "refer", _("Refer")
+    RETAKE = "retake", _("Photograph again")
+
+
+def recommended(recommendation: str, months: int | None) -> str:
+    """Such as “Follow up in 3 months”."""
+    label = Recommendation(recommendation).label
+    if not months:
+        return str(label)
+    in_months = ngettext("%(recommendation)s in %(months)s month", "%(recommendation)s in %(months)s months", months)
+    return in_months % {"recommendation": label, "months": months}
 
 
 # What takes a lesion out of the clinic's hands, or a piece of it to the laboratory.
@@ -91,63 +107,63 @@ ACTING_RECOMMENDATIONS = frozenset({Recommendation.BIOPSY, Recommendation.EXCISE
 
 
 class ReviewKind(models.TextChoices):
-    BLIND = "blind", "First opinion, before the reading was shown,"
-    OPINION = "opinion", "Opinion"
-    ADJUDICATION = "adjudication", "Adjudication"
-    AMENDMENT = "amendment", "Amendment"
+    BLIND = "blind", _("First opinion, before the reading was shown,")
+    OPINION = "opinion", _("Opinion")
+    ADJUDICATION = "adjudication", _("Adjudication")
+    AMENDMENT = "amendment", _("Amendment")
 
 
 class DifferenceReason(models.TextChoices):
     """Why a reviewer differs from the reading."""
 
-    CLINICAL_PICTURE = "clinical_picture", "The clinical picture says otherwise"
-    HISTORY = "history", "The history says otherwise"
-    KNOWN_LESION = "known_lesion", "The lesion is known and unchanged"
-    ARTEFACT = "artefact", "Hair, marker, ruler or light misled the reading"
-    OUTSIDE_MODEL = "outside_model", "Not one of the model's diagnoses"
-    OTHER = "other", "Other, in words"
+    CLINICAL_PICTURE = "clinical_picture", _("The clinical picture says otherwise")
+    HISTORY = "history", _("The history says otherwise")
+    KNOWN_LESION = "known_lesion", _("The lesion is known and unchanged")
+    ARTEFACT = "artefact", _("Hair, marker, ruler or light misled the reading")
+    OUTSIDE_MODEL = "outside_model", _("Not one of the model's diagnoses")
+    OTHER = "other", _("Other, in words")
 
 
 class WithdrawalReason(models.TextChoices):
-    WRONG_PATIENT = "wrong_patient", "Wrong patient"
-    WRONG_LESION = "wrong_lesion", "Wrong lesion"
-    OTHER = "other", "Other"
+    WRONG_PATIENT = "wrong_patient", _("Wrong patient")
+    WRONG_LESION = "wrong_lesion", _("Wrong lesion")
+    OTHER = "other", _("Other")
 
 
 class FollowUpStatus(models.TextChoices):
-    OPEN = "open", "Open"
-    DONE = "done", "Done"
-    DECLINED = "declined", "Declined by the patient"
-    LOST = "lost", "Lost to follow-up"
-    WITHDRAWN = "withdrawn", "Withdrawn with the photograph"
-    SUPERSEDED = "superseded", "Replaced by an amended review"
+    OPEN = "open", _("Open")
+    DONE = "done", _("Done")
+    DECLINED = "declined", _("Declined by the patient")
+    LOST = "lost", _("Lost to follow-up")
+    WITHDRAWN = "withdrawn", _("Withdrawn with the photograph")
+    SUPERSEDED = "superseded", _("Replaced by an amended review")
 
 
 class ProblemKind(models.TextChoices):
     """What a person finds wrong with a reading."""
 
-    SCORE = "score", "The score does not fit the lesion"
-    CALLED_UNFIT = "called_unfit", "Called unfit, though it can be read"
-    READ_UNFIT = "read_unfit", "Read, though the photograph is unfit"
-    MAP = "map", "The map points elsewhere"
-    FAILED = "failed", "It fails again and again"
-    OTHER = "other", "Other, in words"
+    SCORE = "score", _("The score does not fit the lesion")
+    CALLED_UNFIT = "called_unfit", _("Called unfit, though it can be read")
+    READ_UNFIT = "read_unfit", _("Read, though the photograph is unfit")
+    MAP = "map", _("The map points elsewhere")
+    FAILED = "failed", _("It fails again and again")
+    OTHER = "other", _("Other, in words")
 
 
 class RetryReason(models.TextChoices):
-    WORKER_MENDED = "worker_mended", "The worker was mended"
-    MODEL_CHANGED = "model_changed", "The model was put right"
-    ANOTHER_TRY = "another_try", "Another try"
-    CONSENT_GIVEN = "consent_given", "The patient has consented now"
+    WORKER_MENDED = "worker_mended", _("The worker was mended")
+    MODEL_CHANGED = "model_changed", _("The model was put right")
+    ANOTHER_TRY = "another_try", _("Another try")
+    CONSENT_GIVEN = "consent_given", _("The patient has consented now")
 
 
 class HeldStatus(models.TextChoices):
     """What became of a signature that was held for a few seconds."""
 
-    HELD = "held", "About to be given"
-    GIVEN = "given", "Given"
-    UNDONE = "undone", "Undone"
-    REFUSED = "refused", "Refused"
+    HELD = "held", _("About to be given")
+    GIVEN = "given", _("Given")
+    UNDONE = "undone", _("Undone")
+    REFUSED = "refused", _("Refused")
 
 
 class NoticeKind(models.TextChoices):

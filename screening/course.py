@@ -8,11 +8,13 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from ml.manifest import REPEAT_RANGE
 from screening.models import Outcome, Screening
 from screening.presentation import shown_score
 from screening.status import ReadingStatus
+from skinclinic.text import decimal
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 36, 16, 12, 28
@@ -112,7 +114,7 @@ def draw(points: Sequence[Point]) -> list[Drawn]:
 
 def scale() -> list[tuple[str, float]]:
     """The chart's horizontal lines: what is written at each, and its height in pixels."""
-    return [(f"{score:.2g}", height_of(score)) for score in (0, 0.25, 0.5, 0.75, 1)]
+    return [(decimal(score, ".2g"), height_of(score)) for score in (0, 0.25, 0.5, 0.75, 1)]
 
 
 def height_of(score: float) -> float:
@@ -126,24 +128,35 @@ def change_sentence(screenings: Sequence[Screening]) -> str:
         return ""
     before, after = (screening.prediction for screening in shown[-2:])
     earlier, later = (f"{shown_score(each.prediction.malignancy)} ({day(each)})" for each in shown[-2:])
-    moved = f"From {earlier} to {later}"
+    said = {"earlier": earlier, "later": later}
     if before.model_version_id != after.model_version_id:
-        return f"{moved}. Different model versions gave these scores, so they cannot be set against each other."
+        different = _(
+            "From %(earlier)s to %(later)s. Different model versions gave these scores, so they cannot be set against "
+            "each other."
+        )
+        return different % said
     deviation = deviation_of(after.model_version.manifest)
     if deviation is None:
-        return f"{moved}. How far photographs of an unchanged lesion differ is not known for this model."
-    if abs(logit(after.malignancy) - logit(before.malignancy)) <= REPEAT_RANGE * deviation:
-        return (
-            f"{moved}: within what two photographs of an unchanged lesion differ by. No change can be told from this."
+        unknown = _(
+            "From %(earlier)s to %(later)s. How far photographs of an unchanged lesion differ is not known for this "
+            "model."
         )
-    return (
-        f"{moved}: more than two photographs of an unchanged lesion differ by in 95 of 100 cases. "
+        return unknown % said
+    if abs(logit(after.malignancy) - logit(before.malignancy)) <= REPEAT_RANGE * deviation:
+        within = _(
+            "From %(earlier)s to %(later)s: within what two photographs of an unchanged lesion differ by. No change "
+            "can be told from this."
+        )
+        return within % said
+    beyond = _(
+        "From %(earlier)s to %(later)s: more than two photographs of an unchanged lesion differ by in 95 of 100 cases. "
         "Look at both photographs side by side."
     )
+    return beyond % said
 
 
 def day(screening: Screening) -> str:
-    return date_format(timezone.localtime(taken_at(screening)), "j M Y")
+    return date_format(timezone.localtime(taken_at(screening)))
 
 
 def beside_pathology(outcome: Outcome, screenings: Sequence[Screening]) -> list[BesidePathology]:

@@ -1,64 +1,94 @@
 """Ledger events in the words of the clinic."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache, partial
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
+
+from screening.codes import RetryReason, WithdrawalReason
 from screening.status import ReadingStatus, ReviewStatus
+from screening.words import FINDINGS
 from skinclinic.audit.models import AuditEvent
+from skinclinic.text import decimal
 
 THINGS = {
-    "patients_patient": "Patient",
-    "patients_patientidentity": "Personal details",
-    "patients_patientidentifier": "Number",
-    "patients_consent": "Consent",
-    "patients_visit": "Visit",
-    "patients_lesion": "Lesion",
-    "screening_lesionimage": "Photograph",
-    "screening_overview": "Overview photograph",
-    "screening_photographscale": "Scale of a photograph",
-    "screening_screening": "Screening",
-    "screening_prediction": "Reading",
-    "screening_review": "Review",
-    "screening_signature": "Signature",
-    "screening_heldsignature": "Signature about to be given",
-    "screening_followup": "Follow-up",
-    "screening_outcome": "Pathology",
-    "screening_readingproblem": "Problem with a reading",
-    "screening_importbatch": "Import",
-    "screening_importrow": "Row of an import",
-    "screening_lesionlabel": "Label of a lesion",
-    "accounts_clinic": "Clinic",
+    "patients_patient": _("Patient"),
+    "patients_patientidentity": _("Personal details"),
+    "patients_patientidentifier": _("Number"),
+    "patients_consent": _("Consent"),
+    "patients_visit": _("Visit"),
+    "patients_lesion": _("Lesion"),
+    "screening_lesionimage": _("Photograph"),
+    "screening_overview": _("Overview photograph"),
+    "screening_photographscale": _("Scale of a photograph"),
+    "screening_screening": _("Screening"),
+    "screening_prediction": _("Reading"),
+    "screening_review": _("Review"),
+    "screening_signature": _("Signature"),
+    "screening_heldsignature": _("Signature about to be given"),
+    "screening_followup": _("Follow-up"),
+    "screening_outcome": _("Pathology"),
+    "screening_readingproblem": _("Problem with a reading"),
+    "screening_importbatch": _("Import"),
+    "screening_importrow": _("Row of an import"),
+    "screening_lesionlabel": _("Label of a lesion"),
+    "accounts_clinic": _("Clinic"),
 }
-DEEDS = {"insert": "added", "update": "changed", "delete": "deleted"}
+DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}
 LOOKS = {
-    "chart_seen": "Chart opened",
-    "photograph_seen": "Photograph seen",
-    "screening_seen": "Result opened",
-    "overview_seen": "Overview photograph opened",
-    "visit_seen": "Visit opened",
-    "lesion_seen": "Lesion opened",
-    "photographs_compared": "Photographs compared",
-    "history_seen": "History opened",
-    "api_read": "Read by another system",
-    "map_seen": "Map of the score seen",
-    "report_seen": "Report made",
-    "letter_seen": "Letter made",
-    "history_exported": "History exported",
-    "thumbnail_seen": "Small photograph seen",
-    "import_seen": "Import opened",
-    "import_report_taken": "Report of an import taken away",
-    "refused": "Refused",
+    "chart_seen": _("Chart opened"),
+    "photograph_seen": _("Photograph seen"),
+    "screening_seen": _("Result opened"),
+    "overview_seen": _("Overview photograph opened"),
+    "visit_seen": _("Visit opened"),
+    "lesion_seen": _("Lesion opened"),
+    "photographs_compared": _("Photographs compared"),
+    "history_seen": _("History opened"),
+    "api_read": _("Read by another system"),
+    "map_seen": _("Map of the score seen"),
+    "report_seen": _("Report made"),
+    "letter_seen": _("Letter made"),
+    "history_exported": _("History exported"),
+    "thumbnail_seen": _("Small photograph seen"),
+    "import_seen": _("Import opened"),
+    "import_report_taken": _("Report of an import taken away"),
+    "refused": _("Refused"),
 }
-STATUSES = {"reading_status": ("Reading", ReadingStatus), "review_status": ("Review", ReviewStatus)}
+STATUSES = {
+    "reading_status": {
+        ReadingStatus.QUEUED: _("Reading: waiting to be read"),
+        ReadingStatus.RUNNING: _("Reading: being read"),
+        ReadingStatus.PREDICTED: _("Reading: read"),
+        ReadingStatus.UNSCORABLE: _("Reading: not fit to be read"),
+        ReadingStatus.FAILED: _("Reading: reading failed"),
+        ReadingStatus.NOT_WANTED: _("Reading: not to be read"),
+    },
+    "review_status": {
+        ReviewStatus.OPEN: _("Review: to be reviewed"),
+        ReviewStatus.READ: _("Review: opinion given"),
+        ReviewStatus.DISPUTED: _("Review: readers disagree"),
+        ReviewStatus.SIGNED: _("Review: signed"),
+        ReviewStatus.AMENDED: _("Review: signed, amended"),
+    },
+}
 # What is done to the clinic's models, in its own words.
 DECIDED = {
-    ("screening_readingpolicy", "insert"): "First model of the clinic",
-    ("screening_readingpolicy", "update"): "Model switched",
-    ("screening_shadowversion", "insert"): "Model reads beside",
-    ("screening_shadowversion", "delete"): "Model reads beside no more",
-    ("screening_suspension", "insert"): "Readings suspended",
+    ("screening_readingpolicy", "insert"): _("First model of the clinic"),
+    ("screening_readingpolicy", "update"): _("Model switched"),
+    ("screening_shadowversion", "insert"): _("Model reads beside"),
+    ("screening_shadowversion", "delete"): _("Model reads beside no more"),
+    ("screening_suspension", "insert"): _("Readings suspended"),
 }
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
@@ -70,7 +100,89 @@ NOT_TOLD = {
 
 
 # Keys that are names: a model is called by its version.
-VERSIONS = {"active_id": "active", "model_version_id": "model"}
+VERSIONS = {"active_id": _("active"), "model_version_id": _("model")}
+
+
+# What other columns are called, marked for the catalogue: the ledger's own names are English words.
+COLUMNS = frozenset(
+    {
+        gettext_noop("acknowledged at"),
+        gettext_noop("address"),
+        gettext_noop("answer"),
+        gettext_noop("answered at"),
+        gettext_noop("band"),
+        gettext_noop("birth date"),
+        gettext_noop("blind first reading"),
+        gettext_noop("camera"),
+        gettext_noop("captured at"),
+        gettext_noop("cautions"),
+        gettext_noop("closed at"),
+        gettext_noop("decided on"),
+        gettext_noop("decision"),
+        gettext_noop("diagnosis"),
+        gettext_noop("diameter mm"),
+        gettext_noop("difference reason"),
+        gettext_noop("due at"),
+        gettext_noop("due hours routine"),
+        gettext_noop("due hours soon"),
+        gettext_noop("due hours urgent"),
+        gettext_noop("due on"),
+        gettext_noop("email"),
+        gettext_noop("ended at"),
+        gettext_noop("expected malignant on"),
+        gettext_noop("expected malignant share"),
+        gettext_noop("expected malignant source"),
+        gettext_noop("failure code"),
+        gettext_noop("family name"),
+        gettext_noop("findings"),
+        gettext_noop("follow up months"),
+        gettext_noop("given name"),
+        gettext_noop("history"),
+        gettext_noop("is demo"),
+        gettext_noop("kind"),
+        gettext_noop("laterality"),
+        gettext_noop("letter advice"),
+        gettext_noop("malignancy"),
+        gettext_noop("millimetres"),
+        gettext_noop("name"),
+        gettext_noop("number"),
+        gettext_noop("opinions"),
+        gettext_noop("original name"),
+        gettext_noop("phone"),
+        gettext_noop("preprocessing"),
+        gettext_noop("question"),
+        gettext_noop("recommendation"),
+        gettext_noop("refer"),
+        gettext_noop("refusal"),
+        gettext_noop("reported on"),
+        gettext_noop("risk factors"),
+        gettext_noop("second reading of differing"),
+        gettext_noop("second reading of high"),
+        gettext_noop("second reading percent"),
+        gettext_noop("sex"),
+        gettext_noop("site"),
+        gettext_noop("skin type"),
+        gettext_noop("status"),
+        gettext_noop("suspicious"),
+        gettext_noop("system"),
+        gettext_noop("thresholds"),
+        gettext_noop("time zone"),
+        gettext_noop("type"),
+        gettext_noop("unreviewed readings"),
+        gettext_noop("unscorable reasons"),
+        gettext_noop("urgency"),
+        gettext_noop("value"),
+        gettext_noop("view"),
+        gettext_noop("what"),
+        gettext_noop("withdrawn at"),
+        gettext_noop("withdrawn reason"),
+        gettext_noop("withdrawn words"),
+        gettext_noop("words"),
+    }
+)
+ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d(T|$)")
+# Why something was done, where that is chosen and not typed.
+REASONS = dict([*WithdrawalReason.choices, *RetryReason.choices])
 
 
 @dataclass(frozen=True)
@@ -84,33 +196,45 @@ class Line:
 
 def line_of(event: AuditEvent, named: Mapping[str, str]) -> Line:
     """named: what a subject is called where its own changes do not say it."""
-    return Line(event.at, event.actor_name, sentence(event), told_of(event, named), event.reason)
+    return Line(event.at, event.actor_name, sentence(event), told_of(event, named), reason_of(event))
+
+
+def reason_of(event: AuditEvent) -> str:
+    return event.reason if is_spoken_as_kept() else str(REASONS.get(event.reason, event.reason))
+
+
+def is_spoken_as_kept() -> bool:
+    """The codes and names that the ledger keeps are English words already."""
+    return get_language() == settings.LANGUAGE_CODE
 
 
 def sentence(event: AuditEvent) -> str:
     if event.action in LOOKS:
-        return LOOKS[event.action]
+        return str(LOOKS[event.action])
     if event.subject_type == "screening_screening" and event.action == "update":
-        for column, (title, statuses) in STATUSES.items():
+        for column, sentences in STATUSES.items():
             if column in event.changes:
-                return f"{title}: {statuses(event.changes[column][1]).label.lower()}"
+                return str(sentences[event.changes[column][1]])
     if event.subject_type == "screening_suspension" and event.action == "update":
         return step_of_resuming(event.changes)
     if said := DECIDED.get((event.subject_type, event.action)):
-        return said
+        return str(said)
     thing = THINGS.get(event.subject_type, event.subject_type)
-    return f"{thing} {DEEDS.get(event.action, event.action.replace('_', ' '))}"
+    if event.action in DEEDS:
+        return DEEDS[event.action] % {"thing": thing}
+    return f"{thing} {event.action.replace('_', ' ')}"
 
 
 def step_of_resuming(changes: dict[str, Any]) -> str:
     if "resumed_at" in changes:
-        return "Readings resumed"
-    return "Asked to resume readings" if changes["resume_asked_at"][1] else "Request to resume taken back"
+        return gettext("Readings resumed")
+    asked = changes["resume_asked_at"][1]
+    return gettext("Asked to resume readings") if asked else gettext("Request to resume taken back")
 
 
 def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:
     if event.subject_id in named:
-        return [("of", named[event.subject_id])]
+        return [(gettext("of"), named[event.subject_id])]
     return details(event)
 
 
@@ -122,23 +246,60 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
     for column, change in sorted(event.changes.items()):
         if column in NOT_TOLD or (column.endswith("_id") and column not in VERSIONS) or column in STATUSES:
             continue
-        name = VERSIONS.get(column, column.replace("_", " "))
+        name = str(VERSIONS.get(column) or gettext(column.replace("_", " ")))
+        said = partial(shown, choices_of(event.subject_type, column))
         if change == "private":
-            told.append((name, "noted" if event.action == "insert" else "changed; the old text is not kept here"))
+            noted = gettext("noted") if event.action == "insert" else gettext("changed; the old text is not kept here")
+            told.append((name, noted))
         elif isinstance(change, list) and event.action == "delete":
-            told.append((name, shown(change[0])))
+            told.append((name, said(change[0])))
         elif isinstance(change, list) and event.action == "update":
-            told.append((name, f"{shown(change[0])} → {shown(change[1])}"))
+            told.append((name, f"{said(change[0])} → {said(change[1])}"))
         else:
-            told.append((name, shown(change)))
+            told.append((name, said(change)))
     return told
 
 
-def shown(value: object) -> str:
+def choices_of(subject_type: str, column: str) -> dict[object, object]:
+    """What the codes of a column are called; nothing where they are words of the language already."""
+    if is_spoken_as_kept():
+        return {}
+    if column in ("unscorable_reasons", "cautions"):
+        return dict(FINDINGS)
+    try:
+        field = tables()[subject_type]._meta.get_field(column)
+    except (KeyError, FieldDoesNotExist):
+        return {}
+    return dict(getattr(field, "base_field", field).flatchoices)
+
+
+@cache
+def tables() -> dict[str, type[Model]]:
+    return {model._meta.db_table: model for model in apps.get_models()}
+
+
+def moment_of(text: str) -> str:
+    """A time or a day of the ledger as people write them, in the clinic's zone; empty for any other text."""
+    if not ISO_DAY.match(text):
+        return ""
+    try:
+        if len(text) == len("2026-11-22"):
+            return date_format(date.fromisoformat(text))
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at.tzinfo else ""
+
+
+def shown(choices: Mapping[object, object], value: object) -> str:
     if value in (None, "", []):
-        return "nothing"
+        return gettext("nothing")
+    if isinstance(value, bool):
+        return gettext("True") if value else gettext("False")
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return decimal(value, ".3g")
+    if isinstance(value, str) and (written := moment_of(value)):
+        return written
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return str(value).replace("_", " ")
+        return ", ".join(str(choices.get(item, item)) for item in value)
+    return str(choices.get(value, str(value).replace("_", " ")))

@@ -5,21 +5,22 @@ from typing import Any
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from patients.codes import BodySite
 from patients.models import Visit
-from screening.codes import Band
+from screening.codes import BAND_SCORES, Band
 from screening.models import Screening
 from screening.querysets import ScreeningQuerySet
 from screening.status import ReadingStatus
 from skinclinic.accounts.models import User
 
 DISPUTED, MINE = "disputed", "mine"
-SHOWN = [(DISPUTED, "Readers disagree"), (MINE, "I have begun")]
+SHOWN = [(DISPUTED, _("Readers disagree")), (MINE, _("I have begun"))]
 READINGS = [
-    *((band.value, f"{band.label} score") for band in Band),
-    (ReadingStatus.UNSCORABLE.value, "Unscorable"),
-    (ReadingStatus.FAILED.value, "Reading failed"),
+    *((band.value, label) for band, label in BAND_SCORES.items()),
+    (ReadingStatus.UNSCORABLE.value, _("Unscorable")),
+    (ReadingStatus.FAILED.value, _("Reading failed")),
 ]
 
 
@@ -30,16 +31,20 @@ def clinicians(request: Any) -> "QuerySet[User]":
 
 
 class WorklistFilter(django_filters.FilterSet):
-    show = django_filters.ChoiceFilter(label="Show", choices=SHOWN, empty_label="Everything", method="filter_show")
+    show = django_filters.ChoiceFilter(
+        label=_("Show"), choices=SHOWN, empty_label=_("Everything"), method="filter_show"
+    )
     reading = django_filters.ChoiceFilter(
-        label="Reading", choices=READINGS, empty_label="Any reading", method="filter_reading"
+        label=_("Reading"), choices=READINGS, empty_label=_("Any reading"), method="filter_reading"
     )
     site = django_filters.ChoiceFilter(
-        label="Site", choices=BodySite.choices, empty_label="Any site", method="filter_site"
+        label=_("Site"), choices=BodySite.choices, empty_label=_("Any site"), method="filter_site"
     )
-    clinician = django_filters.ModelChoiceFilter(label="Clinician", queryset=clinicians, empty_label="Any clinician")
+    clinician = django_filters.ModelChoiceFilter(
+        label=_("Clinician"), queryset=clinicians, empty_label=_("Any clinician")
+    )
     since = django_filters.DateFilter(
-        label="Opened since",
+        label=_("Opened since"),
         field_name="created_at",
         lookup_expr="date__gte",
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),

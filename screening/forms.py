@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
 
 from patients.models import Lesion, Patient, Visit
 from patients.validators import validate_past_date
@@ -26,7 +27,7 @@ from screening.models import Draft, Outcome
 from skinclinic.text import validate_one_line
 
 SHORTEST_SCALE = 0.05  # of the photograph's side
-SUSPICION = [("yes", "Suspicious"), ("no", "Not suspicious")]
+SUSPICION = [("yes", _("Suspicious")), ("no", _("Not suspicious"))]
 
 
 class OpinionForm(forms.Form):
@@ -38,53 +39,53 @@ class OpinionForm(forms.Form):
     reading_shown = forms.UUIDField(widget=forms.HiddenInput, required=False)
     amends = forms.UUIDField(widget=forms.HiddenInput, required=False)
     suspicious = forms.TypedChoiceField(
-        label="Malignant or pre-malignant?",
+        label=_("Malignant or pre-malignant?"),
         choices=SUSPICION,
         coerce=lambda word: word == "yes",
         widget=forms.RadioSelect,
     )
-    diagnosis = forms.ChoiceField(choices=[("", "Choose…"), *Diagnosis.choices])
-    recommendation = forms.ChoiceField(choices=[("", "Choose…"), *Recommendation.choices])
-    follow_up_months = forms.IntegerField(label="Months until then", min_value=1, max_value=60, required=False)
+    diagnosis = forms.ChoiceField(label=_("Diagnosis"), choices=[("", _("Choose…")), *Diagnosis.choices])
+    recommendation = forms.ChoiceField(label=_("Recommendation"), choices=[("", _("Choose…")), *Recommendation.choices])
+    follow_up_months = forms.IntegerField(label=_("Months until then"), min_value=1, max_value=60, required=False)
     difference_reason = forms.ChoiceField(
-        label="Why it differs",
-        choices=[("", "It does not differ"), *DifferenceReason.choices],
+        label=_("Why it differs"),
+        choices=[("", _("It does not differ")), *DifferenceReason.choices],
         required=False,
     )
     words = forms.CharField(
-        label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 1}), strip=True
+        label=_("In words"), max_length=2000, required=False, widget=forms.Textarea({"rows": 1}), strip=True
     )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if cleaned.get("recommendation") == Recommendation.FOLLOW_UP:
             if not cleaned.get("follow_up_months") and "follow_up_months" not in self.errors:
-                self.add_error("follow_up_months", "Say in how many months.")
+                self.add_error("follow_up_months", _("Say in how many months."))
         else:
             cleaned["follow_up_months"] = None
         if not cleaned.get("words") and Diagnosis.OTHER in (cleaned.get("diagnosis"), cleaned.get("difference_reason")):
-            self.add_error("words", "Say in words what “other” is.")
+            self.add_error("words", _("Say in words what “other” is."))
         return cleaned
 
 
 class WithdrawForm(forms.Form):
     """Why a screening is withdrawn and, when it belongs elsewhere, where."""
 
-    reason = forms.ChoiceField(choices=WithdrawalReason.choices, widget=forms.RadioSelect)
-    words = forms.CharField(label="In words", max_length=500, required=False, widget=forms.Textarea({"rows": 2}))
+    reason = forms.ChoiceField(label=_("Reason"), choices=WithdrawalReason.choices, widget=forms.RadioSelect)
+    words = forms.CharField(label=_("In words"), max_length=500, required=False, widget=forms.Textarea({"rows": 2}))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if cleaned.get("reason") == WithdrawalReason.OTHER and not cleaned.get("words"):
-            self.add_error("words", "Say in words why.")
+            self.add_error("words", _("Say in words why."))
         return cleaned
 
 
 class MoveForm(WithdrawForm):
     """The visit and the lesion it belongs to; both of the patient that was searched for."""
 
-    visit = forms.ModelChoiceField(queryset=Visit.objects.none(), empty_label="Choose…")
-    lesion = forms.ModelChoiceField(queryset=Lesion.objects.none(), empty_label="Choose…")
+    visit = forms.ModelChoiceField(label=_("Visit"), queryset=Visit.objects.none(), empty_label=_("Choose…"))
+    lesion = forms.ModelChoiceField(label=_("Lesion"), queryset=Lesion.objects.none(), empty_label=_("Choose…"))
 
     def __init__(self, *args: Any, patient: Patient, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -97,71 +98,68 @@ class MoveForm(WithdrawForm):
         lesion: Lesion = self.cleaned_data["lesion"]
         visit = self.cleaned_data.get("visit")
         if visit and visit.patient_id != lesion.patient_id:
-            raise ValidationError("This lesion is another patient's.")
+            raise ValidationError(_("This lesion is another patient's."))
         return lesion
 
 
 def visit_label(visit: Visit) -> str:
-    day = date_format(timezone.localtime(visit.created_at), "j M Y, H:i")
+    day = date_format(timezone.localtime(visit.created_at), "DATETIME_FORMAT")
     return f"{day}: {visit.question[:60]}" if visit.question else day
 
 
 class VersionForm(forms.Form):
     """Why a manager does something to a model."""
 
-    reason = forms.CharField(max_length=300, strip=True, validators=[validate_one_line])
+    reason = forms.CharField(label=_("Reason"), max_length=300, strip=True, validators=[validate_one_line])
 
 
 class ExpectedShareForm(forms.Form):
     """How many of the clinic's photographed lesions are expected to be malignant, and who says so."""
 
-    per_thousand = forms.IntegerField(label="Malignant of 1,000 photographed lesions", min_value=1, max_value=500)
-    source = forms.CharField(label="Where this comes from", max_length=200, validators=[validate_one_line])
+    per_thousand = forms.IntegerField(label=_("Malignant of 1,000 photographed lesions"), min_value=1, max_value=500)
+    source = forms.CharField(label=_("Where this comes from"), max_length=200, validators=[validate_one_line])
     on = forms.DateField(
-        label="Of which day",
+        label=_("Of which day"),
         validators=[validate_past_date],
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
 
 class RetryForm(forms.Form):
-    reason = forms.ChoiceField(choices=RetryReason.choices)
+    reason = forms.ChoiceField(label=_("Reason"), choices=RetryReason.choices)
 
 
 CLOSED_BY_HAND = (FollowUpStatus.DONE, FollowUpStatus.DECLINED, FollowUpStatus.LOST)
 
 
 class FollowUpForm(forms.Form):
-    status = forms.ChoiceField(choices=[(end.value, end.label) for end in CLOSED_BY_HAND])
+    status = forms.ChoiceField(label=_("Status"), choices=[(end.value, end.label) for end in CLOSED_BY_HAND])
 
 
 class OutcomeForm(forms.Form):
     """A pathology report on one lesion. `supersedes` is the entry that it corrects."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    supersedes = forms.UUIDField(label="In the place of", required=False, widget=forms.Select)
-    diagnosis = forms.ChoiceField(choices=[("", "Choose…"), *Diagnosis.choices])
+    supersedes = forms.UUIDField(label=_("In the place of"), required=False, widget=forms.Select)
+    diagnosis = forms.ChoiceField(label=_("Diagnosis"), choices=[("", _("Choose…")), *Diagnosis.choices])
     reported_on = forms.DateField(
-        label="Reported on",
+        label=_("Reported on"),
         validators=[validate_past_date],
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
     words = forms.CharField(
-        label="In words", max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
+        label=_("In words"), max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
     )
 
     def offer(self, entries: Iterable[Outcome]) -> None:
         """Let it take the place of one of these."""
-        told = [
-            (entry.pk, f"{entry.get_diagnosis_display()}, {date_format(entry.reported_on, 'j M Y')}")
-            for entry in entries
-        ]
-        self.fields["supersedes"].widget.choices = [("", "none: it is another report"), *told]
+        told = [(entry.pk, f"{entry.get_diagnosis_display()}, {date_format(entry.reported_on)}") for entry in entries]
+        self.fields["supersedes"].widget.choices = [("", _("none: it is another report")), *told]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if not cleaned.get("words") and cleaned.get("diagnosis") == Diagnosis.OTHER:
-            self.add_error("words", "Say in words what “other” is.")
+            self.add_error("words", _("Say in words what “other” is."))
         return cleaned
 
 
@@ -170,7 +168,7 @@ class TakeBackForm(forms.Form):
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     words = forms.CharField(
-        label="Why the entry is taken back", max_length=500, strip=True, validators=[validate_one_line]
+        label=_("Why the entry is taken back"), max_length=500, strip=True, validators=[validate_one_line]
     )
 
 
@@ -178,21 +176,21 @@ class ProblemForm(forms.Form):
     """What somebody finds wrong with a reading."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    kind = forms.ChoiceField(label="What is wrong", choices=ProblemKind.choices)
+    kind = forms.ChoiceField(label=_("What is wrong"), choices=ProblemKind.choices)
     words = forms.CharField(
-        label="In words", max_length=1000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
+        label=_("In words"), max_length=1000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
     )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if not cleaned.get("words") and cleaned.get("kind") == ProblemKind.OTHER:
-            self.add_error("words", "Say in words what is wrong.")
+            self.add_error("words", _("Say in words what is wrong."))
         return cleaned
 
 
 class AnswerForm(forms.Form):
     answer = forms.CharField(
-        label="What was found, or done", max_length=1000, strip=True, widget=forms.Textarea({"rows": 2})
+        label=_("What was found, or done"), max_length=1000, strip=True, widget=forms.Textarea({"rows": 2})
     )
 
 
@@ -204,18 +202,18 @@ class ScaleForm(forms.Form):
     y1 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
     x2 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
     y2 = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
-    millimetres = forms.FloatField(label="Their distance in mm", min_value=0.5, max_value=300)
+    millimetres = forms.FloatField(label=_("Their distance in mm"), min_value=0.5, max_value=300)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         ends = [cleaned.get(name) for name in ("x1", "y1", "x2", "y2")]
         if None in ends or math.hypot(ends[2] - ends[0], ends[3] - ends[1]) < SHORTEST_SCALE:
-            raise ValidationError("Mark two points further apart: from so short a distance no scale is known.")
+            raise ValidationError(_("Mark two points further apart: from so short a distance no scale is known."))
         return cleaned
 
 
 class KeepFilterForm(forms.Form):
-    name = forms.CharField(label="Keep as", max_length=40, strip=True, validators=[validate_one_line])
+    name = forms.CharField(label=_("Keep as"), max_length=40, strip=True, validators=[validate_one_line])
 
 
 class NoticesForm(forms.Form):

@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
+from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ml.preprocess import upright
@@ -62,9 +63,9 @@ def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC) -> CleanPhotograph
     """
     data = upload.read(MAX_BYTES + 1)
     if not data:
-        raise PhotographRefused("empty", "The file is empty. Choose it again.")
+        raise PhotographRefused("empty", _("The file is empty. Choose it again."))
     if len(data) > MAX_BYTES:
-        raise PhotographRefused("too_large", "The file is larger than 25 MB. Send the photograph in a smaller size.")
+        raise PhotographRefused("too_large", _("The file is larger than 25 MB. Send the photograph in a smaller size."))
     with one_decode:
         opened = open_photograph(data)
         captured_at, camera = read_making(opened, zone)
@@ -99,7 +100,7 @@ def open_photograph(data: bytes) -> Image.Image:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise PhotographRefused(
-            "not_a_photograph", "This is no JPEG, PNG or WebP photograph. Export it as JPEG and send that."
+            "not_a_photograph", _("This is no JPEG, PNG or WebP photograph. Export it as JPEG and send that.")
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_many_pixels() from None
@@ -109,22 +110,27 @@ def open_photograph(data: bytes) -> Image.Image:
     if width * height > (MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_OTHER_PIXELS):
         raise too_many_pixels()
     if min(width, height) < MIN_SIDE:
-        raise PhotographRefused("too_small", f"The photograph is under {MIN_SIDE} pixels on a side. Send the original.")
+        raise PhotographRefused(
+            "too_small",
+            _("The photograph is under %(pixels)s pixels on a side. Send the original.") % {"pixels": MIN_SIDE},
+        )
     # A phone's JPEG may carry a second picture (MPO), of which the first is the photograph.
     if image.format != "MPO" and getattr(image, "is_animated", False):
-        raise PhotographRefused("animated", "This is a moving picture. Send a single photograph.")
+        raise PhotographRefused("animated", _("This is a moving picture. Send a single photograph."))
     return image
 
 
 def too_many_pixels() -> PhotographRefused:
     return PhotographRefused(
         "too_many_pixels",
-        "The photograph has more than 60 megapixels (24 for PNG and WebP). Send it in a smaller size.",
+        _("The photograph has more than 60 megapixels (24 for PNG and WebP). Send it in a smaller size."),
     )
 
 
 def damaged() -> PhotographRefused:
-    return PhotographRefused("damaged", "The file is damaged or cut off. Copy it from the camera again and send that.")
+    return PhotographRefused(
+        "damaged", _("The file is damaged or cut off. Copy it from the camera again and send that.")
+    )
 
 
 def decode(image: Image.Image) -> Image.Image:

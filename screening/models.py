@@ -20,6 +20,7 @@ from screening.codes import (
     Recommendation,
     ReviewKind,
     WithdrawalReason,
+    recommended,
 )
 from screening.desk import Draft, HeldSignature, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
@@ -286,6 +287,10 @@ class Review(PatientRecord):
 
     def __str__(self) -> str:
         return f"review {self.pk}"
+
+    @property
+    def recommended(self) -> str:
+        return recommended(self.recommendation, self.follow_up_months)
 
     @property
     def contradicts_itself(self) -> bool:

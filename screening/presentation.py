@@ -4,22 +4,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from ml.contract import UNSCORABLE_REASONS
-from ml.labels import DIAGNOSIS_NAMES, MALIGNANT
+from ml.labels import MALIGNANT
 from screening.cautions import cautions_of, shown_band
-from screening.codes import Band, FailureCode
+from screening.codes import BAND_SCORES, Band, FailureCode
 from screening.models import Prediction, Screening
 from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
+from screening.words import caution_sentence, class_name, quality_name, unfit_reason
 from skinclinic.accounts.models import Clinic
+from skinclinic.text import decimal
 
-DISCLAIMER = "Decision support for research and education. Not a medical device, never a diagnosis by itself."
+DISCLAIMER = _("Decision support for research and education. Not a medical device, never a diagnosis by itself.")
 
-WAITS = "Readings are suspended in this clinic. The photograph waits; review and sign it without a reading."
-BLIND = "In this clinic reviewers judge first. Give your opinion; then you see the reading and keep or change it."
-UNREVIEWED = "The photograph is read. In this clinic you see this reading once a reviewer has signed it."
-WITHHELD = "On such ground a low score is no reassurance, so no band is shown. Go by what you see."
+WAITS = _("Readings are suspended in this clinic. The photograph waits; review and sign it without a reading.")
+BLIND = _("In this clinic reviewers judge first. Give your opinion; then you see the reading and keep or change it.")
+UNREVIEWED = _("The photograph is read. In this clinic you see this reading once a reviewer has signed it.")
+WITHHELD = _("On such ground a low score is no reassurance, so no band is shown. Go by what you see.")
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,9 @@ class ShownReading:
 
 def present(screening: Screening, clinic: Clinic) -> ShownReading:
     if screening.is_hidden and screening.hidden_until == HIDDEN_UNTIL_REVIEW:
-        return ShownReading("hidden", "Waits for a reviewer", [UNREVIEWED])
+        return ShownReading("hidden", gettext("Waits for a reviewer"), [str(UNREVIEWED)])
     if screening.is_hidden:
-        return ShownReading("hidden", "Shown after your opinion", [BLIND])
+        return ShownReading("hidden", gettext("Shown after your opinion"), [str(BLIND)])
     return present_status(screening, clinic)
 
 
@@ -67,15 +70,16 @@ def present_status(screening: Screening, clinic: Clinic) -> ShownReading:
         case ReadingStatus.QUEUED:
             return present_queued(screening)
         case ReadingStatus.RUNNING:
-            return ShownReading("waiting", "Being read", ["The result appears here by itself."])
+            return ShownReading("waiting", gettext("Being read"), [gettext("The result appears here by itself.")])
         case ReadingStatus.FAILED:
-            why = FailureCode(screening.failure_code).label
-            return ShownReading(
-                "failed", "Reading failed", [why, "Try it again, or review the photograph without a reading."]
-            )
+            why = str(FailureCode(screening.failure_code).label)
+            next_step = gettext("Try it again, or review the photograph without a reading.")
+            return ShownReading("failed", gettext("Reading failed"), [why, next_step])
         case ReadingStatus.NOT_WANTED:
-            why = "The patient has not consented to a reading by the model. The photograph is reviewed all the same."
-            return ShownReading("none", "Not read", [why])
+            why = gettext(
+                "The patient has not consented to a reading by the model. The photograph is reviewed all the same."
+            )
+            return ShownReading("none", gettext("Not read"), [why])
         case ReadingStatus.UNSCORABLE if screening.prediction:
             return present_unscorable(screening.prediction)
         case ReadingStatus.PREDICTED if screening.prediction:
@@ -85,42 +89,42 @@ def present_status(screening: Screening, clinic: Clinic) -> ShownReading:
 
 def present_queued(screening: Screening) -> ShownReading:
     if screening.is_withdrawn:
-        return ShownReading("none", "Not read", ["The photograph was withdrawn before it was read."])
+        return ShownReading("none", gettext("Not read"), [gettext("The photograph was withdrawn before it was read.")])
     if screening.is_suspended:
-        return ShownReading("none", "Not read yet", [WAITS])
-    waits = "It waits for a free worker; usually that takes seconds."
+        return ShownReading("none", gettext("Not read yet"), [str(WAITS)])
+    waits = gettext("It waits for a free worker; usually that takes seconds.")
     if screening.lost_attempts:
-        waits = "Reading was cut off; it will be tried again within a minute."
-    return ShownReading("waiting", "Waiting to be read", [waits])
+        waits = gettext("Reading was cut off; it will be tried again within a minute.")
+    return ShownReading("waiting", gettext("Waiting to be read"), [waits])
 
 
 def present_unscorable(prediction: Prediction) -> ShownReading:
-    reasons = [UNSCORABLE_REASONS.get(code, code) for code in prediction.unscorable_reasons]
+    reasons = [unfit_reason(code) for code in prediction.unscorable_reasons]
     return ShownReading(
         "unscorable",
-        "Not fit to be read",
-        [*reasons, "This is a finding about the photograph, not about the lesion."],
+        gettext("Not fit to be read"),
+        [*reasons, gettext("This is a finding about the photograph, not about the lesion.")],
         quality=quality_of(prediction),
         provenance=provenance_of(prediction),
     )
 
 
 def present_prediction(screening: Screening, prediction: Prediction, clinic: Clinic) -> ShownReading:
-    bars = [Bar(code, DIAGNOSIS_NAMES[code], share) for code, share in prediction.probabilities.items()]
+    bars = [Bar(code, class_name(code), share) for code, share in prediction.probabilities.items()]
     bars.sort(key=lambda bar: -bar.probability)
     cautions = cautions_of(screening, prediction)
     band = "" if screening.is_suspended else shown_band(prediction.band, cautions)
     manifest = prediction.model_version.manifest
     return ShownReading(
         band or "none",
-        f"{Band(band).label} score" if band else "Score without a band",
+        str(BAND_SCORES[Band(band)]) if band else gettext("Score without a band"),
         [band_sentence(screening, prediction, band)],
         band=band,
         score=prediction.malignancy,
         counts=count_sentences(manifest, band, clinic) if band else [],
         malignant=[bar for bar in bars if bar.code in MALIGNANT],
         benign=[bar for bar in bars if bar.code not in MALIGNANT],
-        cautions=[rule.sentence for rule in cautions],
+        cautions=[caution_sentence(rule) for rule in cautions],
         quality=quality_of(prediction),
         provenance=provenance_of(prediction),
     )
@@ -128,22 +132,26 @@ def present_prediction(screening: Screening, prediction: Prediction, clinic: Cli
 
 def band_sentence(screening: Screening, prediction: Prediction, band: str) -> str:
     if screening.is_suspended:
-        version = prediction.model_version_id
-        return f"Model {version}, or every reading, is suspended in this clinic. Do not rely on this one."
-    return refer_sentence(prediction) if band else WITHHELD
+        stopped = gettext("Model %(version)s, or every reading, is suspended in this clinic. Do not rely on this one.")
+        return stopped % {"version": prediction.model_version_id}
+    return refer_sentence(prediction) if band else str(WITHHELD)
 
 
 def shown_score(malignancy: float) -> str:
     """Two decimals; what they would round away is never shown as none or all."""
     if malignancy < 0.005:
-        return "below 0.01"
-    return "above 0.99" if malignancy >= 0.995 else f"{malignancy:.2f}"
+        return gettext("below %(score)s") % {"score": decimal(0.01, ".2f")}
+    if malignancy >= 0.995:
+        return gettext("above %(score)s") % {"score": decimal(0.99, ".2f")}
+    return decimal(malignancy, ".2f")
 
 
 def refer_sentence(prediction: Prediction) -> str:
     if prediction.refer:
-        return "The score is above the model's threshold for having the lesion looked at by a specialist."
-    return "The score is below the model's threshold for referral. A low score does not rule out a malignant lesion."
+        return gettext("The score is above the model's threshold for having the lesion looked at by a specialist.")
+    return gettext(
+        "The score is below the model's threshold for referral. A low score does not rule out a malignant lesion."
+    )
 
 
 def count_sentences(manifest: dict[str, Any], band: str, clinic: Clinic) -> list[str]:
@@ -160,22 +168,29 @@ def count_sentences(manifest: dict[str, Any], band: str, clinic: Clinic) -> list
     if not in_band:
         return []
     collection_share, band_share = malignant["total"] / collection, malignant["count"] / in_band
-    measured = (
-        f"In the test collection, where {per_thousand(collection_share)} of 1,000 lesions are malignant, "
-        f"{per_thousand(band_share)} of 1,000 such readings were."
+    measured = gettext(
+        "In the test collection, where %(lesions)s of 1,000 lesions are malignant, %(readings)s of 1,000 such "
+        "readings were."
     )
-    sentences = [measured]
+    sentences = [measured % {"lesions": per_thousand(collection_share), "readings": per_thousand(band_share)}]
     expected_share = clinic.expected_malignant_share
     true_rate, false_rate = malignant["count"] / malignant["total"], benign["count"] / benign["total"]
     weighed = expected_share * true_rate + (1 - expected_share) * false_rate
     if weighed:
-        sentences.append(
-            f"Where {per_thousand(expected_share)} of 1,000 are malignant, as expected here "
-            f"({clinic.expected_malignant_source}, {date_format(clinic.expected_malignant_on, 'j M Y')}), about "
-            f"{per_thousand(expected_share * true_rate / weighed)} would be. Not measured in this clinic."
+        expected = gettext(
+            "Where %(lesions)s of 1,000 are malignant, as expected here (%(source)s, %(day)s), about %(readings)s "
+            "would be. Not measured in this clinic."
         )
+        told = {
+            "lesions": per_thousand(expected_share),
+            "source": clinic.expected_malignant_source,
+            "day": date_format(clinic.expected_malignant_on),
+            "readings": per_thousand(expected_share * true_rate / weighed),
+        }
+        sentences.append(expected % told)
     if band == Band.LOW:
-        sentences.append(f"{per_thousand(true_rate)} of 1,000 malignant test lesions read low.")
+        low = gettext("%(count)s of 1,000 malignant test lesions read low.")
+        sentences.append(low % {"count": per_thousand(true_rate)})
     return sentences
 
 
@@ -184,19 +199,19 @@ def per_thousand(share: float) -> int:
 
 
 def quality_of(prediction: Prediction) -> list[tuple[str, float]]:
-    return [(name.replace("_", " "), value) for name, value in prediction.quality.items()]
+    return [(quality_name(name), value) for name, value in prediction.quality.items()]
 
 
 def provenance_of(prediction: Prediction) -> list[tuple[str, str]]:
     return [
-        ("Model", prediction.model_version_id),
-        ("Weights", prediction.weights_sha256[:16]),
-        ("Preprocessing", prediction.preprocessing),
-        ("Thresholds", prediction.thresholds or "not stated"),
-        ("Referral threshold", threshold_of(prediction.model_version.manifest)),
-        ("Read in", f"{prediction.milliseconds:.0f} ms"),
+        (gettext("Model"), prediction.model_version_id),
+        (gettext("Weights"), prediction.weights_sha256[:16]),
+        (gettext("Preprocessing"), prediction.preprocessing),
+        (gettext("Thresholds"), prediction.thresholds or gettext("not stated")),
+        (gettext("Referral threshold"), threshold_of(prediction.model_version.manifest)),
+        (gettext("Read in"), f"{prediction.milliseconds:.0f} ms"),
     ]
 
 
 def threshold_of(manifest: dict[str, Any]) -> str:
-    return f"{manifest['refer']['value']:.3f}" if "refer" in manifest else "not stated"
+    return decimal(manifest["refer"]["value"], ".3f") if "refer" in manifest else gettext("not stated")

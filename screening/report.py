@@ -16,6 +16,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
 from ml.overlay import draw_overlay
@@ -24,19 +26,20 @@ from screening.codes import Diagnosis, Recommendation
 from screening.models import FollowUp, LesionImage, Review, Screening
 from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
 from skinclinic.accounts.models import Clinic
+from skinclinic.text import decimal, in_sentence
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates" / "screening"
 SIDE = 900  # pixels of the long side of a photograph in a PDF
-DAY, MINUTE = "j M Y", "j M Y, H:i"
+DAY, MINUTE = "DATE_FORMAT", "DATETIME_FORMAT"
 
 # What a patient is told of a recommendation.
 NEXT_STEP = {
-    Recommendation.REASSURE: "Nothing needs to be done about this spot now.",
-    Recommendation.FOLLOW_UP: "We would like to look at this spot again.",
-    Recommendation.BIOPSY: "A small piece of this spot should be taken and examined in the laboratory.",
-    Recommendation.EXCISE: "This spot should be removed and examined in the laboratory.",
-    Recommendation.REFER: "A specialist should look at this spot.",
-    Recommendation.RETAKE: "The photograph did not show enough. We would like to take another one.",
+    Recommendation.REASSURE: _("Nothing needs to be done about this spot now."),
+    Recommendation.FOLLOW_UP: _("We would like to look at this spot again."),
+    Recommendation.BIOPSY: _("A small piece of this spot should be taken and examined in the laboratory."),
+    Recommendation.EXCISE: _("This spot should be removed and examined in the laboratory."),
+    Recommendation.REFER: _("A specialist should look at this spot."),
+    Recommendation.RETAKE: _("The photograph did not show enough. We would like to take another one."),
 }
 
 
@@ -45,25 +48,25 @@ class ReportedLesion:
     """One signed photograph. `reading` is empty where there is none; `score` stands with its band."""
 
     label: str
-    taken: str
+    heading: str
+    taken_at: str
     image_id: str
     screening_id: str
     diagnosis: str
     suspicious: bool
-    recommendation: str
+    recommendation_due: str
     words: str
     reviewer: str
-    signed: str
-    amended: bool
+    signed_by: str
     differs: str
     switched: str
     finding: str
     next_step: str
-    due: str
+    by_when: str
     reading: str
     sentences: list[str]
     cautions: list[str]
-    diagnoses: list[tuple[str, float]]
+    diagnoses: list[tuple[str, str]]
     provenance: list[tuple[str, str]]
     has_map: bool
     overview_id: str
@@ -80,15 +83,17 @@ class Report:
     sex: str
     numbers: list[str]
     visited: str
+    visited_on: str
     clinician: str
     question: str
     lesions: list[ReportedLesion]
     unsigned: int
     printed: str
+    printed_on: str
     printed_by: str
     address: str
     advice: list[str]
-    disclaimer: str = DISCLAIMER
+    disclaimer: str
 
 
 def moment(at: datetime, shape: str = MINUTE) -> str:
@@ -118,10 +123,11 @@ def report_of(
         clinic=clinic.name,
         patient=identity.name,
         born=date_format(identity.birth_date, DAY),
-        sex=visit.patient.get_sex_display(),
+        sex=in_sentence(visit.patient.get_sex_display()),
         numbers=[number.value for number in numbers],
         visited=moment(visit.created_at),
-        clinician=visit.clinician.full_name if visit.clinician else "another system",
+        visited_on=moment(visit.created_at, DAY),
+        clinician=visit.clinician.full_name if visit.clinician else gettext("another system"),
         question=visit.question,
         lesions=[
             reported(screening, clinic, follow_ups, overviews.pop(screening.image.lesion_id, None))
@@ -129,9 +135,11 @@ def report_of(
         ],
         unsigned=len(screenings) - len(signed),
         printed=moment(timezone.now()),
+        printed_on=moment(timezone.now(), DAY),
         printed_by=printed_by,
         address=settings.SITE_URL + reverse("visit", args=[visit.pk]),
         advice=clinic.letter_advice.split("\n"),
+        disclaimer=str(DISCLAIMER),
     )
 
 
@@ -143,28 +151,29 @@ def reported(
         raise ValueError(f"{screening.pk} is not signed.")
     reading = present(screening, clinic)
     follow_up = follow_ups.get(review.pk)
+    due = date_format(follow_up.due_on, DAY) if follow_up else ""
     image = screening.image
     return ReportedLesion(
         label=image.lesion.label,
-        taken=moment(image.captured_at or image.created_at),
+        heading=gettext("Lesion %(label)s") % {"label": image.lesion.label},
+        taken_at=gettext("Taken %(moment)s") % {"moment": moment(image.captured_at or image.created_at)},
         image_id=str(image.pk),
         screening_id=str(screening.pk),
         diagnosis=review.get_diagnosis_display(),
         suspicious=review.suspicious,
-        recommendation=recommended(review),
+        recommendation_due=recommended_by(review, due),
         words=review.words,
         reviewer=review.reviewer.full_name,
-        signed=moment(screening.signature.created_at),
-        amended=review.supersedes_id is not None,
-        differs=review.get_difference_reason_display() if review.difference_reason else "",
-        switched="Her opinion changed after the reading was shown." if review.switched else "",
+        signed_by=signed_by(review, moment(screening.signature.created_at)),
+        differs=difference_of(review),
+        switched=gettext("Her opinion changed after the reading was shown.") if review.switched else "",
         finding=finding_in_plain_words(review),
-        next_step=NEXT_STEP[Recommendation(review.recommendation)],
-        due=date_format(follow_up.due_on, DAY) if follow_up else "",
-        reading=headline(reading),
+        next_step=str(NEXT_STEP[Recommendation(review.recommendation)]),
+        by_when=gettext("This should happen by %(day)s.") % {"day": due} if due else "",
+        reading=gettext("Reading by the model: %(reading)s") % {"reading": headline(reading)},
         sentences=[*reading.sentences, *reading.counts],
         cautions=reading.cautions,
-        diagnoses=[(bar.name, bar.percent) for bar in (*reading.malignant, *reading.benign)],
+        diagnoses=[(bar.name, decimal(bar.percent, ".1f")) for bar in (*reading.malignant, *reading.benign)],
         provenance=reading.provenance,
         has_map=reading.has_map,
         overview_id=str(overview.pk) if overview else "",
@@ -179,15 +188,76 @@ def headline(reading: ShownReading) -> str:
 def finding_in_plain_words(review: Review) -> str:
     """For the patient. What is only suspected from a photograph is not named: the laboratory or a specialist does."""
     if review.suspicious:
-        return "The doctor finds this spot conspicuous. What it is can be said once it has been examined."
+        return gettext("The doctor finds this spot conspicuous. What it is can be said once it has been examined.")
     if review.diagnosis == Diagnosis.OTHER:
-        return "The doctor finds nothing suspicious."
-    return f"The doctor finds nothing suspicious: {review.get_diagnosis_display().lower()}."
+        return gettext("The doctor finds nothing suspicious.")
+    named = gettext("The doctor finds nothing suspicious: %(diagnosis)s.")
+    return named % {"diagnosis": in_sentence(review.get_diagnosis_display())}
 
 
-def recommended(review: Review) -> str:
-    label = review.get_recommendation_display()
-    return f"{label} in {review.follow_up_months} months" if review.follow_up_months else label
+def recommended_by(review: Review, due: str) -> str:
+    """Such as “Excise, by 6 Dec 2026.”"""
+    said = {"recommendation": review.recommended, "day": due}
+    return (gettext("%(recommendation)s, by %(day)s.") if due else gettext("%(recommendation)s.")) % said
+
+
+def signed_by(review: Review, signed: str) -> str:
+    said = {"name": review.reviewer.full_name, "moment": signed}
+    if review.supersedes_id:
+        return gettext("Amended and signed by %(name)s, %(moment)s") % said
+    return gettext("Signed by %(name)s, %(moment)s") % said
+
+
+def difference_of(review: Review) -> str:
+    if not review.difference_reason:
+        return ""
+    reason = in_sentence(review.get_difference_reason_display())
+    return gettext("Differs from the reading: %(reason)s.") % {"reason": reason}
+
+
+def report_words(report: Report) -> dict[str, str]:
+    """What the layouts say around the facts, which page and PDF share."""
+    unsigned = ngettext(
+        "%(count)s photograph of this visit is not signed yet and not in this report.",
+        "%(count)s photographs of this visit are not signed yet and not in this report.",
+        report.unsigned,
+    )
+    printed = gettext(
+        "Printed %(moment)s by %(name)s from the record at %(address)s. What was amended afterwards stands there."
+    )
+    opening = ngettext(
+        "On %(day)s, a spot on your skin was photographed. A doctor has looked at the photograph.",
+        "On %(day)s, spots on your skin were photographed. A doctor has looked at the photographs.",
+        len(report.lesions),
+    )
+    return {
+        "language": (get_language() or "en").partition("-")[0],
+        "report_of": gettext("Report of %(moment)s") % {"moment": report.visited},
+        "report": gettext("Skin lesion report"),
+        "letter_of": gettext("Letter of %(moment)s") % {"moment": report.printed},
+        "letter": gettext("What we found on your skin"),
+        "address": gettext("Address of the record"),
+        "patient": gettext("Patient"),
+        "born": gettext("Born"),
+        "born_on": gettext("born %(day)s") % {"day": report.born},
+        "record": gettext("Record"),
+        "no_number": gettext("no number"),
+        "visit": gettext("Visit"),
+        "clinician": gettext("Clinician"),
+        "question": gettext("Question"),
+        "none": gettext("none"),
+        "suspicious": gettext("suspicious"),
+        "not_suspicious": gettext("not suspicious"),
+        "map": gettext(
+            "Where the score came from, in 7×7 cells; none of it where nothing is coloured. Not the border, not a "
+            "reason"
+        ),
+        "overview": gettext("Overview"),
+        "unsigned": unsigned % {"count": report.unsigned} if report.unsigned else "",
+        "printed": printed % {"moment": report.printed, "name": report.printed_by, "address": report.address},
+        "opening": opening % {"day": report.visited_on},
+        "page": gettext("{page} of {pages}"),
+    }
 
 
 def draw_pictures(report: Report, screenings: Sequence[Screening], overviews: Mapping[UUID, LesionImage]) -> None:
@@ -231,5 +301,5 @@ def qr_data_uri(address: str) -> str:
 
 def as_pdf(report: Report, template: str) -> bytes:
     """template: `report.typ` or `letter.typ`. What people typed is data to it, never markup."""
-    data = json.dumps(asdict(report) | {"qr": qr_svg(report.address)})
+    data = json.dumps(asdict(report) | {"qr": qr_svg(report.address), "say": report_words(report)})
     return bytes(typst.compile((TEMPLATES / template).read_bytes(), format="pdf", sys_inputs={"data": data}))

@@ -1,27 +1,28 @@
 """The states of a screening and the moves between them: one table, which the services and the tests read."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class ReadingStatus(models.TextChoices):
     """What became of the photograph's reading by the model."""
 
-    QUEUED = "queued", "Waiting to be read"
-    RUNNING = "running", "Being read"
-    PREDICTED = "predicted", "Read"
-    UNSCORABLE = "unscorable", "Not fit to be read"
-    FAILED = "failed", "Reading failed"
-    NOT_WANTED = "not_wanted", "Not to be read"
+    QUEUED = "queued", _("Waiting to be read")
+    RUNNING = "running", _("Being read")
+    PREDICTED = "predicted", _("Read")
+    UNSCORABLE = "unscorable", _("Not fit to be read")
+    FAILED = "failed", _("Reading failed")
+    NOT_WANTED = "not_wanted", _("Not to be read")
 
 
 class ReviewStatus(models.TextChoices):
     """What the doctors have said; a screening may be reviewed whatever became of its reading."""
 
-    OPEN = "open", "To be reviewed"
-    READ = "read", "Opinion given"
-    DISPUTED = "disputed", "Readers disagree"
-    SIGNED = "signed", "Signed"
-    AMENDED = "amended", "Signed, amended"
+    OPEN = "open", _("To be reviewed")
+    READ = "read", _("Opinion given")
+    DISPUTED = "disputed", _("Readers disagree")
+    SIGNED = "signed", _("Signed")
+    AMENDED = "amended", _("Signed, amended")
 
 
 R, V = ReadingStatus, ReviewStatus

@@ -6,27 +6,29 @@ import sys
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 logger = logging.getLogger(__name__)
 
 WORDS = {
-    400: ("This request cannot be read", "Go back, load the page again and repeat what you did."),
-    403: ("You may not do this", "Your role in this clinic does not allow it. Ask a manager if it should."),
+    400: (_("This request cannot be read"), _("Go back, load the page again and repeat what you did.")),
+    403: (_("You may not do this"), _("Your role in this clinic does not allow it. Ask a manager if it should.")),
     404: (
-        "There is nothing here",
-        "It may have been moved, or it belongs to another clinic. Start again from the list.",
+        _("There is nothing here"),
+        _("It may have been moved, or it belongs to another clinic. Start again from the list."),
     ),
-    409: ("This cannot be done as it stands", "Go back, load the page again and look at what has changed."),
+    409: (_("This cannot be done as it stands"), _("Go back, load the page again and look at what has changed.")),
     500: (
-        "Something went wrong on our side",
-        "Nothing was saved by this step. Try again; if it happens again, tell your manager.",
+        _("Something went wrong on our side"),
+        _("Nothing was saved by this step. Try again; if it happens again, tell your manager."),
     ),
-    503: ("The clinic's database cannot be reached", "Nothing is lost. Wait a minute and load this page again."),
+    503: (_("The clinic's database cannot be reached"), _("Nothing is lost. Wait a minute and load this page again.")),
 }
 
 
 def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
-    title, advice = WORDS[status]
+    title, advice = map(str, WORDS[status])
     request_id = getattr(request, "request_id", "")
     if request.path_info.startswith("/api/"):
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail or advice}
@@ -64,5 +66,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return answer(
-        request, 403, "This page was open too long or cookies are off. Load it again and repeat what you did."
+        request, 403, gettext("This page was open too long or cookies are off. Load it again and repeat what you did.")
     )

@@ -12,6 +12,7 @@ urlpatterns = [
     path("readyz", health.ready, name="ready"),
     path("readyz/reading", health.reading, name="ready_to_read"),
     path("welcome/", accounts.first_run, name="first_run"),
+    path("language/", accounts.choose_language, name="choose_language"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("accounts/login/", accounts.sign_in),

@@ -1,16 +1,20 @@
+from django.utils.translation import gettext as _
+
 from skinclinic.errors import ClinicError, StaleForm
 
 
 class StaleTransition(StaleForm):
     """The screening has moved on since the caller looked at it."""
 
-    def __init__(self, sentence: str = "This was changed by somebody else just now. Load the page again and look."):
-        super().__init__(sentence)
+    def __init__(self, sentence: str = ""):
+        super().__init__(sentence or _("This was changed by somebody else just now. Load the page again and look."))
 
 
 class PhotographsRefusedByPatient(ClinicError):
     def __init__(self) -> None:
-        super().__init__("The patient refuses photographs in the record. Note her new decision first, if she has one.")
+        super().__init__(
+            _("The patient refuses photographs in the record. Note her new decision first, if she has one.")
+        )
 
 
 class WrongPatient(ClinicError):
@@ -35,7 +39,7 @@ class ReadingUnseen(ClinicError):
 
 class ReadingRefusedByPatient(ClinicError):
     def __init__(self) -> None:
-        super().__init__("The patient has not consented to a reading by the model. Note her decision first.")
+        super().__init__(_("The patient has not consented to a reading by the model. Note her decision first."))
 
 
 class SecondReaderNeeded(ClinicError):

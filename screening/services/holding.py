@@ -7,7 +7,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from patients.models import Visit
 from screening.codes import HeldStatus
@@ -15,6 +17,7 @@ from screening.models import HeldSignature, Signature
 from screening.services.errors import NotYours, StaleTransition
 from screening.services.reviews import take_visit
 from screening.services.signing import lock_signable, sign_visit
+from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership
 from skinclinic.audit.acting import REVIEWER, Actor, acting, system
 from skinclinic.errors import ClinicError
@@ -22,7 +25,7 @@ from skinclinic.errors import ClinicError
 logger = logging.getLogger(__name__)
 # The page gives it when it is due; only where that is gone does the sweep, a little later.
 SWEPT_AFTER = timedelta(seconds=3)
-REVIEWS_NO_MORE = "The reviewer does not review here any more."
+REVIEWS_NO_MORE = gettext_lazy("The reviewer does not review here any more.")
 
 
 def hold_signature(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) -> HeldSignature:
@@ -33,7 +36,7 @@ def hold_signature(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUI
     with transaction.atomic():
         lock_signable(actor=actor, visit=visit, opinions_shown=opinions_shown)
         if HeldSignature.objects.held().filter(visit=visit).exists():
-            raise StaleTransition("This visit is signed already; it goes out within seconds.")
+            raise StaleTransition(_("This visit is signed already; it goes out within seconds."))
         take_visit(actor=actor, visit=visit)
         return HeldSignature.objects.create(
             clinic_id=visit.clinic_id,
@@ -48,9 +51,9 @@ def hold_signature(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUI
 def undo_signature(*, actor: Actor, held: HeldSignature) -> None:
     """Raises StaleTransition when it was given in the meantime, NotYours when it is another reviewer's."""
     if held.reviewer_id != actor.user_id:
-        raise NotYours("Only the reviewer who signed can undo it.")
+        raise NotYours(_("Only the reviewer who signed can undo it."))
     if not close(held, HeldStatus.UNDONE):
-        raise StaleTransition("It is too late to undo: the visit is signed. A signed review can be amended.")
+        raise StaleTransition(_("It is too late to undo: the visit is signed. A signed review can be amended."))
 
 
 def give_signature(*, actor: Actor, held: HeldSignature) -> Signature | None:
@@ -59,7 +62,7 @@ def give_signature(*, actor: Actor, held: HeldSignature) -> Signature | None:
     What `sign_visit` refuses is kept as the reason, and raised.
     """
     if held.reviewer_id != actor.user_id:
-        raise NotYours("Only the reviewer who signed can send it.")
+        raise NotYours(_("Only the reviewer who signed can send it."))
     if not close(held, HeldStatus.GIVEN):
         return None
     try:
@@ -84,7 +87,9 @@ def sweep_signatures() -> int:
             due = HeldSignature.objects.due().filter(due_at__lt=timezone.now() - SWEPT_AFTER)
             waiting = list(due.select_related("visit", "reviewer"))
         for held in waiting:
-            give_in_her_name(held)
+            # Why it is refused is kept in words for the reviewer.
+            with translation.override(spoken_by(held.reviewer)):
+                give_in_her_name(held)
             swept += 1
     return swept
 
@@ -98,7 +103,7 @@ def give_in_her_name(held: HeldSignature) -> None:
             HeldSignature.objects.held().filter(pk=held.pk).update(
                 status=HeldStatus.REFUSED,
                 closed_at=timezone.now(),
-                refusal=REVIEWS_NO_MORE,
+                refusal=str(REVIEWS_NO_MORE),
             )
         return
     with acting(reviewer, reason="held signature is due"):

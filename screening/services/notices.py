@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from screening.cautions import shown_band
@@ -22,6 +22,7 @@ from screening.codes import ALWAYS_TOLD, Band, NoticeKind, NoticeWay
 from screening.models import FollowUp, Notice, NoticeChoice, Screening, Signature
 from screening.services.readings import reading_backlog
 from screening.status import READING_IS_OPEN, ReadingStatus
+from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership, User
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting, system
 from skinclinic.events.models import Event, EventType
@@ -157,7 +158,8 @@ def mail_notices(clinic: Clinic) -> bool:
             of_person[notice.recipient].append(notice)
     for person, notices in of_person.items():
         try:
-            send_notice_mail(person, clinic, notices)
+            with translation.override(spoken_by(person)):
+                send_notice_mail(person, clinic, notices)
         except (OSError, smtplib.SMTPException) as error:
             logger.warning("The mail server does not take mails: %s", type(error).__name__)
             return False

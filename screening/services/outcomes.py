@@ -5,6 +5,7 @@ from datetime import date
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from patients.models import Lesion
 from screening.models import Outcome
@@ -30,14 +31,16 @@ def enter_outcome(
     taken back without a word.
     """
     if not finding.diagnosis and not (supersedes and finding.words):
-        raise ReasonMissing("Say why the entry is taken back.")
+        raise ReasonMissing(_("Say why the entry is taken back."))
     with transaction.atomic():
         # Two corrections of one entry wait for each other here.
         Lesion.objects.select_for_update(no_key=True).get(pk=lesion.pk)
         if again := Outcome.objects.filter(entered_by=actor.user_id, submission=submission).first():
             return again
         if supersedes and not Outcome.objects.in_force().filter(pk=supersedes.pk, lesion=lesion).exists():
-            raise StaleTransition("This entry was corrected by somebody else just now. Load the page again and look.")
+            raise StaleTransition(
+                _("This entry was corrected by somebody else just now. Load the page again and look.")
+            )
         return Outcome.objects.create(
             clinic_id=lesion.clinic_id,
             patient_id=lesion.patient_id,

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from patients.models import Lesion, Visit
 from patients.services import allows_reading, hold_current, refuses_photographs
@@ -91,7 +92,7 @@ def store_image(
 ) -> tuple[LesionImage, bool]:
     """The photograph, and whether it is a new one; `told` are the columns that the sender fills."""
     if lesion.patient_id != visit.patient_id:
-        raise WrongPatient("This lesion is another patient's. Choose a lesion of the patient whose visit this is.")
+        raise WrongPatient(_("This lesion is another patient's. Choose a lesion of the patient whose visit this is."))
     refuse_unwanted(visit)
     # Asked once the patient is locked: the first sending may have been stored while this one waited.
     if submission and (before := LesionImage.objects.filter(uploaded_by=actor.user_id, submission=submission).first()):
@@ -121,7 +122,7 @@ def store_image(
 
 
 def sent_otherwise() -> StaleForm:
-    return StaleForm("Another photograph was sent under this one's number. Load the page again and choose it.")
+    return StaleForm(_("Another photograph was sent under this one's number. Load the page again and choose it."))
 
 
 def refuse_unwanted(visit: Visit) -> None:
@@ -162,7 +163,7 @@ def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words
     What its signed review asked for was asked for the wrong patient or lesion: the open follow-up ends with it.
     """
     if reason == WithdrawalReason.OTHER and not words:
-        raise ReasonMissing("Say in words why it is withdrawn.")
+        raise ReasonMissing(_("Say in words why it is withdrawn."))
     with transaction.atomic():
         moved = (
             Screening.objects.in_use()
@@ -172,7 +173,7 @@ def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words
             )
         )
         if moved != 1:
-            raise StaleTransition("This screening is withdrawn already.")
+            raise StaleTransition(_("This screening is withdrawn already."))
         FollowUp.objects.open().filter(review__screening=screening).update(
             status=FollowUpStatus.WITHDRAWN, closed_at=timezone.now()
         )
@@ -182,11 +183,11 @@ def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words
 def withdraw_overview(*, actor: Actor, overview: Overview, reason: str, words: str = "") -> None:
     """Take an overview photograph off every page. It stays on record."""
     if reason == WithdrawalReason.OTHER and not words:
-        raise ReasonMissing("Say in words why it is withdrawn.")
+        raise ReasonMissing(_("Say in words why it is withdrawn."))
     moved = Overview.objects.in_use().filter(pk=overview.pk)
     changes = {"withdrawn_by": actor.person(), "withdrawn_reason": reason, "withdrawn_words": words}
     if moved.update(withdrawn_at=timezone.now(), **changes) != 1:
-        raise StaleTransition("This photograph is withdrawn already.")
+        raise StaleTransition(_("This photograph is withdrawn already."))
 
 
 def set_scale(*, actor: Actor, image: LesionImage, submission: UUID, points: Points, millimetres: float) -> None:
@@ -212,7 +213,7 @@ def move_screening(
     The photograph is stored a second time: each patient's record owns its bytes, so that one can be erased alone.
     """
     if lesion.patient_id != visit.patient_id:
-        raise WrongPatient("This lesion is another patient's. Choose a lesion of the patient whose visit this is.")
+        raise WrongPatient(_("This lesion is another patient's. Choose a lesion of the patient whose visit this is."))
     with transaction.atomic():
         refuse_unwanted(visit)
         withdraw_screening(actor=actor, screening=screening, reason=reason, words=words)

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from screening.models import ReadingProblem, Screening
 from screening.services.errors import NotYours, StaleTransition
@@ -18,7 +19,7 @@ def report_problem(*, actor: Actor, screening: Screening, submission: UUID, kind
     `screening` was fetched with `shown_to(actor)`: raises NotYours while its reading is hidden from her.
     """
     if screening.is_hidden:
-        raise NotYours("You have not seen the reading yet, so there is nothing to report of it.")
+        raise NotYours(_("You have not seen the reading yet, so there is nothing to report of it."))
     with transaction.atomic():
         problem, is_new = ReadingProblem.objects.get_or_create(
             reported_by_id=actor.person(),
@@ -40,4 +41,4 @@ def report_problem(*, actor: Actor, screening: Screening, submission: UUID, kind
 def answer_problem(*, actor: Actor, problem: ReadingProblem, answer: str) -> None:
     answered = ReadingProblem.objects.open().filter(pk=problem.pk)
     if answered.update(answer=answer, answered_by=actor.person(), answered_at=timezone.now()) != 1:
-        raise StaleTransition("Another manager has answered this already. Load the page again and look.")
+        raise StaleTransition(_("Another manager has answered this already. Load the page again and look."))

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ml.cautions import Ground
 from ml.contract import ModelError, Reading
@@ -264,7 +265,7 @@ def retry_reading(*, actor: Actor, screening: Screening) -> None:
             )
         )
         if moved != 1:
-            raise StaleTransition("Only a failed or unwanted reading can be asked for again; this is neither.")
+            raise StaleTransition(_("Only a failed or unwanted reading can be asked for again; this is neither."))
         publish(EventType.SCREENING_QUEUED, clinic_id=screening.clinic_id, screening=screening.pk)
         send_on_commit(screening)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from patients.models import Visit
 from screening.codes import ReviewKind
@@ -46,7 +47,7 @@ def take_visit(*, actor: Actor, visit: Visit) -> None:
     mine = Visit.objects.filter(pk=visit.pk, taken_by=actor.user_id)
     if (free | mine).update(taken_by=actor.user_id, taken_until=now + TAKEN_FOR) != 1:
         raise NotYours(
-            "Another reviewer has taken this visit. Choose the next one, or look again in a quarter of an hour."
+            _("Another reviewer has taken this visit. Choose the next one, or look again in a quarter of an hour.")
         )
 
 
@@ -85,7 +86,7 @@ def save_opinion(
             return again
         if current is None or current.review_status not in REVIEW_IS_OPEN:
             raise StaleTransition(
-                "This screening is signed or withdrawn already. Load the page again; a signed one can be amended."
+                _("This screening is signed or withdrawn already. Load the page again; a signed one can be amended.")
             )
         refuse_unseen(current, reading_shown)
         take_visit(actor=actor, visit=current.visit)
@@ -104,7 +105,7 @@ def kind_of_opinion(actor: Actor, screening: Screening) -> ReviewKind:
     if screening.review_status != ReviewStatus.DISPUTED:
         return ReviewKind.OPINION
     if may_not_adjudicate(actor, screening):
-        raise NotYours("You are one of the two readers who differ here. A third reviewer decides.")
+        raise NotYours(_("You are one of the two readers who differ here. A third reviewer decides."))
     return ReviewKind.ADJUDICATION
 
 
@@ -124,7 +125,7 @@ def move_review(screening: Screening, target: ReviewStatus) -> None:
 
 def refuse_unseen(screening: Screening, reading_shown: UUID | None) -> None:
     if shown_reading_id(screening) != reading_shown:
-        raise ReadingUnseen("A reading has arrived while you wrote. Look at it, and save your opinion again.")
+        raise ReadingUnseen(_("A reading has arrived while you wrote. Look at it, and save your opinion again."))
 
 
 def write_review(
@@ -150,13 +151,16 @@ def write_review(
     )
     if review.contradicts_itself:
         raise OpinionContradictsItself(
-            f"{review.get_diagnosis_display()} is malignant or pre-malignant. Call the lesion suspicious and recommend "
-            "something other than to reassure, or choose another diagnosis."
+            _(
+                "%(diagnosis)s is malignant or pre-malignant. Call the lesion suspicious and recommend something other "
+                "than to reassure, or choose another diagnosis."
+            )
+            % {"diagnosis": review.get_diagnosis_display()}
         )
     if not review.differs:
         review.difference_reason = ""
     elif not review.difference_reason:
-        raise ReasonMissing("Your suspicion differs from the reading. Say why; the reason is kept with the review.")
+        raise ReasonMissing(_("Your suspicion differs from the reading. Say why; the reason is kept with the review."))
     review.save(force_insert=True)
     return review
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from patients.models import Visit
 from screening.codes import FollowUpStatus, Recommendation, ReviewKind
@@ -73,25 +74,29 @@ def lock_signable(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID
     open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
     waiting = list(open_ones.shown_to(actor).select_for_update(of=("self",), no_key=True))
     if not waiting:
-        raise StaleTransition("Everything in this visit is signed already.")
+        raise StaleTransition(_("Everything in this visit is signed already."))
     opinions = latest_opinions(waiting)
     if missing := [screening for screening in waiting if screening.pk not in opinions]:
         raise OpinionMissing(
-            f"{len(missing)} of {len(waiting)} photographs have no opinion yet. Give one for each, then sign."
+            _("%(missing)s of %(all)s photographs have no opinion yet. Give one for each, then sign.")
+            % {"missing": len(missing), "all": len(waiting)}
         )
     # Of a visit with a dispute the third reviewer decides what is disputed; on the rest two readers agree.
     disputed = [screening for screening in waiting if screening.review_status == ReviewStatus.DISPUTED]
     hers = disputed or waiting
     if any(opinions[screening.pk].kind != ReviewKind.ADJUDICATION for screening in disputed):
-        raise OpinionMissing("Two readers differ here. A third reviewer gives an opinion and signs.")
+        raise OpinionMissing(_("Two readers differ here. A third reviewer gives an opinion and signs."))
     if any(opinions[screening.pk].reviewer_id != actor.user_id for screening in hers):
-        raise NotYours("The last opinion on one of these is another reviewer's. Give your own before you sign.")
+        raise NotYours(_("The last opinion on one of these is another reviewer's. Give your own before you sign."))
     if {review.pk for review in opinions.values()} != set(opinions_shown):
-        raise StaleTransition("An opinion was given since this page was opened. Look at all of them, then sign.")
+        raise StaleTransition(_("An opinion was given since this page was opened. Look at all of them, then sign."))
     if unseen := [each for each in hers if opinions[each.pk].reading_shown_id != shown_reading_id(each)]:
         raise ReadingUnseen(
-            f"{len(unseen)} of {len(hers)} photographs have a reading that you had not seen when you gave your "
-            "opinion. Look at it, and keep your opinion or change it."
+            _(
+                "%(unseen)s of %(all)s photographs have a reading that you had not seen when you gave your opinion. "
+                "Look at it, and keep your opinion or change it."
+            )
+            % {"unseen": len(unseen), "all": len(hers)}
         )
     return Signable(waiting, opinions, [] if disputed else differing_from_first_reader(actor, waiting))
 
@@ -107,7 +112,7 @@ def differing_from_first_reader(actor: Actor, screenings: list[Screening]) -> li
         return []
     if lacks_second_reader(screenings, readers, actor.user_id):
         raise SecondReaderNeeded(
-            "This clinic asks for a second reader here. Your opinions are kept: give the visit back to the list."
+            _("This clinic asks for a second reader here. Your opinions are kept: give the visit back to the list.")
         )
     return conflicting(screenings, readers, actor.person())
 
@@ -162,7 +167,7 @@ def amend_review(
             return again
         if current is None or current.review_status not in REVIEW_IS_SIGNED or current.signed_review_id != amends:
             raise StaleTransition(
-                "This review was signed or amended since you opened it. Load the page again and look."
+                _("This review was signed or amended since you opened it. Load the page again and look.")
             )
         refuse_unseen(current, reading_shown)
         # Two amendments in one visit wait for each other, so that each amends the signature before it.
@@ -200,10 +205,10 @@ def acknowledge(*, actor: Actor, signature: Signature) -> None:
         acknowledged_by=actor.user_id, acknowledged_at=timezone.now()
     )
     if moved != 1:
-        raise StaleTransition("This review was acknowledged already.")
+        raise StaleTransition(_("This review was acknowledged already."))
 
 
 def close_follow_up(*, follow_up: FollowUp, status: str) -> None:
     moved = FollowUp.objects.open().filter(pk=follow_up.pk).update(status=status, closed_at=timezone.now())
     if moved != 1:
-        raise StaleTransition("This follow-up is closed already.")
+        raise StaleTransition(_("This follow-up is closed already."))

@@ -2,6 +2,7 @@
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from screening.models import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
 from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
@@ -18,7 +19,7 @@ def policy_of(*, actor: Actor) -> ReadingPolicy | None:
 
 def begin_policy(*, actor: Actor, version: ModelVersion) -> ReadingPolicy:
     """What another process has begun meanwhile stands."""
-    policy, _ = ReadingPolicy.objects.get_or_create(clinic_id=actor.own_clinic(), defaults={"active": version})
+    policy, _is_new = ReadingPolicy.objects.get_or_create(clinic_id=actor.own_clinic(), defaults={"active": version})
     return policy
 
 
@@ -29,9 +30,11 @@ def switch_version(*, actor: Actor, version: ModelVersion) -> None:
     """
     policy = ReadingPolicy.objects.visible_to(actor).first()
     if policy and version.pk == policy.active_id:
-        raise StaleTransition(f"Model {version} reads for this clinic already.")
+        raise StaleTransition(_("Model %(version)s reads for this clinic already.") % {"version": version})
     if Suspension.objects.visible_to(actor).open().filter(model_version=version).exists():
-        raise ReadingsSuspended(f"Model {version} is suspended. It has to be resumed by two people first.")
+        raise ReadingsSuspended(
+            _("Model %(version)s is suspended. It has to be resumed by two people first.") % {"version": version}
+        )
     if policy is None:
         begin_policy(actor=actor, version=version)
         return
@@ -46,17 +49,19 @@ def switch_version(*, actor: Actor, version: ModelVersion) -> None:
 
 def begin_shadow(*, actor: Actor, version: ModelVersion) -> ShadowVersion:
     if ReadingPolicy.objects.visible_to(actor).filter(active=version).exists():
-        raise StaleTransition(f"Model {version} is the active one; it cannot read beside itself.")
+        raise StaleTransition(
+            _("Model %(version)s is the active one; it cannot read beside itself.") % {"version": version}
+        )
     shadow, created = ShadowVersion.objects.get_or_create(clinic_id=actor.own_clinic(), model_version=version)
     if not created:
-        raise StaleTransition(f"Model {version} reads in the shadow already.")
+        raise StaleTransition(_("Model %(version)s reads in the shadow already.") % {"version": version})
     return shadow
 
 
 def end_shadow(*, actor: Actor, version: ModelVersion) -> None:
-    ended, _ = ShadowVersion.objects.visible_to(actor).filter(model_version=version).delete()
+    ended, _by_table = ShadowVersion.objects.visible_to(actor).filter(model_version=version).delete()
     if not ended:
-        raise StaleTransition(f"Model {version} does not read in the shadow.")
+        raise StaleTransition(_("Model %(version)s does not read in the shadow.") % {"version": version})
 
 
 def suspend_readings(*, actor: Actor, version: ModelVersion | None, reason: str) -> Suspension:
@@ -70,7 +75,7 @@ def suspend_readings(*, actor: Actor, version: ModelVersion | None, reason: str)
                 clinic_id=actor.own_clinic(), model_version=version, reason=reason, suspended_by_id=actor.person()
             )
     except IntegrityError as error:
-        raise StaleTransition("This is suspended already.") from error
+        raise StaleTransition(_("This is suspended already.")) from error
 
 
 def ask_to_resume(*, actor: Actor, suspension: Suspension) -> None:
@@ -80,7 +85,7 @@ def ask_to_resume(*, actor: Actor, suspension: Suspension) -> None:
         .update(resume_asked_by=actor.person(), resume_asked_at=timezone.now())
     )
     if asked != 1:
-        raise StaleTransition("Somebody has asked for this already, or it is resumed.")
+        raise StaleTransition(_("Somebody has asked for this already, or it is resumed."))
 
 
 def take_back_request(*, actor: Actor, suspension: Suspension) -> None:
@@ -91,13 +96,13 @@ def take_back_request(*, actor: Actor, suspension: Suspension) -> None:
         .update(resume_asked_by=None, resume_asked_at=None)
     )
     if taken_back != 1:
-        raise StaleTransition("Nobody asks for this any more, or it is resumed.")
+        raise StaleTransition(_("Nobody asks for this any more, or it is resumed."))
 
 
 def agree_to_resume(*, actor: Actor, suspension: Suspension) -> None:
     """By another person than the one who asked; raises NotYours."""
     if suspension.resume_asked_by_id == actor.person():
-        raise NotYours("You asked to resume. Another manager or a reviewer has to agree.")
+        raise NotYours(_("You asked to resume. Another manager or a reviewer has to agree."))
     resumed = (
         Suspension.objects.open()
         .filter(pk=suspension.pk, resume_asked_by=suspension.resume_asked_by_id, resume_asked_by__isnull=False)

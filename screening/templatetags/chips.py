@@ -7,15 +7,19 @@ from django.template import Context
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from ml.contract import UNSCORABLE_REASONS
 from screening.cautions import shown_band
+from screening.codes import Band
 from screening.models import HeldSignature, Notice, Screening
 from screening.presentation import ShownReading, shown_score
 from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
+from screening.words import unfit_reason
+from skinclinic.accounts.models import Role
 from skinclinic.audit.acting import REVIEWER
+from skinclinic.text import in_sentence
 
 register = template.Library()
 
@@ -68,12 +72,30 @@ def bell(context: Context) -> dict[str, Any]:
 
 
 @register.filter
-def unfit_reason(code: str) -> str:
-    """Why a photograph cannot be read, and what to do about it."""
-    return UNSCORABLE_REASONS.get(code, code)
+def band_word(band: str) -> str:
+    return str(Band(band).label)
+
+
+@register.filter
+def role_word(role: str) -> str:
+    return str(Role(role).label)
+
+
+@register.filter
+def plain(figure: float) -> str:
+    """For programs, such as a coordinate: with a point, whatever the language writes."""
+    return str(figure)
+
+
+register.filter(in_sentence)
+register.filter(unfit_reason)
+
+
+def chip(status: str, band: str, score: str) -> SafeString:
+    return drawn_chip(get_language(), status, band, score)
 
 
 @lru_cache(maxsize=1024)
-def chip(status: str, band: str, score: str) -> SafeString:
+def drawn_chip(language: str, status: str, band: str, score: str) -> SafeString:
     """A list has dozens of few kinds: including the template for each took a third of the worklist's time."""
     return render_to_string("partials/reading_chip.html", {"status": status, "band": band, "score": score})

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from screening.deeds import DEEDS, line_of
@@ -25,22 +26,27 @@ PAGE = 200
 # More than this is asked for day by day.
 MOST_IN_TABLE = 50_000
 CHANGES, LOOKS = "changes", "looks"
-KINDS = [("", "Everything"), (CHANGES, "What was changed"), (LOOKS, "Who looked")]
+KINDS = [("", _("Everything")), (CHANGES, _("What was changed")), (LOOKS, _("Who looked"))]
 # A cell that begins so is a formula to a spreadsheet.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+COLUMNS = (_("number"), _("at"), _("who"), _("what"), _("details"), _("reason"))
 
 
 class HistoryForm(forms.Form):
     """What a history is narrowed to. Wrong values narrow nothing."""
 
-    kind = forms.ChoiceField(label="Show", choices=KINDS, required=False)
-    who = forms.ChoiceField(label="Who", required=False)
-    since = forms.DateField(required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
-    until = forms.DateField(required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+    kind = forms.ChoiceField(label=_("Show"), choices=KINDS, required=False)
+    who = forms.ChoiceField(label=_("Who"), required=False)
+    since = forms.DateField(
+        label=_("Since"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
+    until = forms.DateField(
+        label=_("Until"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
 
     def __init__(self, *args: object, actor: Actor, **kwargs: object):
         super().__init__(*args, **kwargs)
-        self.fields["who"].choices = lambda: [("", "Anybody"), *people_of(actor)]
+        self.fields["who"].choices = lambda: [("", _("Anybody")), *people_of(actor)]
 
     def narrow(self, events: AuditEventQuerySet) -> AuditEventQuerySet:
         asked = self.cleaned_data if self.is_valid() else getattr(self, "cleaned_data", {})
@@ -147,7 +153,7 @@ def history_table(
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="history-{timezone.localdate():%Y-%m-%d}.csv"'
     writer = csv.writer(response)
-    writer.writerow(["number", "at", "who", "what", "details", "reason"])
+    writer.writerow(map(str, COLUMNS))
     count = 0
     for event in events[:MOST_IN_TABLE].iterator():
         line = line_of(event, named)

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Lesion
@@ -57,7 +58,10 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
             for outcome in reported
         ],
         "follow_ups": list(
-            FollowUp.objects.visible_to(request.actor).filter(lesion=shown).select_related("owner").order_by("due_on")
+            FollowUp.objects.visible_to(request.actor)
+            .filter(lesion=shown)
+            .select_related("lesion", "owner")
+            .order_by("due_on")
         ),
         "today": timezone.localdate(),
         "may_enter": request.actor.has_role(CLINICIAN, REVIEWER),
@@ -97,7 +101,7 @@ def outcome_enter(request: HttpRequest, lesion_id: UUID) -> HttpResponse:
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, "The report is corrected." if earlier else "The report is entered.")
+            messages.success(request, _("The report is corrected.") if earlier else _("The report is entered."))
             return redirect("lesion", shown.pk)
     return render(request, "screening/lesion.html", lesion_context(request, shown, form))
 
@@ -113,7 +117,7 @@ def outcome_take_back(request: HttpRequest, outcome_id: UUID) -> HttpResponse:
     taken = get_visible(Outcome.objects.select_related("lesion"), request.actor, outcome_id)
     form = TakeBackForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Say why the entry is taken back.")
+        messages.error(request, _("Say why the entry is taken back."))
         return redirect("lesion", taken.lesion_id)
     try:
         enter_outcome(
@@ -123,7 +127,7 @@ def outcome_take_back(request: HttpRequest, outcome_id: UUID) -> HttpResponse:
             finding=Finding("", taken.reported_on, form.cleaned_data["words"]),
             supersedes=taken,
         )
-        messages.success(request, "The report is taken back. The history keeps it.")
+        messages.success(request, _("The report is taken back. The history keeps it."))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("lesion", taken.lesion_id)

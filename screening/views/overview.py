@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.forms import ScaleForm, WithdrawForm
@@ -47,7 +48,7 @@ def overview_withdraw(request: HttpRequest, overview_id: UUID) -> HttpResponse:
         try:
             with acting(request.actor, reason=form.cleaned_data["reason"]):
                 withdraw_overview(actor=request.actor, overview=shown, **form.cleaned_data)
-            messages.success(request, "The photograph is withdrawn. It stays on record, on no page.")
+            messages.success(request, _("The photograph is withdrawn. It stays on record, on no page."))
         except ClinicError as refusal:
             messages.error(request, str(refusal))
         return redirect("visit", shown.visit_id)
@@ -70,7 +71,7 @@ def scale_set(request: HttpRequest, screening_id: UUID) -> HttpResponse:
             points=points,
             millimetres=cleaned["millimetres"],
         )
-        messages.success(request, "The scale is kept. Distances on this photograph are told in millimetres now.")
+        messages.success(request, _("The scale is kept. Distances on this photograph are told in millimetres now."))
     else:
         messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
     return redirect("screening", shown.pk)

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.forms import AnswerForm, ProblemForm
@@ -29,7 +30,7 @@ def problem_report(request: HttpRequest, screening_id: UUID) -> HttpResponse:
         return redirect("screening", shown.pk)
     try:
         report_problem(actor=request.actor, screening=shown, **form.cleaned_data)
-        messages.success(request, "Thank you. The managers see your report beside the reading.")
+        messages.success(request, _("Thank you. The managers see your report beside the reading."))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("screening", shown.pk)
@@ -60,9 +61,9 @@ def problem_answer(request: HttpRequest, problem_id: UUID) -> HttpResponse:
     try:
         if form.is_valid():
             answer_problem(actor=request.actor, problem=problem, answer=form.cleaned_data["answer"])
-            messages.success(request, "The report is answered.")
+            messages.success(request, _("The report is answered."))
         else:
-            messages.error(request, "Say what you found, or what was done.")
+            messages.error(request, _("Say what you found, or what was done."))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("problems")

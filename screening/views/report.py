@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from patients.models import PatientIdentifier
 from screening.models import LesionImage, Overview, Screening
-from screening.report import DAY, Report, as_pdf, draw_pictures, qr_data_uri, report_of
+from screening.report import DAY, Report, as_pdf, draw_pictures, qr_data_uri, report_of, report_words
 from screening.views.visit import visits
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record
@@ -34,7 +35,7 @@ def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpRespons
     context = {
         "report": report,
         "visit_id": visit_id,
-        "visited": report.visited.split(",")[0],
+        "words": report_words(report),
         "day": date_format(timezone.localdate(), DAY),
         "qr": qr_data_uri(report.address),
     }
@@ -73,9 +74,11 @@ def make_report(
         .in_reading_order()
     )
     if not any(screening.is_signed for screening in screenings):
-        raise NothingToReport("Nothing in this visit is signed yet. A report says what a doctor has signed.")
+        raise NothingToReport(gettext("Nothing in this visit is signed yet. A report says what a doctor has signed."))
     if any(screening.is_hidden and screening.is_signed for screening in screenings):
-        raise NothingToReport("A reading in it is kept from you until your opinion on the lesion. Give that first.")
+        raise NothingToReport(
+            gettext("A reading in it is kept from you until your opinion on the lesion. Give that first.")
+        )
     record(
         f"{form}_seen",
         subject_type="patients_visit",

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.services import allows_reading
@@ -162,10 +163,10 @@ def say_opinion(actor: Actor, shown: Screening, cleaned: dict[str, Any]) -> Revi
 
 def said_of(shown: Screening, review: Review) -> str:
     if review.kind == ReviewKind.AMENDMENT:
-        return "The review is amended."
+        return _("The review is amended.")
     if discloses(shown, review):
-        return "Your first opinion is saved. Look at the reading, and keep your opinion or change it."
-    return "Your opinion is saved."
+        return _("Your first opinion is saved. Look at the reading, and keep your opinion or change it.")
+    return _("Your opinion is saved.")
 
 
 def discloses(shown: Screening, review: Review) -> bool:
@@ -197,9 +198,9 @@ def reading_retry(request: HttpRequest, screening_id: UUID) -> HttpResponse:
         elif form.is_valid():
             with acting(request.actor, reason=form.cleaned_data["reason"]):
                 retry_reading(actor=request.actor, screening=shown)
-            messages.success(request, "The photograph waits to be read again.")
+            messages.success(request, _("The photograph waits to be read again."))
         else:
-            messages.error(request, "Say why it is to be tried again.")
+            messages.error(request, _("Say why it is to be tried again."))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("screening", shown.pk)
@@ -213,7 +214,7 @@ def follow_up_close(request: HttpRequest, follow_up_id: UUID) -> HttpResponse:
     try:
         if form.is_valid():
             close_follow_up(follow_up=follow_up, status=form.cleaned_data["status"])
-            messages.success(request, "The follow-up is closed.")
+            messages.success(request, _("The follow-up is closed."))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("patient_chart", follow_up.patient_id)

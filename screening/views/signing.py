@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
@@ -26,8 +27,8 @@ from skinclinic.audit.acting import REVIEWER, Actor
 from skinclinic.errors import ClinicError
 from skinclinic.text import uuid_or_none
 
-SIGNED = "The visit is signed. The clinician sees it now."
-DIFFERS = "You differ from the first reader. A third reviewer decides and signs."
+SIGNED = gettext_lazy("The visit is signed. The clinician sees it now.")
+DIFFERS = gettext_lazy("You differ from the first reader. A third reviewer decides and signs.")
 # So much of the list “next” goes through.
 TOP = 200
 
@@ -83,12 +84,12 @@ def outcome_of(held: HeldSignature) -> str:
     """What became of it, here or in another window."""
     match HeldStatus(held.status):
         case HeldStatus.UNDONE:
-            return "Undone: the visit is not signed."
+            return gettext("Undone: the visit is not signed.")
         case HeldStatus.REFUSED:
             return held.refusal
         case HeldStatus.GIVEN:
             is_disputed = Screening.objects.disputed().filter(visit=held.visit_id).exists()
-            return DIFFERS if is_disputed else SIGNED
+            return str(DIFFERS if is_disputed else SIGNED)
     raise ValueError(held.status)
 
 
@@ -98,7 +99,7 @@ def signature_undo(request: HttpRequest, held_id: UUID) -> HttpResponse:
     held = get_visible(held_signatures(), request.actor, held_id)
     try:
         undo_signature(actor=request.actor, held=held)
-        messages.success(request, "Undone: the visit is not signed. Change what you said, or sign again.")
+        messages.success(request, gettext("Undone: the visit is not signed. Change what you said, or sign again."))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("visit", held.visit_id)
@@ -121,7 +122,7 @@ def visit_next(request: HttpRequest) -> HttpResponse:
         except NotYours:
             continue
         return redirect("screening", lacking_opinion(request).filter(visit=key).in_reading_order()[0].pk)
-    messages.info(request, "Nothing else on your list waits for an opinion of yours.")
+    messages.info(request, gettext("Nothing else on your list waits for an opinion of yours."))
     return redirect("worklist")
 
 

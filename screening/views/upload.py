@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from patients.models import Lesion, Visit
@@ -36,7 +37,7 @@ def photograph_upload(request: HttpRequest, visit_id: UUID) -> HttpResponse:
         return redirect_to_login(reverse("visit", args=[visit_id]))
     files = request.FILES.getlist("photographs")
     with request_acting(request):
-        visit, _ = visit_and_lesion(request, visit_id)
+        visit, _lesion = visit_and_lesion(request, visit_id)
         zone = zoneinfo.ZoneInfo(request.clinic.time_zone)
     outcomes = [take_one(request, visit_id, file, zone, sent_with(request, files)) for file in files]
     if "application/json" in request.headers.get("Accept", ""):
@@ -44,7 +45,7 @@ def photograph_upload(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     for outcome in outcomes:
         tell(request, outcome)
     if not outcomes:
-        messages.error(request, "No photograph was chosen.")
+        messages.error(request, _("No photograph was chosen."))
     return redirect("visit", visit.pk)
 
 
@@ -111,20 +112,24 @@ def stored(request: HttpRequest, visit_id: UUID, clean: CleanPhotograph, name: s
     }
     if sent.is_overview:
         overview = add_overview(**given)
-        image, url, said = overview.image, reverse("overview", args=[overview.pk]), "Stored as an overview photograph."
+        image, url, said = (
+            overview.image,
+            reverse("overview", args=[overview.pk]),
+            _("Stored as an overview photograph."),
+        )
     else:
         screening = add_photograph(**given, findings=sent.findings)
         image, url, said = screening.image, reverse("screening", args=[screening.pk]), said_of(screening)
     duplicate = duplicates_of(image).exists()
     if duplicate:
-        said = "Stored. This patient has the same photograph already."
+        said = _("Stored. This patient has the same photograph already.")
     return {"name": name, "url": url, "said": said, "duplicate": duplicate}
 
 
 def said_of(screening: Screening) -> str:
     if screening.reading_status == ReadingStatus.NOT_WANTED:
-        return "Stored; it is not read, since no consent to that is recorded."
-    return "Stored; it waits to be read."
+        return _("Stored; it is not read, since no consent to that is recorded.")
+    return _("Stored; it waits to be read.")
 
 
 def as_json(outcomes: list[dict[str, object]]) -> JsonResponse:

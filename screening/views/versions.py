@@ -7,6 +7,8 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.forms import ExpectedShareForm, VersionForm
@@ -19,6 +21,7 @@ from skinclinic.accounts.services import expect_malignant_share
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor, acting
 from skinclinic.audit.models import AuditEvent
 from skinclinic.errors import ClinicError
+from skinclinic.text import decimal
 
 TABLES = ("screening_readingpolicy", "screening_shadowversion", "screening_suspension", "accounts_clinic")
 
@@ -43,11 +46,13 @@ class Row:
         if not refer:
             return ""
         found, left = refer["sensitivity"], refer["specificity"]
-        return f"{percent(found)} of the malignant are referred, {percent(left)} of the benign are not"
+        refers = gettext("%(found)s of the malignant are referred, %(left)s of the benign are not")
+        return refers % {"found": percent(found), "left": percent(left)}
 
 
 def percent(share: dict[str, float]) -> str:
-    return f"{100 * share['value']:.1f} % ({100 * share['low']:.1f} to {100 * share['high']:.1f})"
+    shown = {name: decimal(100 * share[name], ".1f") for name in ("value", "low", "high")}
+    return gettext("%(value)s %% (%(low)s to %(high)s)") % shown
 
 
 @require_GET
@@ -93,7 +98,7 @@ def reason_of_request(stop: Suspension) -> str:
 def suspended_things(actor: Actor) -> dict[str, str]:
     """What each suspension stops or stopped, for the history, whose later lines do not say it."""
     stops = Suspension.objects.visible_to(actor).values_list("pk", "model_version")
-    return {str(key): version or "all readings" for key, version in stops}
+    return {str(key): version or gettext("all readings") for key, version in stops}
 
 
 def expected_now(clinic: Clinic) -> dict[str, object]:
@@ -113,7 +118,7 @@ def expected_share(request: HttpRequest) -> HttpResponse:
     told = form.cleaned_data
     share = told["per_thousand"] / 1000
     expect_malignant_share(actor=request.actor, share=share, source=told["source"], on=told["on"])
-    messages.success(request, "The counts beside every reading are weighed with this share from now on.")
+    messages.success(request, gettext("The counts beside every reading are weighed with this share from now on."))
     return redirect("models")
 
 
@@ -145,7 +150,7 @@ def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str) -> 
         if not version.isprintable():  # a NUL, which Postgres would not take
             raise Http404
         chosen = get_object_or_404(ModelVersion, pk=version)
-        return act(request, lambda reason: do(request.actor, chosen, reason), said.format(chosen))
+        return act(request, lambda reason: do(request.actor, chosen, reason), said % {"version": chosen})
 
     return view
 
@@ -172,7 +177,8 @@ def act(request: HttpRequest, do: Callable[[str], object], said: str) -> HttpRes
                 do(reason)
             messages.success(request, said)
         else:
-            messages.error(request, f"The reason is kept on the ledger. {form.errors['reason'][0]}")
+            kept = gettext("The reason is kept on the ledger. %(problem)s")
+            messages.error(request, kept % {"problem": form.errors["reason"][0]})
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("models")
@@ -180,23 +186,23 @@ def act(request: HttpRequest, do: Callable[[str], object], said: str) -> HttpRes
 
 version_switch = version_act(
     lambda actor, version, _: services.switch_version(actor=actor, version=version),
-    "Model {} reads from the next photograph on.",
+    _("Model %(version)s reads from the next photograph on."),
 )
 shadow_begin = version_act(
     lambda actor, version, _: services.begin_shadow(actor=actor, version=version),
-    "Model {} reads beside the active one from the next photograph on.",
+    _("Model %(version)s reads beside the active one from the next photograph on."),
 )
 shadow_end = version_act(
     lambda actor, version, _: services.end_shadow(actor=actor, version=version),
-    "Model {} does not read any more. What it read is kept.",
+    _("Model %(version)s does not read any more. What it read is kept."),
 )
 version_suspend = version_act(
     lambda actor, version, reason: services.suspend_readings(actor=actor, version=version, reason=reason),
-    "Model {} is suspended in this clinic.",
+    _("Model %(version)s is suspended in this clinic."),
 )
-resume_ask = resume_act(services.ask_to_resume, "Another manager or a reviewer has to agree on this page.", MANAGER)
-resume_take_back = resume_act(services.take_back_request, "The request is taken back. It stays suspended.", MANAGER)
-resume_agree = resume_act(services.agree_to_resume, "This suspension is ended by two people.", MANAGER, REVIEWER)
+resume_ask = resume_act(services.ask_to_resume, _("Another manager or a reviewer has to agree on this page."), MANAGER)
+resume_take_back = resume_act(services.take_back_request, _("The request is taken back. It stays suspended."), MANAGER)
+resume_agree = resume_act(services.agree_to_resume, _("This suspension is ended by two people."), MANAGER, REVIEWER)
 
 
 @require_POST
@@ -205,5 +211,5 @@ def readings_suspend(request: HttpRequest) -> HttpResponse:
     return act(
         request,
         lambda reason: services.suspend_readings(actor=request.actor, version=None, reason=reason),
-        "All readings of this clinic are suspended. Photographs wait; doctors review them without.",
+        gettext("All readings of this clinic are suspended. Photographs wait; doctors review them without."),
     )

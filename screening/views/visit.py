@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
@@ -123,5 +124,5 @@ def signature_acknowledge(request: HttpRequest, signature_id: UUID) -> HttpRespo
     except ClinicError as refusal:
         messages.info(request, str(refusal))
     else:
-        messages.success(request, "You have acknowledged the signed review.")
+        messages.success(request, _("You have acknowledged the signed review."))
     return redirect("visit", signature.visit_id)

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from patients.forms import SearchForm
@@ -30,7 +31,7 @@ def screening_withdraw(request: HttpRequest, screening_id: UUID) -> HttpResponse
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, "The screening is withdrawn. It stays on record, on no list.")
+            messages.success(request, _("The screening is withdrawn. It stays on record, on no list."))
             return redirect("patient_chart", shown.patient_id)
     context = {"screening": shown, "patient": shown.patient, "form": form, "search": SearchForm()}
     return render(request, "screening/withdraw.html", context)
@@ -63,7 +64,7 @@ def screening_move(request: HttpRequest, screening_id: UUID, patient_id: UUID) -
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, "The photograph is moved, and will be read there.")
+            messages.success(request, _("The photograph is moved, and will be read there."))
             return redirect("screening", moved.pk)
     context = {"screening": shown, "patient": shown.patient, "target": target, "form": form}
     return render(request, "screening/move.html", context)

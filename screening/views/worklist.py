@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from patients.forms import SearchForm
@@ -106,9 +107,9 @@ def filter_keep(request: HttpRequest) -> HttpResponse:
     form = KeepFilterForm(request.POST)
     query = request.session.get(NARROWED, "")
     if not query:
-        messages.error(request, "Narrow the list first; then it can be kept.")
+        messages.error(request, _("Narrow the list first; then it can be kept."))
     elif not form.is_valid():
-        messages.error(request, "Give the list a name of up to 40 characters.")
+        messages.error(request, _("Give the list a name of up to 40 characters."))
     else:
         SavedFilter.objects.update_or_create(
             clinic_id=request.actor.own_clinic(),

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from allauth.core import ratelimit
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
@@ -32,10 +33,10 @@ def confirm(request: HttpRequest, password: str) -> None:
     if is_confirmed(request):
         return
     if not password:
-        raise NotConfirmed("It is a while since you signed in or signed. Enter your password, then sign.")
+        raise NotConfirmed(_("It is a while since you signed in or signed. Enter your password, then sign."))
     if not ratelimit.consume(request, action="reauthenticate", user=request.user):
-        raise NotConfirmed("That was too often. Wait a minute, then enter your password again.")
+        raise NotConfirmed(_("That was too often. Wait a minute, then enter your password again."))
     if not request.user.check_password(password):
         record("confirmation_failed", subject_type="accounts_user", subject_id=request.user.pk)
-        raise NotConfirmed("That is not your password. Nothing is signed; enter it again.")
+        raise NotConfirmed(_("That is not your password. Nothing is signed; enter it again."))
     keep_confirmed(request)

@@ -3,10 +3,11 @@ from django.http import HttpRequest
 
 
 def clinic(request: HttpRequest) -> dict[str, object]:
-    """What the frame of every page shows: the clinic, who acts, and whether this is a demo."""
+    """What the frame of every page shows: the clinic, who acts, whether this is a demo, and what it speaks."""
     return {
         "clinic": getattr(request, "clinic", None),
         "actor": getattr(request, "actor", None),
         "memberships": getattr(request, "memberships", []),
         "is_demo": settings.DEMO,
+        "languages": settings.LANGUAGES,
     }

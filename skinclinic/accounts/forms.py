@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
@@ -10,13 +11,14 @@ from skinclinic.accounts.models import MOST_DUE_HOURS, UnreviewedReadings, User,
 class FirstRunForm(forms.Form):
     """The first clinic and its first manager, on an empty installation."""
 
-    clinic_name = forms.CharField(label="Name of the clinic", max_length=120)
-    time_zone = forms.CharField(max_length=64, initial="UTC", validators=[validate_time_zone])
-    full_name = forms.CharField(label="Your full name", max_length=150)
-    email = forms.EmailField(label="Your e-mail address")
+    clinic_name = forms.CharField(label=_("Name of the clinic"), max_length=120)
+    time_zone = forms.CharField(label=_("Time zone"), max_length=64, initial="UTC", validators=[validate_time_zone])
+    full_name = forms.CharField(label=_("Your full name"), max_length=150)
+    email = forms.EmailField(label=_("Your e-mail address"))
     password = forms.CharField(
+        label=_("Password"),
         widget=forms.PasswordInput({"autocomplete": "new-password"}), min_length=12, max_length=128,
-        help_text="At least 12 characters; a few words in a row are best.",
+        help_text=_("At least 12 characters; a few words in a row are best."),
     )  # fmt: skip
 
     def clean_password(self) -> str:
@@ -26,39 +28,50 @@ class FirstRunForm(forms.Form):
         return password
 
 
+class LanguageForm(forms.Form):
+    """`next` is the page to go on with; a page that was made by a form has none."""
+
+    language = forms.ChoiceField(choices=settings.LANGUAGES)
+    next = forms.CharField(required=False)
+
+
 class ClinicForm(forms.Form):
     """What a manager decides for her clinic."""
 
     blind_first_reading = forms.BooleanField(
-        label="Reviewers give their first opinion before they see the reading",
+        label=_("Reviewers give their first opinion before they see the reading"),
         required=False,
-        help_text="The reading, its map and its place in the worklist stay hidden from a reviewer until her first "
-        "opinion on the lesion. She may change it afterwards; both are kept.",
+        help_text=_(
+            "The reading, its map and its place in the worklist stay hidden from a reviewer until her first "
+            "opinion on the lesion. She may change it afterwards; both are kept."
+        ),
     )
-    second_reading_of_high = forms.BooleanField(label="A second reader looks at every high band", required=False)
+    second_reading_of_high = forms.BooleanField(label=_("A second reader looks at every high band"), required=False)
     second_reading_of_differing = forms.BooleanField(
-        label="A second reader looks where the first one differs from the reading", required=False
+        label=_("A second reader looks where the first one differs from the reading"), required=False
     )
     second_reading_percent = forms.IntegerField(
-        label="Of all others, so many in a hundred",
+        label=_("Of all others, so many in a hundred"),
         min_value=0,
         max_value=100,
-        help_text="Drawn at random. Where two readers differ, a third decides and signs: that takes three reviewers.",
+        help_text=_(
+            "Drawn at random. Where two readers differ, a third decides and signs: that takes three reviewers."
+        ),
     )
     due_hours_urgent = forms.IntegerField(label=_("Urgent visits, hours"), min_value=1, max_value=MOST_DUE_HOURS)
     due_hours_soon = forms.IntegerField(label=_("Soon, hours"), min_value=1, max_value=MOST_DUE_HOURS)
     due_hours_routine = forms.IntegerField(label=_("Routine, hours"), min_value=1, max_value=MOST_DUE_HOURS)
     unreviewed_readings = forms.ChoiceField(
-        label="Readings that no reviewer has signed yet",
+        label=_("Readings that no reviewer has signed yet"),
         choices=UnreviewedReadings.choices,
-        help_text="What clinicians see of them. A low score that no doctor has confirmed may reassure wrongly.",
+        help_text=_("What clinicians see of them. A low score that no doctor has confirmed may reassure wrongly."),
     )
     letter_advice = forms.CharField(
-        label="What every patient's letter ends with",
+        label=_("What every patient's letter ends with"),
         max_length=2000,
         strip=True,
         widget=forms.Textarea({"rows": 6}),
-        help_text="What to watch for, and how to reach you. Each line is a paragraph.",
+        help_text=_("What to watch for, and how to reach you. Each line is a paragraph."),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
 
 from skinclinic.accounts.entry import enter_clinic, signed_in
+from skinclinic.accounts.language import speak_to
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import ANONYMOUS, Actor, acting
 from skinclinic.audit.record import record
@@ -39,10 +40,11 @@ class ActingMiddleware:
         match = find_match(request)
         # An API client is known before any transaction; a person once her memberships are read.
         request.actor, request.clinic, request.memberships = getattr(request, "caller", None) or ANONYMOUS, None, []
+        if match is not None and getattr(match.func, "no_acting", False):
+            return self.get_response(request)
+        speak_to(request)
         if match is not None and opens_own_transaction(match, request.method or ""):
             response = self.get_response(request)
-        elif match is not None and getattr(match.func, "no_acting", False):
-            return self.get_response(request)
         else:
             receive_body(request)
             response = self.answer_in_transaction(request)

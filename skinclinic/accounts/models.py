@@ -11,6 +11,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from skinclinic.audit.acting import Actor
 
@@ -38,6 +40,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("operator", default=False)
     is_active = models.BooleanField("active", default=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    language = models.CharField(max_length=8, blank=True, help_text="Empty: what the browser asks for.")
 
     objects = UserManager()
 
@@ -63,15 +66,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
-        raise ValidationError("This is no time zone; write one such as Europe/Vienna.")
+        raise ValidationError(gettext("This is no time zone; write one such as Europe/Vienna."))
 
 
 class UnreviewedReadings(models.TextChoices):
     """What clinicians see of a reading before it is signed."""
 
-    ALWAYS = "always", "Show them as “not yet reviewed”"
-    NOT_LOW = "not_low", "Show them as “not yet reviewed”, but no low ones"
-    NEVER = "never", "Show none"
+    ALWAYS = "always", _("Show them as “not yet reviewed”")
+    NOT_LOW = "not_low", _("Show them as “not yet reviewed”, but no low ones")
+    NEVER = "never", _("Show none")
 
 
 MOST_DUE_HOURS = 24 * 365
@@ -156,10 +159,10 @@ class Clinic(models.Model):
 
 
 class Role(models.TextChoices):
-    CLINICIAN = "clinician", "Clinician"
-    REVIEWER = "reviewer", "Reviewer"
-    MANAGER = "manager", "Manager"
-    AUDITOR = "auditor", "Auditor"
+    CLINICIAN = "clinician", _("Clinician")
+    REVIEWER = "reviewer", _("Reviewer")
+    MANAGER = "manager", _("Manager")
+    AUDITOR = "auditor", _("Auditor")
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):

@@ -10,9 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
+from skinclinic.accounts.models import Role
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import StaleForm
+from skinclinic.text import in_sentence
 
 View = Callable[..., HttpResponse]
 M = TypeVar("M", bound=Model)
@@ -44,15 +47,19 @@ def member_required(*roles: str) -> Callable[[View], View]:
 
 def require_role(actor: Actor, *roles: str) -> None:
     if roles and not actor.has_role(*roles):
+        named = _("%(role)s or %(another)s")
+        *others, last = (in_sentence(Role(role).label) for role in roles)
+        for role in reversed(others):
+            last = named % {"role": role, "another": last}
         raise PermissionDenied(
-            f"This needs the role {' or '.join(roles)} in this clinic. Ask a manager if it should be yours."
+            _("This needs the role %(roles)s in this clinic. Ask a manager if it should be yours.") % {"roles": last}
         )
 
 
 def require_same_clinic(request: HttpRequest) -> None:
     """Raises StaleForm when the form was drawn for another clinic than the session's."""
     if request.POST.get("clinic") != str(request.actor.clinic_id):
-        raise StaleForm("You have changed clinics since this page was opened. Load it again.")
+        raise StaleForm(_("You have changed clinics since this page was opened. Load it again."))
 
 
 def get_visible(queryset: QuerySet[M], actor: Actor, key: UUID) -> M:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from skinclinic.accounts.models import Clinic, Membership, Role, User
 from skinclinic.audit.acting import Actor, acting, system
@@ -62,6 +63,12 @@ def decide_reviewing(*, actor: Actor, **decided: bool | int | str) -> None:
     Clinic.objects.filter(pk=actor.own_clinic()).update(**decided)
 
 
+def choose_language_of(person: User, language: str) -> None:
+    """What her pages and her mails are written in; empty for what her browser asks for."""
+    person.language = language
+    person.save(update_fields=["language"])
+
+
 def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, roles: Sequence[str]) -> Membership:
     """Give a person these roles in a clinic; she is made if nobody has this e-mail address yet.
 
@@ -73,7 +80,7 @@ def let_in(*, clinic: Clinic, email: str, full_name: str, password: str | None, 
             user = User.objects.create_user(email, password, full_name=full_name)
         membership, is_new = Membership.objects.get_or_create(clinic=clinic, user=user, defaults={"roles": list(roles)})
         if not is_new:
-            raise AlreadyMember(f"{email} belongs to {clinic.name} already.")
+            raise AlreadyMember(_("%(email)s belongs to %(clinic)s already.") % {"email": email, "clinic": clinic.name})
         return membership
 
 
@@ -82,7 +89,7 @@ def open_first_clinic(*, clinic_name: str, time_zone: str, full_name: str, email
     with transaction.atomic():
         lock_first_run()
         if not is_first_run():
-            raise AlreadyOpen("This installation has a clinic already. Sign in, or ask its manager to let you in.")
+            raise AlreadyOpen(_("This installation has a clinic already. Sign in, or ask its manager to let you in."))
         clinic = open_clinic(name=clinic_name, time_zone=time_zone)
         roles = [Role.MANAGER, Role.CLINICIAN, Role.REVIEWER]
         return let_in(clinic=clinic, email=email, full_name=full_name, password=password, roles=roles)

@@ -1,17 +1,27 @@
 """The way in: the first-run page and the choice of a clinic."""
 
 from allauth.account.views import LoginView
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
-from skinclinic.accounts.forms import ClinicForm, FirstRunForm
+from skinclinic.accounts.forms import ClinicForm, FirstRunForm, LanguageForm
 from skinclinic.accounts.permissions import member_required
-from skinclinic.accounts.services import REVIEWING, AlreadyOpen, decide_reviewing, is_first_run, open_first_clinic
+from skinclinic.accounts.services import (
+    REVIEWING,
+    AlreadyOpen,
+    choose_language_of,
+    decide_reviewing,
+    is_first_run,
+    open_first_clinic,
+)
 from skinclinic.audit.acting import MANAGER
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -43,6 +53,29 @@ def first_run(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/first_run.html", {"form": form})
 
 
+@require_POST
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Kept with the person; before she signs in with her browser, for which it ends where her own choice begins."""
+    form = LanguageForm(request.POST)
+    form.full_clean()
+    wanted, following = form.cleaned_data.get("language"), form.cleaned_data["next"]
+    if not url_has_allowed_host_and_scheme(following, {request.get_host()}, require_https=request.is_secure()):
+        following = resolve_url("home")
+    response = redirect(following)
+    if wanted and request.user.is_authenticated:
+        choose_language_of(request.user, wanted)
+    elif wanted:
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            wanted,
+            max_age=settings.LANGUAGE_COOKIE_AGE,
+            secure=settings.LANGUAGE_COOKIE_SECURE,
+            httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+            samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+        )
+    return response
+
+
 @require_http_methods(["GET", "POST"])
 @login_required
 def choose_clinic(request: HttpRequest) -> HttpResponse:
@@ -52,7 +85,7 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
             if str(membership.clinic_id) == request.POST.get("clinic"):
                 request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
                 return redirect("home")
-        messages.error(request, "You do not belong to this clinic.")
+        messages.error(request, _("You do not belong to this clinic."))
     return render(request, "accounts/choose_clinic.html", {"memberships": request.memberships})
 
 
@@ -63,6 +96,6 @@ def clinic_settings(request: HttpRequest) -> HttpResponse:
     form = ClinicForm(request.POST or None, initial={name: getattr(request.clinic, name) for name in REVIEWING})
     if request.method == "POST" and form.is_valid():
         decide_reviewing(actor=request.actor, **form.cleaned_data)
-        messages.success(request, "Saved. It holds from now on.")
+        messages.success(request, _("Saved. It holds from now on."))
         return redirect("clinic_settings")
     return render(request, "accounts/clinic_settings.html", {"form": form})

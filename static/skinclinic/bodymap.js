@@ -22,7 +22,8 @@
     /* Seen from the front, the patient's left is on the right of the picture. */
     const offCentre = svg.dataset.view === "front" ? x - 0.5 : 0.5 - x;
     field("laterality").value = Math.abs(offCentre) < 0.04 ? "midline" : offCentre > 0 ? "left" : "right";
-    said.textContent = `The mark is ${Math.round(100 * x)} percent from the left and ${Math.round(100 * y)} percent from the top of the ${svg.dataset.view}.`;
+    const sentence = svg.dataset.view === "front" ? map.dataset.saidFront : map.dataset.saidBack;
+    said.textContent = sentence.replace("{across}", Math.round(100 * x)).replace("{down}", Math.round(100 * y));
   };
 
   map.querySelectorAll("svg").forEach((svg) => {

@@ -7,6 +7,7 @@
   const linked = document.getElementById("compare-linked");
   const slider = document.getElementById("compare-slider");
   const stages = [...compare.querySelectorAll(".compare-stage")];
+  const tenths = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false });
   const source = (stage) => ({ type: "image", url: stage.dataset.photograph });
 
   const viewers = stages.map((stage) => window.openPhotograph(stage, stage.dataset.photograph, stage.querySelector("img").alt));
@@ -24,7 +25,7 @@
     const other = viewers[1 - index];
     const magnified = stages[index].closest("figure").querySelector("output");
     viewer.addHandler("zoom", () => {
-      magnified.textContent = `${(viewer.viewport.getZoom() / viewer.viewport.getHomeZoom()).toFixed(1)}×`;
+      magnified.textContent = `${tenths.format(viewer.viewport.getZoom() / viewer.viewport.getHomeZoom())}×`;
     });
     viewer.addHandler("open", () => { if (other.isOpen()) follow(other, viewer); });
     for (const change of ["zoom", "pan", "animation"]) {

@@ -28,8 +28,8 @@
   const show = () => {
     const list = dialog().querySelector("dl");
     const named = all("[data-key]").map((element) => [element.dataset.key, element.dataset.keyName]);
-    if (all("[data-step]").length) named.push(["j  k", "Down and up the list; Enter opens"]);
-    named.push(["/", "Search patients"], ["Ctrl Enter", "Save the form you are in"], ["?", "These keys"]);
+    if (all("[data-step]").length) named.push(["j  k", list.dataset.step]);
+    named.push(["/", list.dataset.search], ["Ctrl Enter", list.dataset.save], ["?", list.dataset.keys]);
     list.replaceChildren(...named.flatMap(([key, name]) => {
       const term = document.createElement("dt");
       const shown = document.createElement("kbd");

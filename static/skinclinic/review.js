@@ -17,12 +17,12 @@
         const told = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("draft-note");
         note.textContent = told ? told.textContent : "";
       } else if (answer.type === "opaqueredirect") {
-        note.textContent = "You are signed out. Sign in in another window, then go on typing here: it is kept from then on.";
+        note.textContent = form.dataset.signedOut;
       } else {
-        note.textContent = "What you type is not kept just now. Load the page in another window and look.";
+        note.textContent = form.dataset.notKept;
       }
     } catch {
-      note.textContent = "The connection is gone. What you typed is here, but not kept yet.";
+      note.textContent = form.dataset.offline;
     }
   };
   const later = () => {

@@ -10,6 +10,7 @@
   const form = document.getElementById("scale-form");
   const scale = Number(stage.dataset.pixelMillimetres || 0);
   const STEP = 0.002; // of the photograph's width, for one press of a key; ten times that with Shift
+  const tenths = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false });
   const ends = [];
   let line = null;
 
@@ -22,7 +23,7 @@
   const tell = () => {
     const [a, b] = ends.map((end) => end.place);
     const pixels = Math.hypot(b.x - a.x, b.y - a.y);
-    said.textContent = scale ? `${(pixels * scale).toFixed(1)} mm` : "";
+    said.textContent = scale ? `${tenths.format(pixels * scale)} mm` : "";
     line.querySelector("text").textContent = said.textContent;
     if (!form) return;
     const { x: width, y: height } = size();
@@ -56,7 +57,7 @@
     const handle = document.createElement("button");
     handle.type = "button";
     handle.className = "ruler-end";
-    handle.setAttribute("aria-label", `${name} end of the ruler; the arrow keys move it`);
+    handle.setAttribute("aria-label", name);
     const end = { handle, place };
     handle.addEventListener("keydown", (event) => {
       const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [];
@@ -89,7 +90,7 @@
     line.append(...["line", "line", "text"].map((tag) => document.createElementNS(namespace, tag)));
     stage.append(line);
     const { x, y } = size();
-    ends.push(makeEnd("First", { x: x * 0.35, y: y / 2 }), makeEnd("Second", { x: x * 0.65, y: y / 2 }));
+    ends.push(makeEnd(panel.dataset.first, { x: x * 0.35, y: y / 2 }), makeEnd(panel.dataset.second, { x: x * 0.65, y: y / 2 }));
     draw();
     tell();
     panel.scrollIntoView({ block: "nearest" });

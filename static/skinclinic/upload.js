@@ -6,6 +6,7 @@
   const STALLED = 30_000; // ms without a byte sent or an answer
   const PAUSES = [2_000, 4_000, 8_000, 15_000, 30_000]; // ms, before a broken one is sent again by itself
   const AT_ONCE = 2; // a slow line is not split further, and the clinic is not flooded
+  const say = form.dataset; // in the language of the page
   const zone = form.querySelector(".dropzone");
   const list = form.querySelector(".uploads");
   const said = form.querySelector(".uploads-said");
@@ -36,8 +37,8 @@
     const progress = document.createElement("progress");
     progress.max = 100;
     progress.value = 0;
-    progress.setAttribute("aria-label", `Upload of ${file.name}`);
-    const again = element("button", "btn btn-sm btn-outline-primary", "Send again");
+    progress.setAttribute("aria-label", say.uploadOf.replace("{name}", () => file.name));
+    const again = element("button", "btn btn-sm btn-outline-primary", say.again);
     again.type = "button";
     again.hidden = true;
     const told = element("span", "said");
@@ -54,9 +55,9 @@
     upload.row.item.className = state;
     upload.row.told.textContent = sentence;
     upload.row.again.hidden = state !== "broken";
-    const parts = [`${count("stored")} of ${uploads.length} stored`];
-    if (count("refused")) parts.push(`${count("refused")} refused`);
-    if (count("broken")) parts.push(`${count("broken")} not stored yet`);
+    const parts = [say.stored.replace("{count}", count("stored")).replace("{all}", uploads.length)];
+    if (count("refused")) parts.push(say.refused.replace("{count}", count("refused")));
+    if (count("broken")) parts.push(say.unsent.replace("{count}", count("broken")));
     if (uploads.length) said.textContent = `${parts.join(", ")}.`;
   };
 
@@ -89,7 +90,7 @@
   const retry = (upload) => {
     if (upload.state !== "broken") return;
     clearTimeout(upload.timer);
-    show(upload, "waiting", "Waits to be sent.");
+    show(upload, "waiting", say.waits);
     pump();
   };
 
@@ -117,7 +118,7 @@
       done();
     };
     const broken = () => {
-      end("broken", "The connection broke off. This photograph is not stored yet, or its answer was lost; it is sent again by itself, and stored once.");
+      end("broken", say.brokeOff);
       later(upload);
     };
     request.upload.addEventListener("progress", (event) => {
@@ -126,7 +127,7 @@
     });
     request.upload.addEventListener("load", () => {
       alive();
-      upload.row.told.textContent = "Sent; being checked…";
+      upload.row.told.textContent = say.sent;
     });
     request.addEventListener("error", broken);
     request.addEventListener("abort", broken);
@@ -140,15 +141,15 @@
         end("refused", told.refused);
       } else if (request.responseURL !== form.action || request.status === 403) {
         upload.stale = true;
-        end("broken", "You were signed out. Sign in in another window, then send it again from here.");
+        end("broken", say.signedOut);
       } else if (request.status === 429 || request.status >= 500) {
-        end("broken", "The clinic did not take it just now. This photograph is not stored yet; it is sent again by itself.");
+        end("broken", say.notTakenNow);
         later(upload);
       } else {
-        end("broken", "The clinic did not take it. Load the page again, and choose this photograph once more.");
+        end("broken", say.notTaken);
       }
     });
-    show(upload, "sending", "Sending…");
+    show(upload, "sending", say.sending);
     alive();
     request.send(body);
   });
@@ -182,8 +183,8 @@
       };
       uploads.push(upload);
       upload.row.again.addEventListener("click", () => retry(upload));
-      if (file.size > Number(form.dataset.largest)) show(upload, "refused", "The file is larger than 25 MB. Send the photograph in a smaller size.");
-      else show(upload, "waiting", "Waits to be sent.");
+      if (file.size > Number(form.dataset.largest)) show(upload, "refused", say.tooLarge);
+      else show(upload, "waiting", say.waits);
     });
     pump();
   };
