@@ -13,7 +13,7 @@ from skinclinic.env import ROOT
 
 OURS = {"skinclinic", "patients", "screening", "ml"}
 # Parts of the tree that the web, the worker and the beat never import.
-NOT_SERVING = {"tests", "training", "testing.py", "migrations", "__main__.py", "benchmark.py"}
+NOT_SERVING = {"tests", "training", "testing.py", "migrations", "__main__.py", "benchmark.py", "catalogue.py"}
 
 
 def pins(name: str) -> dict[tuple[str, str], str]:
