@@ -96,6 +96,7 @@ NOT_TOLD = {
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
     "x2", "y2", "finished_at", "milliseconds",
     "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id",
+    "person",
 }  # fmt: skip
 
 
@@ -129,6 +130,7 @@ COLUMNS = frozenset(
         gettext_noop("due on"),
         gettext_noop("email"),
         gettext_noop("ended at"),
+        gettext_noop("erased at"),
         gettext_noop("expected malignant on"),
         gettext_noop("expected malignant share"),
         gettext_noop("expected malignant source"),
@@ -138,8 +140,10 @@ COLUMNS = frozenset(
         gettext_noop("follow up months"),
         gettext_noop("given name"),
         gettext_noop("history"),
+        gettext_noop("is another"),
         gettext_noop("is demo"),
         gettext_noop("kind"),
+        gettext_noop("label"),
         gettext_noop("laterality"),
         gettext_noop("letter advice"),
         gettext_noop("malignancy"),

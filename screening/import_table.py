@@ -47,6 +47,11 @@ class Column:
     is_required: bool = True
     longest: int = 100
 
+    @property
+    def takes_codes(self) -> bool:
+        """Words of the table, which are the same in every language, and no sentence about them."""
+        return isinstance(self.takes, str)
+
 
 def codes(choices: Iterable[str]) -> str:
     return ", ".join(choices)

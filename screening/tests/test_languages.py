@@ -73,8 +73,9 @@ class Shown(HTMLParser):
         for name, text in given.items():
             if name in TOLD or (name.startswith("data-") and SEVERAL_WORDS.search(text)):
                 self.attributes.append(text)
-        # A key is what its cap says; a language has its own name.
-        is_silent = tag in ("script", "style", "kbd") or (tag != "html" and "lang" in given)
+        # A key is what its cap says; a language has its own name, and so has what is written for programs.
+        is_own = (tag != "html" and "lang" in given) or given.get("translate") == "no"
+        is_silent = tag in ("script", "style", "kbd") or is_own
         if tag not in WITHOUT_END:
             self.open.append((tag, is_silent))
 

@@ -30,7 +30,7 @@ MARKED_IN_TEMPLATE = re.compile(r"""\{% translate (["'])(.*?)\1""")
 # What these hold is not told, or a link's name is; the ledger is not given it.
 NOT_ON_THE_LEDGER = {
     "activation_map", "lease_until", "photograph", "probabilities", "quality", "sent_at", "taken_until", "thumbnail",
-    "times_sent",
+    "times_sent", "attempts", "cells", "file_key", "likely_patients", "likely_rows", "photograph_refusal",
 }  # fmt: skip
 
 
