@@ -147,6 +147,11 @@ def test_photograph_that_could_not_be_read_is_reviewed_on_a_phone(
     expect(alice.get_by_role("meter")).to_have_count(0)
 
     rita = sign_in(open_page(phone=True), real_cast.rita)
+    expect(rita.get_by_label("Site")).to_be_hidden()  # the list comes first on a small screen
+    rita.get_by_role("button", name="Narrow or search").click()
+    rita.get_by_label("Site").select_option("Face")
+    expect(rita.get_by_role("button", name="Take")).to_be_hidden()
+    rita.get_by_label("Site").select_option("Back")
     rita.get_by_role("button", name="Take").click()
     rita.locator("#screenings a").first.click()
     give_opinion(rita, suspicious=False, diagnosis="Lentigo", recommendation="Photograph again")

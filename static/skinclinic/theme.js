@@ -1,6 +1,7 @@
-/* Light or dark, before anything is drawn: as the person chose, else as her system says. */
+/* Light or dark, before anything is drawn: as the person chose, else as her system says. And that scripts run. */
 (() => {
   const root = document.documentElement;
+  root.dataset.scripts = "";
   const system = window.matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => localStorage.getItem("theme");
   const show = () => root.setAttribute("data-bs-theme", chosen() || (system.matches ? "dark" : "light"));

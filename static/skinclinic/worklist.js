@@ -1,5 +1,10 @@
 /* The list renews itself, but puts no other row under the pointer or the focus: it says that there is something new. */
 (() => {
+  const unfold = document.getElementById("narrowing-open");
+  unfold.addEventListener("click", () => {
+    const isShown = document.getElementById("narrowing").classList.toggle("is-shown");
+    unfold.setAttribute("aria-expanded", isShown);
+  });
   const news = document.getElementById("worklist-news");
   const rows = (root) => [...root.querySelectorAll("[data-row]")].map((row) => row.dataset.row).join();
   document.body.addEventListener("htmx:beforeSwap", (event) => {
