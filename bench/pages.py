@@ -1,5 +1,7 @@
 """How soon each page stands, and how still: `python bench/pages.py ADDRESS EMAIL PASSWORD`, against a running `bin/up`.
 
+The person is one who photographs, reviews and manages (`bin/up manage let_in`).
+
 Headless Chromium with an empty cache at each first look: largest contentful paint and layout shift as the browser tells
 them, the bytes of the page itself, and the next visit from the key to its photograph. `CHROMIUM` names another browser.
 """
@@ -39,6 +41,8 @@ WAYS = [
     ("today", "/today/", None),
     ("dashboard", "/dashboard/", None),
     ("notices", "/notices/", None),
+    ("imports", "/imports/", None),
+    ("import", "imports", "main a[href^='/imports/']:not([href$='.csv'])"),
     ("worklist", "/worklist/", None),
     ("patients", "/patients/", None),
     ("models", "/models/", None),

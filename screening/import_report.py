@@ -72,12 +72,13 @@ def assess(rows: Iterable[ImportRow]) -> list[Line]:
 
 def look_up(rows: list[ImportRow]) -> Known:
     files = {row.upload_sha256 for row in rows if row.upload_sha256}
-    images = LesionImage.objects.in_use().filter(upload_sha256__in=files)
+    clinics = {row.clinic_id for row in rows}
+    images = LesionImage.objects.in_use().filter(clinic__in=clinics, upload_sha256__in=files)
     people: dict[str, set[UUID]] = defaultdict(set)
     for sha256, person in images.values_list("upload_sha256", Coalesce("patient__merged_into", "patient")):
         people[sha256].add(person)
     patients = {row.patient_id for row in rows if row.patient_id}
-    labels = LesionLabel.objects.filter(patient__in=patients).values_list("patient", "label")
+    labels = LesionLabel.objects.filter(clinic__in=clinics, patient__in=patients).values_list("patient", "label")
     return Known(people, set(labels))
 
 

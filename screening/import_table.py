@@ -18,7 +18,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from patients.codes import BodySite, ConsentDecision, Laterality, Sex
-from patients.querysets import as_date
 from patients.validators import validate_past_date
 from screening.codes import PhotographKind
 from screening.import_places import place_of
@@ -300,7 +299,8 @@ def skin_type(text: str) -> int | None:
 def past_day(text: str) -> date | None:
     if not text:
         return None
-    day = as_date(text)
+    # Not as the pages show days: the worker reads a table again, in a language of its own.
+    day = next(filter(None, (day_written(text, shape) for shape in ("%Y-%m-%d", "%d.%m.%Y"))), None)
     if day is None:
         raise CellRefused(_("is no date such as 1961-04-30 or 30.04.1961."))
     try:
@@ -308,6 +308,13 @@ def past_day(text: str) -> date | None:
     except ValidationError as error:
         raise CellRefused(" ".join(error.messages)) from None
     return day
+
+
+def day_written(text: str, shape: str) -> date | None:
+    try:
+        return datetime.strptime(text, shape).date()  # noqa: DTZ007 (a day has no zone)
+    except ValueError:
+        return None
 
 
 def moment(text: str) -> tuple[date | None, time | None]:

@@ -16,10 +16,11 @@ from skinclinic.audit.acting import Actor
 
 class NoticeQuerySet(ClinicQuerySet):
     def told_to(self, actor: Actor) -> Self:
-        """Her own, without those of readings that are hidden from her now."""
-        hidden = apps.get_model("screening", "Screening").objects.visible_to(actor).shown_to(actor)
+        """Her own, without those of readings that are hidden from her or suspended now."""
+        screenings = apps.get_model("screening", "Screening").objects.visible_to(actor)
+        hidden = screenings.with_prediction().shown_to(actor).filter(Q(is_hidden=True) | Q(is_suspended=True))
         told = self.visible_to(actor).filter(recipient=actor.user_id)
-        return told.exclude(screening__in=hidden.filter(is_hidden=True), kind__in=TELL_OF_READINGS)
+        return told.exclude(screening__in=hidden.values("pk"), kind__in=TELL_OF_READINGS)
 
     def unseen(self) -> Self:
         return self.filter(seen_at__isnull=True)

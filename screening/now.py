@@ -62,6 +62,7 @@ class Now:
     visits_waiting: int
     visits_overdue: int
     disputed: int
+    high_unsigned: int
     high_unacknowledged: int
     reviews_unacknowledged: int
     follow_ups_overdue: dict[str, int]
@@ -102,7 +103,7 @@ def look(actor: Actor, roll: RollCall | None, now: datetime | None = None) -> No
         **open_work(screenings, now),
         **finished_readings(screenings, now),
         to_signature=Waits(**signed.order_by().aggregate(**waits(took))),
-        high_unacknowledged=high_unacknowledged(actor, now),
+        **high_readings(actor, now),
         reviews_unacknowledged=Signature.objects.visible_to(actor).unacknowledged().count(),
         follow_ups_overdue=dict(follow_ups.order_by("what").values_list("what").annotate(count=Count("pk"))),
         problems=ReadingProblem.objects.visible_to(actor).open().count(),
@@ -164,11 +165,18 @@ def waits(took: Extract, **only: Q) -> dict[str, Aggregate]:
     }
 
 
-def high_unacknowledged(actor: Actor, now: datetime) -> int:
-    """High readings older than two working days that are not signed, or whose signed review nobody acknowledged."""
+def high_readings(actor: Actor, now: datetime) -> dict[str, int]:
+    """High readings older than two working days: not signed, or signed and not acknowledged."""
     high = Screening.objects.visible_to(actor).in_use().with_reading_for(actor).filter(prediction__band=Band.HIGH)
-    open_ends = Q(signature__isnull=True) | Q(signature__acknowledged_at__isnull=True)
-    return high.filter(open_ends, finished_at__lt=working_days_before(now, WORKING_DAYS_TO_ACKNOWLEDGE)).count()
+    unsigned = Q(signature__isnull=True)
+    return (
+        high.filter(finished_at__lt=working_days_before(now, WORKING_DAYS_TO_ACKNOWLEDGE))
+        .order_by()
+        .aggregate(
+            high_unsigned=Count("pk", filter=unsigned),
+            high_unacknowledged=Count("pk", filter=~unsigned & Q(signature__acknowledged_at__isnull=True)),
+        )
+    )
 
 
 def working_days_before(moment: datetime, days: int) -> datetime:
@@ -218,13 +226,20 @@ def alarms_of_reading(now: Now) -> Iterator[Alarm]:
 
 def alarms_of_work(now: Now) -> Iterator[Alarm]:
     worklist, today = reverse("worklist"), reverse("today")
-    if count := now.high_unacknowledged:
+    if count := now.high_unsigned:
         sentence = ngettext(
-            "%(count)d high reading has not been acknowledged within two working days.",
-            "%(count)d high readings have not been acknowledged within two working days.",
+            "%(count)d high reading has waited for its review for more than two working days.",
+            "%(count)d high readings have waited for their review for more than two working days.",
             count,
         )
-        yield Alarm("high", sentence % {"count": count}, f"{worklist}?reading=high")
+        yield Alarm("high_unsigned", sentence % {"count": count}, f"{worklist}?reading=high")
+    if count := now.high_unacknowledged:
+        sentence = ngettext(
+            "The signed review of %(count)d high reading has not been acknowledged for more than two working days.",
+            "The signed reviews of %(count)d high readings have not been acknowledged for more than two working days.",
+            count,
+        )
+        yield Alarm("high_unacknowledged", sentence % {"count": count}, today)
     if count := now.visits_overdue:
         sentence = ngettext("%(count)d visit is overdue for review.", "%(count)d visits are overdue for review.", count)
         yield Alarm("visits", sentence % {"count": count}, worklist)

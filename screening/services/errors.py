@@ -52,3 +52,7 @@ class NotYours(ClinicError):
 
 class ReadingsSuspended(ClinicError):
     """A manager has stopped this model, or all readings of the clinic."""
+
+
+class LesionContradicted(ClinicError):
+    """Photographs of one lesion, judged in one visit, ask for opposite things."""

@@ -1,5 +1,6 @@
 """A bulk import: a table is taken, photographs are kept beside it, somebody confirms, and patient follows patient."""
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from datetime import datetime, time
@@ -11,7 +12,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -29,6 +31,7 @@ from screening.models import ImportBatch, ImportRow, LesionImage, LesionLabel
 from screening.services.errors import StaleTransition
 from screening.services.matching import Match, match_people
 from screening.services.photographs import add_overview, add_photograph
+from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership
 from skinclinic.audit.acting import CLINICIAN, Actor, acting, system
 from skinclinic.errors import ClinicError
@@ -36,6 +39,7 @@ from skinclinic.text import one_line
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
+ERASED_AT_ONCE = 100
 NOON = time(12)
 
 
@@ -195,18 +199,25 @@ def close_batch(batch_id: UUID, was: ImportStatus, becomes: ImportStatus) -> boo
 
 
 def erase_batch(batch_id: UUID) -> None:
-    """Of a closed batch: staged bytes, names of files and of people. What became of each row stays."""
+    """Of a closed batch: names of files and of people, and then staged bytes, some at a time; the sweep goes on.
+
+    What became of each row stays.
+    """
     with transaction.atomic():
         batch = ImportBatch.objects.select_for_update(no_key=True).to_be_erased().filter(pk=batch_id)
         if not batch:
             return
         rows = ImportRow.objects.filter(batch=batch_id)
-        for row in rows.staged():
-            delete_bytes(row)
-        rows.update(
-            cells={}, file_key="", photograph="", thumbnail="", sha256="", upload_sha256="", camera="",
-            captured_at=None, likely_patients=[], likely_rows=[],
+        rows.exclude(cells={}).update(
+            cells={}, file_key="", sha256="", upload_sha256="", camera="", captured_at=None, likely_patients=[],
+            likely_rows=[],
         )  # fmt: skip
+        staged = list(rows.staged()[:ERASED_AT_ONCE])
+        for row in staged:
+            delete_bytes(row)
+        rows.filter(pk__in=[row.pk for row in staged]).update(photograph="", thumbnail="")
+        if rows.staged().exists():
+            return
         batch.update(erased_at=timezone.now())
 
 
@@ -240,6 +251,14 @@ def import_next(*, batch_id: UUID, clinic_id: UUID) -> bool:
         with acting(worker):
             erase_batch(batch_id)
         return False
+    zone = ZoneInfo(Clinic.objects.get(pk=clinic_id).time_zone)
+    with translation.override(spoken_by(batch.confirmed_by)), timezone.override(zone):
+        import_or_leave_out(worker, actor, rows)
+    return True
+
+
+def import_or_leave_out(worker: Actor, actor: Actor | None, rows: list[ImportRow]) -> None:
+    """What is kept in words is in those of who confirmed, and days are days of the clinic."""
     try:
         if actor is None:
             raise RowRefused(0, _("Who confirmed the import is no clinician of this clinic any more."))
@@ -252,7 +271,6 @@ def import_next(*, batch_id: UUID, clinic_id: UUID) -> bool:
     except ClinicError as refusal:
         with acting(worker):
             leave_out(rows, refusal)
-    return True
 
 
 def take_person(batch: ImportBatch) -> list[ImportRow]:
@@ -289,6 +307,8 @@ def move_row(row: ImportRow, status: ImportRowStatus, **columns: object) -> None
 def import_person(*, actor: Actor, rows: list[ImportRow]) -> None:
     """All rows of one patient, or none: raises the first refusal, and the caller's transaction is undone."""
     entries = {row.pk: entry for row in rows if (entry := entry_of(row))}
+    if len(entries) < len(rows):
+        raise RowRefused(0, _("Her rows cannot be read any more. Import them again."))
     patient = patient_of(actor, rows[0], entries)
     zone = ZoneInfo(Clinic.objects.get(pk=actor.own_clinic()).time_zone)
     lines = assess_again(rows, patient)
@@ -356,7 +376,7 @@ def open_visits(actor: Actor, patient: Patient, entries: list[Entry]) -> dict[ob
     visits: dict[object, Visit] = {}
     for day in sorted({entry.taken_on for entry in entries}):
         asked = dict.fromkeys(entry.question for entry in entries if entry.taken_on == day and entry.question)
-        question = " ".join(asked) or _("Imported: photographs of %(day)s.") % {"day": f"{day:%d %b %Y}"}
+        question = " ".join(asked) or _("Imported: photographs of %(day)s.") % {"day": date_format(day)}
         visits[day] = open_visit(actor=actor, patient=patient, question=question[:1000])
     return visits
 
@@ -423,11 +443,23 @@ def sweep_imports() -> int:
         clinics = list(Clinic.objects.values_list("pk", flat=True))
     for clinic_id in clinics:
         with acting(system(clinic_id=clinic_id)):
-            for batch in ImportBatch.objects.forgotten():
-                drop_import(batch=batch)
-            for batch in ImportBatch.objects.to_be_erased():
-                erase_batch(batch.pk)
             waiting = list(ImportBatch.objects.standing_still().values_list("pk", flat=True))
+            forgotten = list(ImportBatch.objects.forgotten())
         for batch_id in waiting:
-            sent += send(batch_id, clinic_id)
+            sent += claim_to_send(batch_id, clinic_id) and send(batch_id, clinic_id)
+        for batch in forgotten:
+            with contextlib.suppress(ImportClosed), acting(system(clinic_id=clinic_id)):
+                drop_import(batch=batch)
+        with acting(system(clinic_id=clinic_id)):
+            closed = list(ImportBatch.objects.to_be_erased().values_list("pk", flat=True))
+        for batch_id in closed:
+            with acting(system(clinic_id=clinic_id)):
+                erase_batch(batch_id)
     return sent
+
+
+def claim_to_send(batch_id: UUID, clinic_id: UUID) -> bool:
+    """So that one message is under way for a batch, not one more at each sweep."""
+    with acting(system(clinic_id=clinic_id)):
+        standing = ImportBatch.objects.standing_still().filter(pk=batch_id)
+        return standing.update(sent_at=timezone.now()) == 1

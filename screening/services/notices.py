@@ -29,6 +29,8 @@ from skinclinic.events.models import Event, EventType
 
 logger = logging.getLogger(__name__)
 EVENTS_AT_ONCE = 500
+PAUSE_BETWEEN_MAILS = timedelta(minutes=15)
+STUCK_TOLD_AGAIN_AFTER = timedelta(hours=1)
 OF_READINGS = {EventType.SCREENING_PREDICTED, EventType.SCREENING_UNSCORABLE}
 OF_SIGNATURES = {EventType.REPORT_SIGNED, EventType.REPORT_AMENDED}
 
@@ -75,6 +77,8 @@ def sweep_notices() -> None:
             people = people_of(clinic)
             hand_on_events(people)
             tell([*of_overdue(people), *(of_stuck(people) if clinic.pk in stuck else ())])
+    # A mail server that is away keeps nobody's bell silent.
+    for clinic in clinics:
         if not mail_notices(clinic):
             return
 
@@ -135,23 +139,36 @@ def of_overdue(people: People) -> Iterator[Notice]:
     today = timezone.localdate(timezone=zoneinfo.ZoneInfo(people.clinic.time_zone))
     overdue = FollowUp.objects.filter(clinic=people.clinic).open().filter(due_on__lt=today)
     for follow_up in overdue.filter(notices__isnull=True).order_by("due_on")[:EVENTS_AT_ONCE]:
-        for actor in people.clinicians_of(follow_up.owner_id):
+        for actor in people.clinicians_of(follow_up.owner_id) or people.with_role(MANAGER):
             kind = NoticeKind.FOLLOW_UP_OVERDUE
             yield from people.notice(actor, kind, follow_up.patient_id, follow_up_id=follow_up.pk)
 
 
 def of_stuck(people: People) -> Iterator[Notice]:
+    """Of the oldest photograph; of the next oldest not before an hour has passed and the last one was seen."""
+    told = Notice.objects.filter(clinic=people.clinic, kind=NoticeKind.READING_STUCK)
+    lately = told.filter(created_at__gte=timezone.now() - STUCK_TOLD_AGAIN_AFTER) | told.unseen()
+    knowing = set(lately.values_list("recipient", flat=True))
     waiting = Screening.objects.filter(clinic=people.clinic, reading_status__in=sorted(READING_IS_OPEN))
     for oldest in waiting.order_by("created_at")[:1]:
         for actor in people.with_role(MANAGER):
+            if actor.user_id in knowing:
+                continue
             yield from people.notice(actor, NoticeKind.READING_STUCK, oldest.patient_id, screening_id=oldest.pk)
 
 
 def mail_notices(clinic: Clinic) -> bool:
-    """One mail to each person for all that she has not seen; False where the mail server is away."""
+    """One mail to each person for all that she has not seen, and the next one after a pause or once she has looked.
+
+    Returns False where the mail server is away; an address that it refuses is logged, and tried again at each sweep.
+    """
+    now = timezone.now()
     with acting(system(clinic_id=clinic.pk)):
-        due = Notice.objects.to_be_mailed().filter(
-            created_at__lte=timezone.now() - timedelta(seconds=settings.NOTICE_MAIL_AFTER), recipient__is_active=True
+        mailed = Notice.objects.filter(clinic=clinic).unseen().filter(mailed_at__gt=now - PAUSE_BETWEEN_MAILS)
+        due = (
+            Notice.objects.to_be_mailed()
+            .filter(created_at__lte=now - timedelta(seconds=settings.NOTICE_MAIL_AFTER), recipient__is_active=True)
+            .exclude(recipient__in=mailed.values("recipient"))
         )
         of_person: dict[User, list[Notice]] = defaultdict(list)
         for notice in due.select_related("recipient").order_by("created_at")[:EVENTS_AT_ONCE]:
@@ -160,6 +177,9 @@ def mail_notices(clinic: Clinic) -> bool:
         try:
             with translation.override(spoken_by(person)):
                 send_notice_mail(person, clinic, notices)
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as refusal:
+            logger.warning("The mail server refuses a mail for %s: %s", person.pk, type(refusal).__name__)
+            continue
         except (OSError, smtplib.SMTPException) as error:
             logger.warning("The mail server does not take mails: %s", type(error).__name__)
             return False

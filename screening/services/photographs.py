@@ -83,7 +83,9 @@ def add_overview(
             actor=actor, visit=visit, lesion=lesion, clean=clean, original_name=original_name, submission=submission
         )
         if not is_new:
-            return image.overview
+            if before := Overview.objects.filter(image=image).first():
+                return before
+            raise sent_otherwise()
         return Overview.objects.create(clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, image=image)
 
 

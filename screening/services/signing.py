@@ -1,5 +1,6 @@
 """What is signed: visits, amendments, the follow-ups they ask for, and the acknowledgement that closes the loop."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,10 +10,17 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from patients.models import Visit
+from patients.models import Lesion, Visit
 from screening.codes import FollowUpStatus, Recommendation, ReviewKind
 from screening.models import FollowUp, Review, Screening, Signature
-from screening.services.errors import NotYours, OpinionMissing, ReadingUnseen, SecondReaderNeeded, StaleTransition
+from screening.services.errors import (
+    LesionContradicted,
+    NotYours,
+    OpinionMissing,
+    ReadingUnseen,
+    SecondReaderNeeded,
+    StaleTransition,
+)
 from screening.services.reviews import Opinion, latest_opinions, refuse_unseen, shown_reading_id, write_review
 from screening.services.second import conflicting, dispute, is_second_reading_due, lacks_second_reader, readers_of
 from screening.status import REVIEW_IS_SIGNED, ReviewStatus, review_sources
@@ -68,10 +76,11 @@ def lock_signable(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID
 
     `opinions_shown` are the ids of the opinions that stood beside the button. Raises OpinionMissing while a screening
     has no opinion, NotYours when the last opinion is another reviewer's, StaleTransition when other opinions than the
-    shown ones would be signed, ReadingUnseen when a reading has arrived since one was given, and SecondReaderNeeded
+    shown ones would be signed, LesionContradicted when those on one lesion ask for opposite things, ReadingUnseen when
+    a reading has arrived since one was given, and SecondReaderNeeded
     when the clinic asks for one.
     """
-    open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image", "visit")
+    open_ones = Screening.objects.to_be_reviewed().filter(visit=visit).select_related("image__lesion", "visit")
     waiting = list(open_ones.shown_to(actor).select_for_update(of=("self",), no_key=True))
     if not waiting:
         raise StaleTransition(_("Everything in this visit is signed already."))
@@ -98,7 +107,26 @@ def lock_signable(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID
             )
             % {"unseen": len(unseen), "all": len(hers)}
         )
+    refuse_contradictions(waiting, opinions)
     return Signable(waiting, opinions, [] if disputed else differing_from_first_reader(actor, waiting))
+
+
+def refuse_contradictions(waiting: list[Screening], opinions: Mapping[UUID, Review]) -> None:
+    """A patient's letter tells one thing of a lesion. Of a photograph that is to be taken again nothing is told."""
+    of_lesion: dict[Lesion, list[Review]] = defaultdict(list)
+    for screening in waiting:
+        opinion = opinions[screening.pk]
+        if opinion.recommendation != Recommendation.RETAKE:
+            of_lesion[screening.image.lesion].append(opinion)
+    for lesion, said in of_lesion.items():
+        if any(said[0].conflicts_with(other) for other in said[1:]):
+            raise LesionContradicted(
+                _(
+                    "Your opinions on the photographs of lesion %(lesion)s contradict each other. Make them agree "
+                    "before you sign; a photograph that shows too little is to be taken again."
+                )
+                % {"lesion": lesion.label}
+            )
 
 
 def differing_from_first_reader(actor: Actor, screenings: list[Screening]) -> list[Screening]:

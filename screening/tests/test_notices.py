@@ -338,6 +338,79 @@ def test_a_mail_server_that_is_away_is_tried_again(cast, chart, screening, monke
     assert all(notice.mailed_at for notice in notices(cast))
 
 
+def test_a_mail_server_that_is_away_keeps_no_bell_silent(cast, chart, screening, monkeypatch, photograph_bytes):
+    read_by_model(cast, screening, refer=True)
+    theirs = make_chart(cast.bob)
+    south = replace(cast, north=cast.south)
+    read_by_model(south, make_screening(cast.bob, theirs, photograph_bytes), refer=True)
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("screening.services.notices.send_mail", refuse)
+    sweep_notices()
+    assert "Notices, 1 new" in bell_of(cast.bob)
+    assert "Notices, 1 new" in bell_of(cast.alice)
+
+
+def test_an_address_that_is_refused_holds_up_nobody_else(cast, chart, screening, monkeypatch):
+    read_by_model(cast, screening, refer=True)
+    sent = []
+
+    def refuse_the_first(subject: str, text: str, sender: str, to: list[str]) -> None:
+        sent.append(to[0])
+        if len(sent) == 1:
+            raise smtplib.SMTPRecipientsRefused({to[0]: (550, b"unknown")})
+
+    monkeypatch.setattr("screening.services.notices.send_mail", refuse_the_first)
+    sweep_notices()
+    assert len(set(sent)) == 3
+    assert sum(notice.mailed_at is None for notice in notices(cast)) == 1
+
+
+def test_the_next_mail_waits_until_she_has_looked(cast, chart, screening, random_photograph):
+    read_by_model(cast, screening, refer=True)
+    sweep_notices()
+    read_by_model(cast, make_screening(cast.alice, chart, random_photograph()), refer=True)
+    sweep_notices()
+    assert len(mail.outbox) == 3
+    cast.rita.client.post(reverse("notices_seen"), {"clinic": str(cast.north.pk)})
+    read_by_model(cast, make_screening(cast.alice, chart, random_photograph()), refer=True)
+    sweep_notices()
+    assert [each.to[0] for each in mail.outbox[3:]] == ["rita@example.org"]
+
+
+def test_a_slow_queue_tells_a_manager_once(cast, chart, screening, random_photograph, settings):
+    newer = make_screening(cast.alice, chart, random_photograph())
+    with cast.in_north():
+        Screening.objects.update(created_at=timezone.now() - timedelta(seconds=settings.READING_STUCK_AFTER + 60))
+    sweep_notices()
+    first = [notice for notice in notices(cast) if notice.kind == "reading_stuck"]
+    finish(cast, screening)
+    finish(cast, newer)
+    last = make_screening(cast.alice, chart, random_photograph())
+    with cast.in_north():
+        Screening.objects.filter(pk=last.pk).update(created_at=timezone.now() - timedelta(hours=1))
+    sweep_notices()
+    assert [notice for notice in notices(cast) if notice.kind == "reading_stuck"] == first
+
+
+def test_what_is_suspended_later_leaves_the_list(cast, chart, screening):
+    read_by_model(cast, screening, refer=True)
+    sweep_notices()
+    with cast.ada.acting() as ada:
+        suspend_readings(actor=ada, version=None, reason="Scores look wrong.")
+    assert "Notices, 0 new" in bell_of(cast.alice)
+
+
+def test_an_overdue_follow_up_of_no_clinician_is_the_managers(cast, chart, screening):
+    make_overdue(cast, chart, screening)
+    with cast.in_north():
+        Membership.objects.filter(user=cast.alice.user).update(is_active=False)
+    sweep_notices()
+    assert ("Ada", "follow_up_overdue") in told(cast)
+
+
 def test_nobody_opens_or_sees_anothers(cast, chart, screening):
     read_by_model(cast, screening, refer=True)
     sweep_notices()

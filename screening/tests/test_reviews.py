@@ -14,9 +14,11 @@ from django.utils import timezone
 
 from conftest import make_chart, make_screening
 from patients.models import Visit
+from patients.services import add_lesion
 from screening.models import FollowUp, Review, Screening, Signature
 from screening.services import reviews, signing
 from screening.services.errors import (
+    LesionContradicted,
     NotYours,
     OpinionContradictsItself,
     OpinionMissing,
@@ -293,3 +295,30 @@ def test_malignant_diagnosis_that_is_left_alone_is_refused(cast, chart, screenin
 def test_reason_to_differ_is_not_kept_where_nothing_differs(cast, chart, screening):
     read_by_model(cast, screening, refer=False)
     assert give(cast, screening, replace(BENIGN, difference_reason="history")).difference_reason == ""
+
+
+def judge_two(cast, chart, screening, photograph: bytes, **other: object) -> None:
+    """Two photographs of one lesion; `other` is what is said otherwise of the second."""
+    second = make_screening(cast.alice, chart, photograph)
+    give(cast, screening, replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise"))
+    give(cast, second, replace(BENIGN, **other))
+
+
+def test_opposite_opinions_on_one_lesion_are_not_signed(cast, chart, screening, random_photograph):
+    judge_two(cast, chart, screening, random_photograph())
+    with pytest.raises(LesionContradicted, match="lesion 1: Back, left contradict"):
+        sign(cast, chart.visit)
+
+
+def test_a_photograph_to_be_taken_again_contradicts_nothing(cast, chart, screening, random_photograph):
+    judge_two(cast, chart, screening, random_photograph(), recommendation="retake")
+    sign(cast, chart.visit)
+    assert fresh(screening).is_signed
+
+
+def test_opposite_opinions_on_two_lesions_are_signed(cast, chart, screening, random_photograph):
+    with cast.alice.acting():
+        other = add_lesion(patient=chart.patient, site="face", laterality="left", view="front", x=0.5, y=0.1)
+    judge_two(cast, replace(chart, lesion=other), screening, random_photograph())
+    sign(cast, chart.visit)
+    assert fresh(screening).is_signed

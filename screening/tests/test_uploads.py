@@ -476,11 +476,12 @@ def test_another_photograph_under_the_same_number_is_refused(cast, chart):
     the_only(cast, LesionImage)
 
 
-def test_overview_sent_again_as_a_photograph_to_be_read_is_refused(cast, chart):
+@pytest.mark.parametrize(("first", "second"), [("overview", "dermoscopic"), ("dermoscopic", "overview")])
+def test_photograph_sent_again_as_another_kind_is_refused(cast, chart, first, second):
     data, submission = encoded(picture()), str(uuid4())
-    numbered(cast, chart, data, submission, kind="overview")
-    assert numbered(cast, chart, data, submission).status_code == 422
-    assert rows(cast, Screening) == []
+    numbered(cast, chart, data, submission, kind=first)
+    assert numbered(cast, chart, data, submission, kind=second).status_code == 422
+    assert (len(rows(cast, Screening)), len(rows(cast, Overview))) == ((0, 1) if first == "overview" else (1, 0))
 
 
 def test_photograph_sent_twice_at_the_same_time_is_stored_once(real_cast, real_db):

@@ -47,9 +47,9 @@ def speak_to(request: HttpRequest) -> None:
         translation.activate(request.user.language)
 
 
-def spoken_by(person: "User") -> str:
+def spoken_by(person: "User | None") -> str:
     """What is written for her while she asks for nothing herself."""
-    return person.language if is_spoken(person.language) else settings.LANGUAGE_CODE
+    return person.language if person and is_spoken(person.language) else settings.LANGUAGE_CODE
 
 
 def is_spoken(language: str) -> bool:

@@ -58,7 +58,7 @@ def choose_language(request: HttpRequest) -> HttpResponse:
     """Kept with the person; before she signs in with her browser, for which it ends where her own choice begins."""
     form = LanguageForm(request.POST)
     form.full_clean()
-    wanted, following = form.cleaned_data.get("language"), form.cleaned_data["next"]
+    wanted, following = form.cleaned_data.get("language"), form.cleaned_data.get("next", "")
     if not url_has_allowed_host_and_scheme(following, {request.get_host()}, require_https=request.is_secure()):
         following = resolve_url("home")
     response = redirect(following)

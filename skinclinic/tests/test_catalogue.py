@@ -15,6 +15,7 @@ from screening.deeds import COLUMNS, DECIDED, NOT_TOLD, STATUSES, THINGS, VERSIO
 from screening.words import FINDINGS, MARKED
 from skinclinic.catalogue import (
     ROOT,
+    TEMPLATES,
     as_mo,
     as_po,
     found_in_sources,
@@ -75,7 +76,7 @@ def test_compiled_catalogue_is_the_written_one(language):
 def test_every_mark_in_a_template_is_found():
     """The templates are read as Python, in which a stray quotation mark could hide what follows."""
     found = Counter(path for message in found_in_sources() for path, _ in message.locations)
-    for path in (ROOT / "templates").rglob("*.html"):
+    for path in (path for path in (ROOT / "templates").rglob("*") if path.suffix in TEMPLATES):
         marks = {text for _, text in MARKED_IN_TEMPLATE.findall(path.read_text())}
         assert found[str(path.relative_to(ROOT))] >= len(marks), path
 

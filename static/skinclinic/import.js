@@ -212,7 +212,7 @@
   const ask = async () => {
     const page = await fetch(window.location.href, { headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[data-import]");
-    if (!fresh) throw new Error("signed out");
+    if (!fresh) throw new Error("stale");
     form.elements.csrfmiddlewaretoken.value = fresh.querySelector('[name="csrfmiddlewaretoken"]').value;
     const needed = await fetch(form.dataset.needed, { headers: { Accept: "application/json" } });
     return new Set((await needed.json()).names);
@@ -224,8 +224,8 @@
     let needed;
     try {
       needed = await ask();
-    } catch {
-      halted = "stale";
+    } catch (error) {
+      halted = error.message === "stale" ? "stale" : "line";
       show();
       return;
     }

@@ -67,7 +67,14 @@ def test_choice_of_a_language_that_is_gone_is_left(cast):
 
 
 @pytest.mark.parametrize(
-    "form", [{"language": "xx"}, {"language": ""}, {}, {"language": "de", "next": "https://elsewhere.example/"}]
+    "form",
+    [
+        {"language": "xx"},
+        {"language": ""},
+        {},
+        {"language": "de", "next": "https://elsewhere.example/"},
+        {"language": "de", "next": "/patients/\0"},
+    ],
 )
 def test_odd_choices_lead_home(cast, form):
     answer = cast.alice.client.post(reverse("choose_language"), form)
