@@ -173,6 +173,13 @@ def make_chart(person: Person, *, consent: str = "given", **identity) -> Chart:
     return Chart(patient, visit, lesion)
 
 
+def with_another_lesion(person: Person, chart: Chart) -> Chart:
+    """The same patient and visit, and a lesion on her face."""
+    with person.acting():
+        lesion = add_lesion(patient=chart.patient, site="face", laterality="left", view="front", x=0.5, y=0.1)
+    return Chart(chart.patient, chart.visit, lesion)
+
+
 @pytest.fixture
 def chart(cast: Cast) -> Chart:
     return make_chart(cast.alice)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -24,6 +25,7 @@ from screening.tests.importing import (
     import_rows,
     post,
     record_counts,
+    refusal_of,
     run,
     said,
     send_all,
@@ -32,7 +34,7 @@ from screening.tests.importing import (
     verdicts,
 )
 from screening.tests.test_uploads import encoded, exif_with_secrets, picture
-from skinclinic.accounts.models import Membership
+from skinclinic.accounts.models import Membership, User
 from skinclinic.audit.models import AuditEvent, PrivateValue
 
 ERNA_2 = ERNA | {"file": "erna-2.jpg", "lesion": "B", "site": "forearm", "laterality": "right"}
@@ -56,7 +58,7 @@ def test_it_works(cast, random_photograph):
             erna.pk, "ai_reading", "given", "2024-02-29",
         )  # fmt: skip
         visits = Visit.objects.filter(patient=erna).order_by("question")
-        assert [visit.question for visit in visits] == ["Growing?", "Imported: photographs of 01 Mar 2024."]
+        assert [visit.question for visit in visits] == ["Growing?", "Imported: photographs of 1 Mar 2024."]
         assert {visit.created_at.date() for visit in visits} == {timezone.now().date()}
         lesions = Lesion.objects.filter(patient=erna).order_by("number")
         assert [(lesion.site, lesion.laterality, lesion.view) for lesion in lesions] == [
@@ -84,7 +86,7 @@ def test_camera_knows_better_than_the_table_when_it_was(cast):
     run(batch)
     image = the_only(cast, LesionImage)
     assert (image.captured_at.isoformat(), image.camera) == ("2026-11-02T08:30:00+00:00", "Dermlite DL4")
-    assert "01 Mar 2024" in the_only(cast, Visit).question
+    assert "1 Mar 2024" in the_only(cast, Visit).question
 
 
 def test_later_table_adds_to_the_same_patient_and_lesion(cast, random_photograph):
@@ -407,4 +409,39 @@ def test_sweep_sends_only_what_stands_still(cast, random_photograph, monkeypatch
     with cast.in_north():
         ImportBatch.objects.update(sent_at=timezone.now() - timedelta(minutes=2))
     assert sweep_imports() == 1
+    assert sweep_imports() == 0, "the message that is under way is enough"
     assert sent == [(batch.pk, cast.north.pk)]
+
+
+def test_large_batch_is_erased_bit_by_bit_names_first(cast, random_photograph, monkeypatch):
+    monkeypatch.setattr(importing, "ERASED_AT_ONCE", 1)
+    batch = import_rows(cast, random_photograph, ERNA, JOSEF)
+    with cast.in_north():
+        assert not ImportRow.objects.exclude(cells={}).exists()
+        assert ImportRow.objects.staged().count() == 1
+        assert ImportBatch.objects.get(pk=batch.pk).erased_at is None
+    sweep_imports()
+    with cast.in_north():
+        assert not ImportRow.objects.staged().exists()
+        assert ImportBatch.objects.get(pk=batch.pk).erased_at is not None
+
+
+def test_words_that_are_kept_are_in_the_language_of_who_confirmed(cast, random_photograph):
+    User.objects.filter(pk=cast.alice.user.pk).update(language="de")
+    import_rows(cast, random_photograph, ERNA)
+    assert the_only(cast, Visit).question == "Importiert: Aufnahmen vom 1. März 2024."
+
+
+def test_days_are_days_of_the_clinic(cast, random_photograph):
+    """A photograph of today is none of tomorrow, though it is still yesterday where the worker runs."""
+    with cast.in_north():
+        cast.north.time_zone = "Pacific/Kiritimati"
+        cast.north.save(update_fields=["time_zone"])
+    today = timezone.localdate(timezone=ZoneInfo("Pacific/Kiritimati"))
+    import_rows(cast, random_photograph, ERNA | {"date": f"{today}"})
+    assert statuses(cast, the_only(cast, ImportBatch)) == ["imported"]
+
+
+@pytest.mark.parametrize("day", ["30 Apr 1961", "30. April 1961"])
+def test_days_in_words_are_refused_since_words_have_a_language(cast, day):
+    assert "is no date such as" in refusal_of(cast, birth_date=day)

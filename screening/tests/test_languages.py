@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import trans_real
 
-from conftest import PASSWORD, Cast, Chart, make_chart, make_screening
+from conftest import PASSWORD, Cast, Chart, make_chart, make_screening, with_another_lesion
 from ml.cautions import HAM10000_RULES
 from patients.models import Visit
 from patients.querysets import as_date
@@ -154,7 +154,8 @@ def busy(cast: Cast, chart: Chart, random_photograph: Callable[[], bytes]) -> di
     with cast.alice.acting() as alice:
         later = open_visit(actor=alice, patient=chart.patient, question="Wortlaut", urgency="urgent", diameter_mm=6)
     again = Chart(chart.patient, later, chart.lesion)
-    signed, suspect, unfit = shoot(chart), shoot(chart), shoot(chart)
+    signed, unfit = shoot(chart), shoot(chart)
+    suspect = shoot(with_another_lesion(cast.alice, chart))
     read_by_model(cast, signed, refer=False)
     finish(cast, suspect, refer=True, band="high")
     finish(cast, unfit, unscorable_reasons=("blurred",), band=None)

@@ -12,9 +12,8 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from conftest import make_chart, make_screening
+from conftest import make_chart, make_screening, with_another_lesion
 from patients.models import Visit
-from patients.services import add_lesion
 from screening.models import FollowUp, Review, Screening, Signature
 from screening.services import reviews, signing
 from screening.services.errors import (
@@ -317,8 +316,6 @@ def test_a_photograph_to_be_taken_again_contradicts_nothing(cast, chart, screeni
 
 
 def test_opposite_opinions_on_two_lesions_are_signed(cast, chart, screening, random_photograph):
-    with cast.alice.acting():
-        other = add_lesion(patient=chart.patient, site="face", laterality="left", view="front", x=0.5, y=0.1)
-    judge_two(cast, replace(chart, lesion=other), screening, random_photograph())
+    judge_two(cast, with_another_lesion(cast.alice, chart), screening, random_photograph())
     sign(cast, chart.visit)
     assert fresh(screening).is_signed

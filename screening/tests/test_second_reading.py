@@ -8,7 +8,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Cast, Person, make_chart, make_person, make_screening
+from conftest import Cast, Person, make_chart, make_person, make_screening, with_another_lesion
 from patients.models import Visit
 from screening.models import FollowUp, Review, Screening
 from screening.querysets import ALARMING, INTERMEDIATE, visits_to_review
@@ -104,7 +104,7 @@ def test_what_two_agree_on_is_signed_with_the_second_opinion(
     everything_twice, chart, screening, third, random_photograph
 ):
     cast = everything_twice
-    agreed = make_screening(cast.alice, chart, random_photograph())
+    agreed = make_screening(cast.alice, with_another_lesion(cast.alice, chart), random_photograph())
     for each in (screening, agreed):
         give(cast, each, by=cast.rita)
     release(cast.rita, chart)
