@@ -18,7 +18,7 @@ from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
 from screening.words import unfit_reason
 from skinclinic.accounts.models import Role
-from skinclinic.audit.acting import REVIEWER
+from skinclinic.audit.acting import REVIEWER, Actor
 from skinclinic.text import in_sentence
 
 register = template.Library()
@@ -67,8 +67,12 @@ def lasting(seconds: float) -> str:
 
 @register.inclusion_tag("screening/_bell.html", takes_context=True)
 def bell(context: Context) -> dict[str, Any]:
+    return bell_of(context["actor"])
+
+
+def bell_of(actor: Actor) -> dict[str, int]:
     """How many things she was told of and has not looked at."""
-    return {"unseen_notices": Notice.objects.told_to(context["actor"]).unseen().count()}
+    return {"unseen_notices": Notice.objects.told_to(actor).unseen().count()}
 
 
 @register.filter

@@ -287,3 +287,25 @@ def test_today_asks_for_unfit_photographs_again(cast, chart, screening):
     give(cast, screening)
     sign(cast, chart.visit)
     assert "Photographs to take again" not in cast.alice.client.get(address).content.decode()
+
+
+def test_the_address_of_a_refused_opinion_leads_back_to_its_page(cast, chart, screening):
+    answer = cast.rita.client.get(reverse("opinion_save", args=[screening.pk]))
+    assert (answer.status_code, answer["Location"]) == (302, reverse("screening", args=[screening.pk]))
+    assert cast.bob.client.get(answer["Location"]).status_code == 404
+
+
+def test_the_worklist_says_how_many_photographs_it_does_not_show(cast, chart, random_photograph):
+    from conftest import make_screening
+
+    for count, said in ((3, False), (5, True)):
+        while len(shots_of(cast, chart)) < count:
+            make_screening(cast.alice, chart, random_photograph())
+        page = cast.rita.client.get(reverse("worklist")).content.decode()
+        assert ("and 2 more" in page) is said
+        assert page.count('class="thumb"') == 3
+
+
+def shots_of(cast, chart) -> list[Screening]:
+    with cast.in_north():
+        return list(Screening.objects.filter(visit=chart.visit))

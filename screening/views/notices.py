@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from screening.forms import NoticesForm
 from screening.models import Notice, NoticeChoice
 from screening.services.notices import choose_notices, see_notices
+from screening.templatetags.chips import bell_of
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record_page
 
@@ -37,11 +38,7 @@ def notices(request: HttpRequest) -> HttpResponse:
 @member_required()
 def bell(request: HttpRequest) -> HttpResponse:
     """The number alone; asked for every half minute, so not recorded."""
-    return render(request, "screening/_bell.html", {"unseen_notices": unseen_notices(request)})
-
-
-def unseen_notices(request: HttpRequest) -> int:
-    return Notice.objects.told_to(request.actor).unseen().count()
+    return render(request, "screening/_bell.html", bell_of(request.actor))
 
 
 @require_GET

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from patients.services import allows_reading
 from screening.agreement import in_words, quick_opinion
@@ -106,10 +106,15 @@ def may_be_read(shown: Screening) -> bool:
     return shown.reading_status == ReadingStatus.FAILED
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @member_required(REVIEWER)
 def opinion_save(request: HttpRequest, screening_id: UUID) -> HttpResponse:
-    """An opinion on an open screening, or an amendment of a signed one."""
+    """An opinion on an open screening, or an amendment of a signed one.
+
+    A refused form stands under this address: who enters it again is led back to the page.
+    """
+    if request.method == "GET":
+        return redirect("screening", screening_id)
     shown = get_shown(request, screening_id)
     form = OpinionForm(request.POST)
     if form.is_valid():
