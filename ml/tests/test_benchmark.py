@@ -25,6 +25,21 @@ def test_the_benchmark_prints_its_steps_and_names_the_runtimes_it_lacks(
     assert printed.count("not measured") == 2
 
 
+def test_a_runtime_that_answers_otherwise_does_not_cost_the_others_their_rows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers_otherwise(*_: object) -> None:
+        raise ModelError("OpenVINO answers differently")
+
+    monkeypatch.setattr("ml.benchmark._in_openvino", answers_otherwise)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["benchmark", "--rounds", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "OpenVINO answers differently" in printed
+    assert printed.count("not measured") == 1
+
+
 def test_medians_are_taken_in_turns() -> None:
     order: list[str] = []
     steps = {name: partial(order.append, name) for name in "ab"}
