@@ -173,7 +173,7 @@ class NoticeKind(models.TextChoices):
     UNFIT_PHOTOGRAPH = "unfit_photograph", _("Photograph to take again")
     REVIEW_SIGNED = "review_signed", _("Review signed")
     FOLLOW_UP_OVERDUE = "follow_up_overdue", _("Follow-up overdue")
-    READING_STUCK = "reading_stuck", _("Photographs are not being read")
+    ALARM = "alarm", _("Alarm of the dashboard")
 
 
 # What a person cannot decline to be told, and what somebody of a role can.
@@ -181,12 +181,39 @@ ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE})
 DECLINED_BY = {
     CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.REVIEW_SIGNED},
     REVIEWER: {NoticeKind.HIGH_READING},
-    MANAGER: {NoticeKind.READING_STUCK},
+    MANAGER: {NoticeKind.ALARM},
 }
-NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.READING_STUCK})
+NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH})
 
 
 class NoticeWay(models.TextChoices):
     BOTH = "both", _("Here and by e-mail")
     HERE = "here", _("Here only")
     NONE = "none", _("Not at all")
+
+
+class AlarmCode(models.TextChoices):
+    """What asks for a manager; its sentence with its figures is in `dashboard/alarms.py`."""
+
+    STUCK = "stuck", _("Photographs are not being read")
+    BROKER = "broker", _("The queue cannot be reached")
+    WORKER = "worker", _("No worker is there")
+    REFUSED = "refused", _("A worker did not start")
+    WATCH = "watch", _("The watch is not running")
+    SUSPENDED = "suspended", _("Readings are suspended")
+    FAILED = "failed", _("Readings fail")
+    UNFIT = "unfit", _("Many photographs are unfit")
+    HIGH_UNSIGNED = "high_unsigned", _("High readings wait for their review")
+    HIGH_UNACKNOWLEDGED = "high_unacknowledged", _("Reviews of high readings wait to be acknowledged")
+    VISITS = "visits", _("Visits are overdue for review")
+    FOLLOW_UPS = "follow_ups", _("Follow-ups are overdue")
+    PATHOLOGY = "pathology", _("Pathology is overdue")
+    PROBLEMS = "problems", _("Reports of problems wait for an answer")
+
+
+class Panel(models.TextChoices):
+    """What is counted ahead of being looked at."""
+
+    AGREEMENT = "agreement", _("Agreement")
+    TRUTH = "truth", _("Against the truth")
+    DRIFT = "drift", _("Drift")

@@ -22,6 +22,7 @@ from screening.codes import (
     WithdrawalReason,
     recommended,
 )
+from screening.dashboard.tables import Alarm, CountedPanel
 from screening.desk import Draft, HeldSignature, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
@@ -41,6 +42,8 @@ from skinclinic.accounts.models import User
 
 # Tables of this app that stand in modules of their own.
 __all__ = [
+    "Alarm",
+    "CountedPanel",
     "Draft",
     "HeldSignature",
     "ImportBatch",

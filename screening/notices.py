@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from patients.models import ClinicRecord, PatientRecord
+from patients.models import ClinicRecord, Patient, PatientRecord
 from patients.querysets import ClinicQuerySet
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, NoticeKind, NoticeWay
 from skinclinic.accounts.models import User
@@ -19,27 +19,39 @@ class NoticeQuerySet(ClinicQuerySet):
         """Her own, without those of readings that are hidden from her or suspended now."""
         screenings = apps.get_model("screening", "Screening").objects.visible_to(actor)
         hidden = screenings.with_prediction().shown_to(actor).filter(Q(is_hidden=True) | Q(is_suspended=True))
-        told = self.visible_to(actor).filter(recipient=actor.user_id)
+        told = self.visible_to(actor).standing().filter(recipient=actor.user_id)
         return told.exclude(screening__in=hidden.values("pk"), kind__in=TELL_OF_READINGS)
+
+    def standing(self) -> Self:
+        """Without those of alarms that are over."""
+        return self.filter(alarm__ended_at__isnull=True)
 
     def unseen(self) -> Self:
         return self.filter(seen_at__isnull=True)
 
     def to_be_mailed(self) -> Self:
-        return self.unseen().filter(by_mail=True, mailed_at__isnull=True)
+        return self.standing().unseen().filter(by_mail=True, mailed_at__isnull=True)
 
 
 TELL_OF_READINGS = sorted({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH})
 
 
+def is_about(thing: str, *kinds: str) -> Q:
+    """Notices of these kinds name this thing and no other; only an alarm's has no patient."""
+    empty = {f"{name}__isnull": name != thing for name in ("screening", "signature", "follow_up", "alarm")}
+    return Q(kind__in=kinds, patient__isnull=thing == "alarm", **empty)
+
+
 class Notice(PatientRecord):
     """One person is told of one thing, once. Never changed but for when she saw it and when it was mailed."""
 
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, null=True, related_name="+")  # an alarm has none
     recipient = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=NoticeKind.choices)
     screening = models.ForeignKey("screening.Screening", on_delete=models.PROTECT, null=True, related_name="notices")
     signature = models.ForeignKey("screening.Signature", on_delete=models.PROTECT, null=True, related_name="notices")
     follow_up = models.ForeignKey("screening.FollowUp", on_delete=models.PROTECT, null=True, related_name="notices")
+    alarm = models.ForeignKey("screening.Alarm", on_delete=models.PROTECT, null=True, related_name="notices")
     by_mail = models.BooleanField()
     seen_at = models.DateTimeField(null=True)
     mailed_at = models.DateTimeField(null=True)
@@ -52,25 +64,12 @@ class Notice(PatientRecord):
             models.UniqueConstraint(fields=["recipient", "kind", "screening"], name="notice_of_a_screening_once"),
             models.UniqueConstraint(fields=["recipient", "signature"], name="notice_of_a_signature_once"),
             models.UniqueConstraint(fields=["recipient", "follow_up"], name="notice_of_a_follow_up_once"),
+            models.UniqueConstraint(fields=["recipient", "alarm"], name="notice_of_an_alarm_once"),
             models.CheckConstraint(
-                condition=Q(
-                    kind__in=sorted(NOTICES_OF_SCREENINGS),
-                    screening__isnull=False,
-                    signature__isnull=True,
-                    follow_up__isnull=True,
-                )
-                | Q(
-                    kind=NoticeKind.REVIEW_SIGNED,
-                    screening__isnull=True,
-                    signature__isnull=False,
-                    follow_up__isnull=True,
-                )
-                | Q(
-                    kind=NoticeKind.FOLLOW_UP_OVERDUE,
-                    screening__isnull=True,
-                    signature__isnull=True,
-                    follow_up__isnull=False,
-                ),
+                condition=is_about("screening", *sorted(NOTICES_OF_SCREENINGS))
+                | is_about("signature", NoticeKind.REVIEW_SIGNED)
+                | is_about("follow_up", NoticeKind.FOLLOW_UP_OVERDUE)
+                | is_about("alarm", NoticeKind.ALARM),
                 name="notice_is_about_what_its_kind_says",
             ),
         ]
@@ -89,12 +88,14 @@ class Notice(PatientRecord):
     def get_absolute_url(self) -> str:
         """The page of what it is about."""
         match self.kind:
-            case NoticeKind.HIGH_READING | NoticeKind.UNFIT_PHOTOGRAPH | NoticeKind.READING_STUCK:
+            case NoticeKind.HIGH_READING | NoticeKind.UNFIT_PHOTOGRAPH:
                 return reverse("screening", args=[self.screening_id])
             case NoticeKind.REVIEW_SIGNED:
                 return reverse("visit", args=[self.signature.visit_id])
             case NoticeKind.FOLLOW_UP_OVERDUE:
                 return reverse("lesion", args=[self.follow_up.lesion_id])
+            case NoticeKind.ALARM:
+                return reverse("dashboard")
             case _:
                 raise ValueError(f"{self.kind} leads nowhere.")
 

@@ -27,6 +27,9 @@ from screening.views import (
 urlpatterns = [
     path("", home.home, name="home"),
     path("dashboard/", dashboard.dashboard, name="dashboard"),
+    path("dashboard/alarms/", dashboard.alarms, name="alarms"),
+    path("dashboard/alarms/acknowledge/", dashboard.alarm_acknowledge, name="alarm_acknowledge"),
+    path("dashboard/overdue/", dashboard.overdue, name="overdue"),
     path("today/", home.today, name="today"),
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/next/", signing.visit_next, name="visit_next"),

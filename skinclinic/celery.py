@@ -7,6 +7,7 @@ import sys
 
 from celery import Celery, states
 from celery.signals import (
+    beat_init,
     heartbeat_sent,
     task_postrun,
     task_prerun,
@@ -48,6 +49,13 @@ def answer_the_roll(**kwargs) -> None:
     from skinclinic.workers import say_alive
 
     say_alive(socket.gethostname(), os.getpid(), app.reads_with)
+
+
+@beat_init.connect
+def start_the_watch(**kwargs) -> None:
+    from screening.watch import Watch
+
+    Watch().start()
 
 
 @worker_process_init.connect

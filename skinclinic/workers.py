@@ -1,4 +1,4 @@
-"""The workers' roll call: each says in the broker that it is alive and what it reads with; a page asks who is there."""
+"""The roll call: each worker, and the watch, says in the broker that it is there; a page asks who is."""
 
 import contextlib
 import json
@@ -9,16 +9,20 @@ import redis
 from django.conf import settings
 from redis.exceptions import RedisError
 
-ALIVE, REFUSED = "skinclinic:worker:", "skinclinic:refused:"
+ALIVE, REFUSED, WATCH = "skinclinic:worker:", "skinclinic:refused:", "skinclinic:watch"
 ALIVE_SECONDS, REFUSED_SECONDS = 20, 24 * 60 * 60
 
 
 @dataclass(frozen=True)
 class RollCall:
-    """workers: the model that each reads with, by host and process. refused: why one did not start, by host."""
+    """workers: the model that each reads with, by host and process. refused: why one did not start, by host.
+
+    watched: whether somebody looks for what asks for people, also while no page is open.
+    """
 
     workers: dict[str, str]
     refused: dict[str, str]
+    watched: bool = True
 
 
 def say_alive(host: str, process: int, model: str) -> None:
@@ -36,10 +40,16 @@ def say_refused(host: str, reason: str) -> None:
         _broker().set(f"{REFUSED}{host}", json.dumps(reason), ex=REFUSED_SECONDS)
 
 
+def say_watching(seconds: float) -> None:
+    """Good for so long."""
+    with contextlib.suppress(RedisError, OSError):
+        _broker().set(WATCH, json.dumps(True), px=int(1000 * seconds))
+
+
 def call_roll() -> RollCall | None:
     """Who is there, or None when the broker cannot be asked."""
     try:
-        return RollCall(_found(ALIVE), _found(REFUSED))
+        return RollCall(_found(ALIVE), _found(REFUSED), watched=bool(_broker().exists(WATCH)))
     except (RedisError, OSError):
         return None
 

@@ -19,9 +19,8 @@ from django.utils.translation import gettext as _
 
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, Band, NoticeKind, NoticeWay
-from screening.models import FollowUp, Notice, NoticeChoice, Screening, Signature
-from screening.services.readings import reading_backlog
-from screening.status import READING_IS_OPEN, ReadingStatus
+from screening.models import Alarm, FollowUp, Notice, NoticeChoice, Screening, Signature
+from screening.status import ReadingStatus
 from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership, User
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting, system
@@ -30,7 +29,6 @@ from skinclinic.events.models import Event, EventType
 logger = logging.getLogger(__name__)
 EVENTS_AT_ONCE = 500
 PAUSE_BETWEEN_MAILS = timedelta(minutes=15)
-STUCK_TOLD_AGAIN_AFTER = timedelta(hours=1)
 OF_READINGS = {EventType.SCREENING_PREDICTED, EventType.SCREENING_UNSCORABLE}
 OF_SIGNATURES = {EventType.REPORT_SIGNED, EventType.REPORT_AMENDED}
 
@@ -51,7 +49,7 @@ class People:
         clinicians = self.with_role(CLINICIAN)
         return [actor for actor in clinicians if actor.user_id == clinician_id] or clinicians
 
-    def notice(self, actor: Actor, kind: NoticeKind, patient_id: UUID, **about: UUID) -> Iterator[Notice]:
+    def notice(self, actor: Actor, kind: NoticeKind, patient_id: UUID | None, **about: UUID) -> Iterator[Notice]:
         """One notice, unless she does not want to be told."""
         way = self.ways.get((actor.person(), kind), NoticeWay.BOTH)
         if way != NoticeWay.NONE:
@@ -69,14 +67,11 @@ def sweep_notices() -> None:
     """Tell everybody what is new, and mail what was not seen in time."""
     with acting(system()):
         clinics = list(Clinic.objects.all())
-        stuck = {
-            backlog.clinic_id for backlog in reading_backlog() if backlog.oldest_seconds > settings.READING_STUCK_AFTER
-        }
     for clinic in clinics:
         with acting(system(clinic_id=clinic.pk)):
             people = people_of(clinic)
             hand_on_events(people)
-            tell([*of_overdue(people), *(of_stuck(people) if clinic.pk in stuck else ())])
+            tell(of_overdue(people))
     # A mail server that is away keeps nobody's bell silent.
     for clinic in clinics:
         if not mail_notices(clinic):
@@ -103,7 +98,8 @@ def hand_on_events(people: People) -> None:
         return
     read = {event.ids["screening"] for event in events if event.type in OF_READINGS}
     signed = {event.ids["signature"] for event in events if event.type in OF_SIGNATURES}
-    tell([*of_readings(people, read), *of_signatures(people, signed)])
+    raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
+    tell([*of_readings(people, read), *of_signatures(people, signed), *of_alarms(people, raised)])
     Event.objects.filter(pk__in=[event.pk for event in events]).update(handed_on_at=timezone.now())
 
 
@@ -135,6 +131,12 @@ def of_signatures(people: People, ids: set[str]) -> Iterator[Notice]:
                 yield from people.notice(actor, kind, signature.patient_id, signature_id=signature.pk)
 
 
+def of_alarms(people: People, ids: set[str]) -> Iterator[Notice]:
+    for alarm in Alarm.objects.open().filter(pk__in=ids):
+        for actor in people.with_role(MANAGER):
+            yield from people.notice(actor, NoticeKind.ALARM, None, alarm_id=alarm.pk)
+
+
 def of_overdue(people: People) -> Iterator[Notice]:
     today = timezone.localdate(timezone=zoneinfo.ZoneInfo(people.clinic.time_zone))
     overdue = FollowUp.objects.filter(clinic=people.clinic).open().filter(due_on__lt=today)
@@ -142,19 +144,6 @@ def of_overdue(people: People) -> Iterator[Notice]:
         for actor in people.clinicians_of(follow_up.owner_id) or people.with_role(MANAGER):
             kind = NoticeKind.FOLLOW_UP_OVERDUE
             yield from people.notice(actor, kind, follow_up.patient_id, follow_up_id=follow_up.pk)
-
-
-def of_stuck(people: People) -> Iterator[Notice]:
-    """Of the oldest photograph; of the next oldest not before an hour has passed and the last one was seen."""
-    told = Notice.objects.filter(clinic=people.clinic, kind=NoticeKind.READING_STUCK)
-    lately = told.filter(created_at__gte=timezone.now() - STUCK_TOLD_AGAIN_AFTER) | told.unseen()
-    knowing = set(lately.values_list("recipient", flat=True))
-    waiting = Screening.objects.filter(clinic=people.clinic, reading_status__in=sorted(READING_IS_OPEN))
-    for oldest in waiting.order_by("created_at")[:1]:
-        for actor in people.with_role(MANAGER):
-            if actor.user_id in knowing:
-                continue
-            yield from people.notice(actor, NoticeKind.READING_STUCK, oldest.patient_id, screening_id=oldest.pk)
 
 
 def mail_notices(clinic: Clinic) -> bool:
@@ -212,8 +201,8 @@ def in_a_mail(kind: NoticeKind) -> str:
             return _("A review is signed")
         case NoticeKind.FOLLOW_UP_OVERDUE:
             return _("A follow-up is overdue")
-        case NoticeKind.READING_STUCK:
-            return _("Photographs are not being read")
+        case NoticeKind.ALARM:
+            return _("The dashboard raises an alarm")
         case _:
             raise ValueError(f"{kind} has no words for a mail.")
 

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from screening.cautions import shown_band
 from screening.codes import Band
-from screening.models import HeldSignature, Notice, Screening
+from screening.dashboard.alarms import sentence
+from screening.models import Alarm, HeldSignature, Notice, Screening
 from screening.presentation import ShownReading, shown_score
 from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
@@ -73,6 +74,12 @@ def bell(context: Context) -> dict[str, Any]:
 def bell_of(actor: Actor) -> dict[str, int]:
     """How many things she was told of and has not looked at."""
     return {"unseen_notices": Notice.objects.told_to(actor).unseen().count()}
+
+
+@register.filter
+def alarm_sentence(alarm: Alarm) -> str:
+    """As it was last seen."""
+    return sentence(alarm.code, alarm.facts)
 
 
 @register.filter

@@ -16,7 +16,7 @@ from django.utils import timezone
 from conftest import Cast, Person, make_chart, make_screening
 from patients.models import Visit
 from patients.services import open_visit
-from screening.models import FollowUp, Notice, NoticeChoice, Screening
+from screening.models import FollowUp, Notice, NoticeChoice
 from screening.services.notices import choose_notices, sweep_notices
 from screening.services.photographs import withdraw_screening
 from screening.services.signing import amend_review
@@ -248,17 +248,6 @@ def test_a_follow_up_due_today_is_not_overdue_in_the_clinics_zone(cast, chart, s
     assert ("Alice", "follow_up_overdue") in told(cast)
 
 
-def test_managers_are_told_when_photographs_are_not_read(cast, chart, screening, settings):
-    sweep_notices()
-    assert not told(cast)
-    with cast.in_north():
-        Screening.objects.update(created_at=timezone.now() - timedelta(seconds=settings.READING_STUCK_AFTER + 60))
-    sweep_notices()
-    sweep_notices()
-    assert told(cast) == {("Ada", "reading_stuck")}
-    assert len(notices(cast)) == 1
-
-
 def test_each_kind_can_be_had_here_only_or_not_at_all(cast, chart, screening):
     choose(cast.alice, high_reading="here")
     choose(cast.rita, high_reading="none")
@@ -271,12 +260,12 @@ def test_each_kind_can_be_had_here_only_or_not_at_all(cast, chart, screening):
 def test_the_page_keeps_what_is_chosen_and_offers_what_she_is_told_of(cast):
     client, keys = cast.alice.client, {"clinic": str(cast.north.pk)}
     kinds = ["high_reading", "unfit_photograph", "review_signed"]
-    client.post(reverse("notices_choose"), keys | dict.fromkeys([*kinds, "follow_up_overdue", "reading_stuck"], "here"))
+    client.post(reverse("notices_choose"), keys | dict.fromkeys([*kinds, "follow_up_overdue", "alarm"], "here"))
     assert {(choice.kind, choice.way) for choice in rows(cast, NoticeChoice)} == {(kind, "here") for kind in kinds}
     page = client.get(reverse("notices")).content.decode()
     assert page.count('<option value="here" selected>') == len(kinds)
-    assert "Photographs are not being read" not in page
-    assert "Photographs are not being read" in cast.ada.client.get(reverse("notices")).content.decode()
+    assert "Alarm of the dashboard" not in page
+    assert "Alarm of the dashboard" in cast.ada.client.get(reverse("notices")).content.decode()
     assert "How you are told" not in cast.otto.client.get(reverse("notices")).content.decode()
     refused = client.post(reverse("notices_choose"), keys | dict.fromkeys(kinds, "shout"), follow=True)
     assert "Choose one way for each kind." in refused.content.decode()
@@ -380,21 +369,6 @@ def test_the_next_mail_waits_until_she_has_looked(cast, chart, screening, random
     assert [each.to[0] for each in mail.outbox[3:]] == ["rita@example.org"]
 
 
-def test_a_slow_queue_tells_a_manager_once(cast, chart, screening, random_photograph, settings):
-    newer = make_screening(cast.alice, chart, random_photograph())
-    with cast.in_north():
-        Screening.objects.update(created_at=timezone.now() - timedelta(seconds=settings.READING_STUCK_AFTER + 60))
-    sweep_notices()
-    first = [notice for notice in notices(cast) if notice.kind == "reading_stuck"]
-    finish(cast, screening)
-    finish(cast, newer)
-    last = make_screening(cast.alice, chart, random_photograph())
-    with cast.in_north():
-        Screening.objects.filter(pk=last.pk).update(created_at=timezone.now() - timedelta(hours=1))
-    sweep_notices()
-    assert [notice for notice in notices(cast) if notice.kind == "reading_stuck"] == first
-
-
 def test_what_is_suspended_later_leaves_the_list(cast, chart, screening):
     read_by_model(cast, screening, refer=True)
     sweep_notices()
@@ -425,7 +399,7 @@ def test_nobody_opens_or_sees_anothers(cast, chart, screening):
 def test_the_database_keeps_a_notice_as_it_was_written(cast, chart, screening):
     read_by_model(cast, screening, refer=True)
     sweep_notices()
-    for change in ({"kind": "reading_stuck"}, {"recipient": cast.bob.user}):
+    for change in ({"kind": "alarm"}, {"recipient": cast.bob.user}):
         with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic(), cast.in_north():
             Notice.objects.update(**change)
     with pytest.raises(IntegrityError, match="notice_is_about"), transaction.atomic(), cast.in_north():

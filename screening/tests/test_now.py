@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from conftest import Cast, make_screening
 from patients.models import Visit
+from screening.dashboard.alarms import asking
+from screening.dashboard.now import Now, Waits, look, working_days_before
 from screening.models import FollowUp, Screening
-from screening.now import Now, Waits, alarms, look, working_days_before
 from screening.services.problems import report_problem
 from screening.services.signing import acknowledge
 from screening.services.versions import suspend_readings
@@ -40,6 +41,7 @@ QUIET = Now(
     high_unacknowledged=0,
     reviews_unacknowledged=0,
     follow_ups_overdue={},
+    pathology_overdue=0,
     problems=0,
     suspended=False,
     roll=THERE,
@@ -52,7 +54,7 @@ def seen(cast: Cast, *, by: str = "ada", **at: datetime) -> Now:
 
 
 def codes(now: Now) -> list[str]:
-    return [alarm.code for alarm in alarms(now)]
+    return [alarm.code for alarm in asking(now)]
 
 
 def change(cast: Cast, screening: Screening, **columns: object) -> None:
@@ -91,11 +93,13 @@ def test_a_quiet_clinic_asks_for_nobody(cast):
         ({"high_unacknowledged": 1}, "high_unacknowledged"),
         ({"visits_overdue": 2}, "visits"),
         ({"follow_ups_overdue": {"excise": 1, "biopsy": 2}}, "follow_ups"),
+        ({"pathology_overdue": 1}, "pathology"),
+        ({"roll": replace(THERE, watched=False)}, "watch"),
         ({"problems": 1}, "problems"),
     ],
 )
 def test_each_rule_asks_by_itself(changed, code):
-    (alarm,) = alarms(replace(QUIET, **changed))
+    (alarm,) = asking(replace(QUIET, **changed))
     assert alarm.code == code
     assert alarm.sentence.endswith(".")
 
@@ -242,7 +246,7 @@ def test_a_duration_is_told_in_its_largest_unit(seconds, words):
 
 
 def test_workers_answer_the_roll_and_are_missed_when_they_are_gone(real_cast, start_worker, broker):
-    assert call_roll() == RollCall({}, {})
+    assert call_roll() == RollCall({}, {}, watched=False)
     worker = start_worker()
     wait_until(lambda: call_roll().workers)
     (name,) = call_roll().workers

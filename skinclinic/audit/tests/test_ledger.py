@@ -22,6 +22,7 @@ NOT_RECORDED = {
     "events_event": "the outbox only repeats what the ledger's rows say",
     "screening_notice": "repeats what the ledger's rows say; when it was seen and mailed stands in it",
     "screening_storedfile": "bytes; the photograph's row stands for them",
+    "screening_countedpanel": "figures of the record, counted again and again",
     "screening_draft": "not said yet; the opinion that comes of it is",
     "screening_storedchunk": "bytes; the photograph's row stands for them",
 }

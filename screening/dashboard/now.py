@@ -1,22 +1,32 @@
-"""What a manager sees of this moment: counts of the clinic's work, and the sentences that ask for somebody."""
+"""What a manager sees of this moment: counts of the clinic's work."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, FloatField, Min, Q, QuerySet
+from django.db.models import (
+    Aggregate,
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Extract
-from django.urls import reverse
+from django.db.models.functions import Coalesce, Extract
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from screening.codes import Band
-from screening.models import FollowUp, ReadingProblem, Screening, Signature, Suspension
+from screening.codes import Band, FollowUpStatus, Recommendation
+from screening.models import FollowUp, Outcome, ReadingProblem, Screening, Signature, Suspension
 from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 from skinclinic.workers import RollCall
 
@@ -24,8 +34,8 @@ FINISHED = (ReadingStatus.PREDICTED, ReadingStatus.UNSCORABLE, ReadingStatus.FAI
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
 WORKING_DAYS_TO_ACKNOWLEDGE = 2
 SATURDAY = 5
-FAILED_SHARE = 0.01
-UNFIT_TIMES_USUAL, UNFIT_AT_LEAST = 2.0, 5
+TAKES_TISSUE = (Recommendation.BIOPSY, Recommendation.EXCISE)
+PATHOLOGY_WITHIN = timedelta(weeks=4)
 
 
 class Percentile(Aggregate):
@@ -66,8 +76,9 @@ class Now:
     high_unacknowledged: int
     reviews_unacknowledged: int
     follow_ups_overdue: dict[str, int]
+    pathology_overdue: int
     problems: int
-    suspended: bool
+    suspended: int
     roll: RollCall | None
 
     @property
@@ -83,33 +94,55 @@ class Now:
         return self.readings.get(ReadingStatus.UNSCORABLE, 0)
 
 
-@dataclass(frozen=True)
-class Alarm:
-    """What asks for somebody, in a sentence, and where she can see to it."""
-
-    code: str
-    sentence: str
-    address: str
-
-
 def look(actor: Actor, roll: RollCall | None, now: datetime | None = None) -> Now:
     now = now or timezone.now()
     screenings = Screening.objects.visible_to(actor).in_use()
     signed = screenings.filter(signature__created_at__gte=now - MONTH)
     took = seconds(F("signature__created_at") - F("created_at"))
-    follow_ups = FollowUp.objects.visible_to(actor).open().filter(due_on__lt=timezone.localdate(now))
     return Now(
         at=now,
         **open_work(screenings, now),
         **finished_readings(screenings, now),
         to_signature=Waits(**signed.order_by().aggregate(**waits(took))),
         **high_readings(actor, now),
-        reviews_unacknowledged=Signature.objects.visible_to(actor).unacknowledged().count(),
-        follow_ups_overdue=dict(follow_ups.order_by("what").values_list("what").annotate(count=Count("pk"))),
-        problems=ReadingProblem.objects.visible_to(actor).open().count(),
-        suspended=Suspension.objects.visible_to(actor).open().filter(model_version=None).exists(),
+        **overdue(actor, now),
+        **waiting(actor),
         roll=roll,
     )
+
+
+def waiting(actor: Actor) -> dict[str, int]:
+    """What waits for an answer, in one query."""
+    return Clinic.objects.values(
+        reviews_unacknowledged=number_of(Signature.objects.visible_to(actor).unacknowledged()),
+        problems=number_of(ReadingProblem.objects.visible_to(actor).open()),
+        suspended=number_of(Suspension.objects.visible_to(actor).open().filter(model_version=None)),
+    ).get(pk=actor.own_clinic())
+
+
+def number_of(rows: QuerySet) -> Coalesce:
+    return Coalesce(Subquery(rows.order_by().values(all=Value(1)).annotate(number=Count("pk")).values("number")), 0)
+
+
+def overdue(actor: Actor, now: datetime) -> dict[str, Any]:
+    late, unreported = is_late(now), lacks_pathology(now)
+    asked = FollowUp.objects.visible_to(actor).filter(late | unreported).order_by("what").values("what")
+    counts = list(asked.annotate(late=Count("pk", filter=late), unreported=Count("pk", filter=unreported)))
+    return {
+        "follow_ups_overdue": {row["what"]: row["late"] for row in counts if row["late"]},
+        "pathology_overdue": sum(row["unreported"] for row in counts),
+    }
+
+
+def is_late(now: datetime) -> Q:
+    return Q(status=FollowUpStatus.OPEN, due_on__lt=timezone.localdate(now))
+
+
+def lacks_pathology(now: datetime) -> Q:
+    """Of a biopsy or excision that was done four weeks ago: no report on the lesion was entered since the review."""
+    reported = Outcome.objects.in_force().filter(lesion=OuterRef("lesion"), created_at__gte=OuterRef("created_at"))
+    taken = Q(what__in=TAKES_TISSUE, status=FollowUpStatus.DONE, closed_at__lt=now - PATHOLOGY_WITHIN)
+    return taken & ~Q(Exists(reported))
 
 
 def open_work(screenings: "QuerySet[Screening]", now: datetime) -> dict[str, Any]:
@@ -186,70 +219,3 @@ def working_days_before(moment: datetime, days: int) -> datetime:
         moment -= DAY
         days -= moment.weekday() < SATURDAY
     return moment
-
-
-def alarms(now: Now) -> Iterator[Alarm]:
-    """What asks for somebody, the most pressing first."""
-    yield from alarms_of_reading(now)
-    yield from alarms_of_work(now)
-
-
-def alarms_of_reading(now: Now) -> Iterator[Alarm]:
-    models, worklist = reverse("models"), reverse("worklist")
-    if now.oldest_reading and now.oldest_reading > settings.READING_STUCK_AFTER:
-        sentence = _("The oldest photograph has waited %(minutes)d minutes to be read.")
-        yield Alarm("stuck", sentence % {"minutes": now.oldest_reading // 60}, worklist)
-    if now.roll is None:
-        yield Alarm("broker", _("The queue cannot be reached; photographs are stored, and read once it is back."), "")
-    elif not now.roll.workers:
-        yield Alarm("worker", _("No worker is there to read photographs. Start one."), "")
-    for name, reason in sorted(now.roll.refused.items()) if now.roll else ():
-        sentence = _("Worker %(name)s did not start: %(reason)s")
-        yield Alarm("refused", sentence % {"name": name, "reason": reason}, models)
-    if now.suspended:
-        yield Alarm("suspended", _("All readings are suspended."), models)
-    if now.failed and now.failed > FAILED_SHARE * now.read:
-        sentence = ngettext(
-            "%(failed)d of %(read)d reading of the last day failed.",
-            "%(failed)d of %(read)d readings of the last day failed.",
-            now.read,
-        )
-        yield Alarm("failed", sentence % {"failed": now.failed, "read": now.read}, f"{worklist}?reading=failed")
-    usual = now.usual_unfit_share
-    if usual is not None and now.unfit >= UNFIT_AT_LEAST and now.unfit > UNFIT_TIMES_USUAL * usual * now.read:
-        sentence = _(
-            "%(unfit)d of %(read)d photographs of the last day were not fit to be read; usual are %(usual).0f %%."
-        )
-        told = {"unfit": now.unfit, "read": now.read, "usual": 100 * usual}
-        yield Alarm("unfit", sentence % told, f"{worklist}?reading=unscorable")
-
-
-def alarms_of_work(now: Now) -> Iterator[Alarm]:
-    worklist, today = reverse("worklist"), reverse("today")
-    if count := now.high_unsigned:
-        sentence = ngettext(
-            "%(count)d high reading has waited for its review for more than two working days.",
-            "%(count)d high readings have waited for their review for more than two working days.",
-            count,
-        )
-        yield Alarm("high_unsigned", sentence % {"count": count}, f"{worklist}?reading=high")
-    if count := now.high_unacknowledged:
-        sentence = ngettext(
-            "The signed review of %(count)d high reading has not been acknowledged for more than two working days.",
-            "The signed reviews of %(count)d high readings have not been acknowledged for more than two working days.",
-            count,
-        )
-        yield Alarm("high_unacknowledged", sentence % {"count": count}, today)
-    if count := now.visits_overdue:
-        sentence = ngettext("%(count)d visit is overdue for review.", "%(count)d visits are overdue for review.", count)
-        yield Alarm("visits", sentence % {"count": count}, worklist)
-    if count := sum(now.follow_ups_overdue.values()):
-        sentence = ngettext("%(count)d follow-up is overdue.", "%(count)d follow-ups are overdue.", count)
-        yield Alarm("follow_ups", sentence % {"count": count}, today)
-    if count := now.problems:
-        sentence = ngettext(
-            "%(count)d reported problem with a reading waits for an answer.",
-            "%(count)d reported problems with readings wait for an answer.",
-            count,
-        )
-        yield Alarm("problems", sentence % {"count": count}, reverse("problems"))
