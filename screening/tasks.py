@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import holding, importing, notices, readings
+from screening.services import figures, holding, importing, notices, readings
 from skinclinic.locks import only_one
 
 
@@ -49,3 +49,10 @@ def sweep_imports_task() -> None:
     with only_one("sweep-imports") as mine:
         if mine:
             importing.sweep_imports()
+
+
+@shared_task(soft_time_limit=300, time_limit=330)
+def sweep_figures_task() -> None:
+    with only_one("sweep-figures") as mine:
+        if mine:
+            figures.sweep_figures()

@@ -35,6 +35,7 @@ try:
     READING_SWEEP_EVERY = env.integer("READING_SWEEP_EVERY", 10, minimum=1)
     READING_RESEND_AFTER = env.integer("READING_RESEND_AFTER", 60, minimum=1)
     READING_STUCK_AFTER = env.integer("READING_STUCK_AFTER", 300, minimum=1)
+    FIGURES_SWEEP_EVERY = env.integer("FIGURES_SWEEP_EVERY", 60, minimum=1)
     ALARM_SWEEP_EVERY = env.integer("ALARM_SWEEP_EVERY", 20, minimum=1)
     ALARM_AFTER = env.integer("ALARM_AFTER", 60, minimum=0)
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
@@ -277,6 +278,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "screening.tasks.sweep_imports_task",
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
+    },
+    "sweep-figures": {
+        "task": "screening.tasks.sweep_figures_task",
+        "schedule": FIGURES_SWEEP_EVERY,
+        "options": {"expires": FIGURES_SWEEP_EVERY},
     },
 }
 

@@ -1,0 +1,30 @@
+"""The dashboard's figures: as they were last counted, with their age."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from screening.codes import Panel
+from screening.dashboard.agreement import PERIODS
+from screening.dashboard.agreement_page import own_rows, parts
+from screening.models import CountedPanel
+from skinclinic.accounts.permissions import member_required
+from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER
+
+
+def counted(request: HttpRequest, panel: Panel) -> CountedPanel | None:
+    return CountedPanel.objects.visible_to(request.actor).filter(panel=panel).first()
+
+
+@require_GET
+@member_required(MANAGER, AUDITOR, REVIEWER)
+def agreement(request: HttpRequest) -> HttpResponse:
+    """A reviewer sees her own rows, who manages or audits everybody's. Counts alone: no look at a record."""
+    panel = counted(request, Panel.AGREEMENT)
+    period = request.GET.get("period") if request.GET.get("period") in PERIODS else "year"
+    context = {"panel": panel, "period": period}
+    if panel and request.actor.has_role(MANAGER, AUDITOR):
+        context["parts"] = parts(panel.figures[period], request.actor)
+    elif panel:
+        context["own"] = own_rows(panel.figures[period], request.actor)
+    return render(request, "dashboard/agreement.html", context)
