@@ -32,6 +32,7 @@ urlpatterns = [
     path("dashboard/alarms/acknowledge/", dashboard.alarm_acknowledge, name="alarm_acknowledge"),
     path("dashboard/overdue/", dashboard.overdue, name="overdue"),
     path("dashboard/agreement/", figures.agreement, name="agreement"),
+    path("dashboard/truth/", figures.truth, name="truth"),
     path("today/", home.today, name="today"),
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/next/", signing.visit_next, name="visit_next"),

@@ -11,11 +11,10 @@ from patients.codes import BodySite, Sex, SkinType
 from screening import words
 from screening.codes import DifferenceReason
 from screening.dashboard.opinions import Given
+from screening.dashboard.shown import FEWEST, hidden_below, number, share
 from skinclinic.accounts.models import User
 from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
-from skinclinic.text import decimal
 
-FEWEST = 5  # what is rarer is not shown
 KAPPA_FROM, KAPPA_TO, BAR_WIDTH = -0.2, 1.0, 120
 
 Figures = Mapping[str, Any]
@@ -144,25 +143,6 @@ def bar_of(kappa: Figures) -> Bar | None:
         for end in ("low", "value", "high")
     )
     return Bar(low, value, high)
-
-
-def hidden_below(count: int) -> str:
-    return str(count) if count >= FEWEST else _("fewer than %(fewest)d") % {"fewest": FEWEST}
-
-
-def share(estimate: Figures) -> str:
-    """In per cent, with its interval; a dash where it is not defined."""
-    return said(estimate, 100, ".0f", _("%(value)s %% (%(low)s to %(high)s)"))
-
-
-def number(estimate: Figures) -> str:
-    return said(estimate, 1, ".2f", _("%(value)s (%(low)s to %(high)s)"))
-
-
-def said(estimate: Figures, times: float, shape: str, sentence: str) -> str:
-    if estimate["value"] is None or estimate["low"] is None:
-        return "–"
-    return sentence % {name: decimal(times * estimate[name], shape) for name in ("value", "low", "high")}
 
 
 def title_of(given: Given) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from screening.codes import Panel
 from screening.dashboard.agreement import agreement
 from screening.dashboard.opinions import said_of_readings
+from screening.dashboard.truth import truth
 from screening.models import CountedPanel
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor, acting, system
@@ -24,7 +25,7 @@ def agreement_figures(actor: Actor) -> dict[str, Any]:
     return agreement(said_of_readings(actor), timezone.now())
 
 
-COUNTS: dict[Panel, Callable[[Actor], dict[str, Any]]] = {Panel.AGREEMENT: agreement_figures}
+COUNTS: dict[Panel, Callable[[Actor], dict[str, Any]]] = {Panel.AGREEMENT: agreement_figures, Panel.TRUTH: truth}
 
 
 def sweep_figures() -> None:

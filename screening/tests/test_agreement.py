@@ -21,7 +21,7 @@ from screening.dashboard.opinions import CLASS_OF, Given, SaidOf, age_band, said
 from screening.models import CountedPanel, Review, Screening
 from screening.services.figures import count_panel, is_due, sweep_figures
 from screening.services.reviews import Opinion
-from screening.tests.conftest import BENIGN, finish, give, rows, sign
+from screening.tests.conftest import BENIGN, finish, give, rows, sign, the_only
 from skinclinic.accounts.services import decide_reviewing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -328,7 +328,7 @@ def test_a_reviewer_sees_her_own_row(cast, chart, screening, random_photograph):
 
 def test_figures_are_counted_again_when_something_happened(cast, chart, screening, monkeypatch):
     sweep_figures()
-    (first,) = rows(cast, CountedPanel)
+    first = the_only(cast, CountedPanel, panel=Panel.AGREEMENT)
     with cast.in_north() as actor:
         assert not is_due(actor, Panel.AGREEMENT)
         finish(cast, screening, refer=True, band="high")
@@ -339,7 +339,7 @@ def test_figures_are_counted_again_when_something_happened(cast, chart, screenin
         assert not is_due(actor, Panel.AGREEMENT)
         CountedPanel.objects.update(seconds=0.1)
     sweep_figures()
-    (second,) = rows(cast, CountedPanel)
+    second = the_only(cast, CountedPanel, panel=Panel.AGREEMENT)
     assert (first.pk, first.counted_at < second.counted_at) == (second.pk, True)
     with cast.in_north() as actor:
         CountedPanel.objects.update(counted_at=timezone.now() - timedelta(seconds=61))

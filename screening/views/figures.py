@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 from screening.codes import Panel
 from screening.dashboard.agreement import PERIODS
 from screening.dashboard.agreement_page import own_rows, parts
+from screening.dashboard.truth_page import truth_page
 from screening.models import CountedPanel
 from skinclinic.accounts.permissions import member_required
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER
@@ -28,3 +29,16 @@ def agreement(request: HttpRequest) -> HttpResponse:
     elif panel:
         context["own"] = own_rows(panel.figures[period], request.actor)
     return render(request, "dashboard/agreement.html", context)
+
+
+@require_GET
+@member_required(MANAGER, AUDITOR)
+def truth(request: HttpRequest) -> HttpResponse:
+    panel, version = counted(request, Panel.TRUTH), request.GET.get("version", "")
+    context: dict[str, object] = {"panel": panel}
+    if panel:
+        versions = [name for name in panel.figures if name != "all"]
+        version = version if version in versions else ""
+        page = truth_page(panel.figures[version or "all"])
+        context |= {"page": page, "version": version, "versions": versions}
+    return render(request, "dashboard/truth.html", context)
