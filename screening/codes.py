@@ -203,6 +203,7 @@ class AlarmCode(models.TextChoices):
     SUSPENDED = "suspended", _("Readings are suspended")
     FAILED = "failed", _("Readings fail")
     UNFIT = "unfit", _("Many photographs are unfit")
+    DRIFT = "drift", _("Readings have drifted")
     HIGH_UNSIGNED = "high_unsigned", _("High readings wait for their review")
     HIGH_UNACKNOWLEDGED = "high_unacknowledged", _("Reviews of high readings wait to be acknowledged")
     VISITS = "visits", _("Visits are overdue for review")

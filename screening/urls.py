@@ -33,6 +33,7 @@ urlpatterns = [
     path("dashboard/overdue/", dashboard.overdue, name="overdue"),
     path("dashboard/agreement/", figures.agreement, name="agreement"),
     path("dashboard/truth/", figures.truth, name="truth"),
+    path("dashboard/drift/", figures.drift, name="drift"),
     path("today/", home.today, name="today"),
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/next/", signing.visit_next, name="visit_next"),

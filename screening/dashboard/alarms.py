@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from screening.codes import AlarmCode
 from screening.dashboard.now import Now
@@ -66,6 +66,8 @@ def asked_of_reading(now: Now) -> Iterator[Asked]:
     usual = now.usual_unfit_share
     if usual is not None and now.unfit >= UNFIT_AT_LEAST and now.unfit > UNFIT_TIMES_USUAL * usual * now.read:
         yield Asked(AlarmCode.UNFIT, {"unfit": now.unfit, "read": now.read, "usual": round(100 * usual)})
+    if now.drifted:
+        yield Asked(AlarmCode.DRIFT)
 
 
 def asked_of_work(now: Now) -> Iterator[Asked]:
@@ -84,73 +86,7 @@ def asked_of_work(now: Now) -> Iterator[Asked]:
 
 def sentence(code: str, facts: Facts) -> str:
     """Whole, with its figures; of an alarm that is over, as it was last seen."""
-    if "count" in facts:
-        return counted_sentence(code, facts["count"]) % facts
-    match code:
-        case AlarmCode.STUCK:
-            said = ngettext(
-                "The oldest photograph has waited %(minutes)d minute to be read.",
-                "The oldest photograph has waited %(minutes)d minutes to be read.",
-                facts["minutes"],
-            )
-        case AlarmCode.BROKER:
-            said = _("The queue cannot be reached; photographs are stored, and read once it is back.")
-        case AlarmCode.WORKER:
-            said = _("No worker is there to read photographs. Start one.")
-        case AlarmCode.REFUSED:
-            said = _("Worker %(name)s did not start: %(reason)s")
-        case AlarmCode.WATCH:
-            said = _("The watch (beat) is not running: nothing that is due is sent, and alarms reach this page only.")
-        case AlarmCode.SUSPENDED:
-            said = _("All readings are suspended.")
-        case AlarmCode.FAILED:
-            said = ngettext(
-                "%(failed)d of %(read)d reading of the last day failed.",
-                "%(failed)d of %(read)d readings of the last day failed.",
-                facts["read"],
-            )
-        case AlarmCode.UNFIT:
-            said = _(
-                "%(unfit)d of %(read)d photographs of the last day were not fit to be read; usual are %(usual)d %%."
-            )
-        case _:
-            raise ValueError(f"{code} has no sentence.")
-    return said % facts
-
-
-def counted_sentence(code: str, count: int) -> str:
-    match code:
-        case AlarmCode.HIGH_UNSIGNED:
-            return ngettext(
-                "%(count)d high reading has waited for its review for more than two working days.",
-                "%(count)d high readings have waited for their review for more than two working days.",
-                count,
-            )
-        case AlarmCode.HIGH_UNACKNOWLEDGED:
-            return ngettext(
-                "The signed review of %(count)d high reading has not been acknowledged for more than two working days.",
-                "The signed reviews of %(count)d high readings have not been acknowledged for more than two working "
-                "days.",
-                count,
-            )
-        case AlarmCode.VISITS:
-            return ngettext("%(count)d visit is overdue for review.", "%(count)d visits are overdue for review.", count)
-        case AlarmCode.FOLLOW_UPS:
-            return ngettext("%(count)d follow-up is overdue.", "%(count)d follow-ups are overdue.", count)
-        case AlarmCode.PATHOLOGY:
-            return ngettext(
-                "Of %(count)d lesion that was biopsied or excised more than four weeks ago no pathology is here.",
-                "Of %(count)d lesions that were biopsied or excised more than four weeks ago no pathology is here.",
-                count,
-            )
-        case AlarmCode.PROBLEMS:
-            return ngettext(
-                "%(count)d reported problem with a reading waits for an answer.",
-                "%(count)d reported problems with readings wait for an answer.",
-                count,
-            )
-        case _:
-            raise ValueError(f"{code} counts nothing.")
+    return str(SENTENCES[AlarmCode(code)] % facts)
 
 
 def address(code: str) -> str:
@@ -161,6 +97,7 @@ def address(code: str) -> str:
         AlarmCode.SUSPENDED: reverse("models"),
         AlarmCode.FAILED: f"{worklist}?reading=failed",
         AlarmCode.UNFIT: f"{worklist}?reading=unscorable",
+        AlarmCode.DRIFT: reverse("drift"),
         AlarmCode.HIGH_UNSIGNED: f"{worklist}?reading=high",
         AlarmCode.HIGH_UNACKNOWLEDGED: reverse("today"),
         AlarmCode.VISITS: worklist,
@@ -168,3 +105,55 @@ def address(code: str) -> str:
         AlarmCode.PATHOLOGY: late,
         AlarmCode.PROBLEMS: reverse("problems"),
     }.get(AlarmCode(code), "")
+
+
+# The third word of a plural names the fact that it counts.
+SENTENCES = {
+    AlarmCode.STUCK: ngettext_lazy(
+        "The oldest photograph has waited %(minutes)d minute to be read.",
+        "The oldest photograph has waited %(minutes)d minutes to be read.",
+        "minutes",
+    ),
+    AlarmCode.BROKER: _("The queue cannot be reached; photographs are stored, and read once it is back."),
+    AlarmCode.WORKER: _("No worker is there to read photographs. Start one."),
+    AlarmCode.REFUSED: _("Worker %(name)s did not start: %(reason)s"),
+    AlarmCode.WATCH: _(
+        "The watch (beat) is not running: nothing that is due is sent, and alarms reach this page only."
+    ),
+    AlarmCode.SUSPENDED: _("All readings are suspended."),
+    AlarmCode.FAILED: ngettext_lazy(
+        "%(failed)d of %(read)d reading of the last day failed.",
+        "%(failed)d of %(read)d readings of the last day failed.",
+        "read",
+    ),
+    AlarmCode.UNFIT: _(
+        "%(unfit)d of %(read)d photographs of the last day were not fit to be read; usual are %(usual)d %%."
+    ),
+    AlarmCode.DRIFT: _("For two weeks readings have differed from this clinic's first ones by more than chance."),
+    AlarmCode.HIGH_UNSIGNED: ngettext_lazy(
+        "%(count)d high reading has waited for its review for more than two working days.",
+        "%(count)d high readings have waited for their review for more than two working days.",
+        "count",
+    ),
+    AlarmCode.HIGH_UNACKNOWLEDGED: ngettext_lazy(
+        "The signed review of %(count)d high reading has not been acknowledged for more than two working days.",
+        "The signed reviews of %(count)d high readings have not been acknowledged for more than two working days.",
+        "count",
+    ),
+    AlarmCode.VISITS: ngettext_lazy(
+        "%(count)d visit is overdue for review.", "%(count)d visits are overdue for review.", "count"
+    ),
+    AlarmCode.FOLLOW_UPS: ngettext_lazy(
+        "%(count)d follow-up is overdue.", "%(count)d follow-ups are overdue.", "count"
+    ),
+    AlarmCode.PATHOLOGY: ngettext_lazy(
+        "Of %(count)d lesion that was biopsied or excised more than four weeks ago no pathology is here.",
+        "Of %(count)d lesions that were biopsied or excised more than four weeks ago no pathology is here.",
+        "count",
+    ),
+    AlarmCode.PROBLEMS: ngettext_lazy(
+        "%(count)d reported problem with a reading waits for an answer.",
+        "%(count)d reported problems with readings wait for an answer.",
+        "count",
+    ),
+}

@@ -23,8 +23,8 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Extract
 from django.utils import timezone
 
-from screening.codes import Band, FollowUpStatus, Recommendation
-from screening.models import FollowUp, Outcome, ReadingProblem, Screening, Signature, Suspension
+from screening.codes import Band, FollowUpStatus, Panel, Recommendation
+from screening.models import CountedPanel, FollowUp, Outcome, ReadingProblem, Screening, Signature, Suspension
 from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
@@ -79,6 +79,7 @@ class Now:
     pathology_overdue: int
     problems: int
     suspended: int
+    drifted: list[str]
     roll: RollCall | None
 
     @property
@@ -111,13 +112,16 @@ def look(actor: Actor, roll: RollCall | None, now: datetime | None = None) -> No
     )
 
 
-def waiting(actor: Actor) -> dict[str, int]:
+def waiting(actor: Actor) -> dict[str, Any]:
     """What waits for an answer, in one query."""
-    return Clinic.objects.values(
+    drift = CountedPanel.objects.visible_to(actor).filter(panel=Panel.DRIFT)
+    found = Clinic.objects.values(
         reviews_unacknowledged=number_of(Signature.objects.visible_to(actor).unacknowledged()),
         problems=number_of(ReadingProblem.objects.visible_to(actor).open()),
         suspended=number_of(Suspension.objects.visible_to(actor).open().filter(model_version=None)),
+        drifted=Subquery(drift.values("figures__alarming")),
     ).get(pk=actor.own_clinic())
+    return found | {"drifted": found["drifted"] or []}
 
 
 def number_of(rows: QuerySet) -> Coalesce:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from screening.codes import Panel
 from screening.dashboard.agreement import agreement
+from screening.dashboard.drift import drift
 from screening.dashboard.opinions import said_of_readings
 from screening.dashboard.truth import truth
 from screening.models import CountedPanel
@@ -25,7 +26,11 @@ def agreement_figures(actor: Actor) -> dict[str, Any]:
     return agreement(said_of_readings(actor), timezone.now())
 
 
-COUNTS: dict[Panel, Callable[[Actor], dict[str, Any]]] = {Panel.AGREEMENT: agreement_figures, Panel.TRUTH: truth}
+COUNTS: dict[Panel, Callable[[Actor], dict[str, Any]]] = {
+    Panel.AGREEMENT: agreement_figures,
+    Panel.TRUTH: truth,
+    Panel.DRIFT: drift,
+}
 
 
 def sweep_figures() -> None:

@@ -43,7 +43,8 @@ QUIET = Now(
     follow_ups_overdue={},
     pathology_overdue=0,
     problems=0,
-    suspended=False,
+    suspended=0,
+    drifted=[],
     roll=THERE,
 )
 
@@ -86,7 +87,8 @@ def test_a_quiet_clinic_asks_for_nobody(cast):
         ({"roll": None}, "broker"),
         ({"roll": RollCall({}, {})}, "worker"),
         ({"roll": replace(THERE, refused={"here": "The model's file is damaged."})}, "refused"),
-        ({"suspended": True}, "suspended"),
+        ({"suspended": 1}, "suspended"),
+        ({"drifted": ["score"]}, "drift"),
         ({"readings": {"failed": 1, "predicted": 98}}, "failed"),
         ({"readings": {"unscorable": 5, "predicted": 45}, "usual_unfit_share": 0.04}, "unfit"),
         ({"high_unsigned": 1}, "high_unsigned"),

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 from screening.codes import Panel
 from screening.dashboard.agreement import PERIODS
 from screening.dashboard.agreement_page import own_rows, parts
+from screening.dashboard.drift_page import drift_page
 from screening.dashboard.truth_page import truth_page
 from screening.models import CountedPanel
 from skinclinic.accounts.permissions import member_required
@@ -42,3 +43,11 @@ def truth(request: HttpRequest) -> HttpResponse:
         page = truth_page(panel.figures[version or "all"])
         context |= {"page": page, "version": version, "versions": versions}
     return render(request, "dashboard/truth.html", context)
+
+
+@require_GET
+@member_required(MANAGER, AUDITOR)
+def drift(request: HttpRequest) -> HttpResponse:
+    panel = counted(request, Panel.DRIFT)
+    page = drift_page(panel.figures) if panel and panel.figures else None
+    return render(request, "dashboard/drift.html", {"panel": panel, "page": page})
