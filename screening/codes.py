@@ -171,6 +171,7 @@ class NoticeKind(models.TextChoices):
 
     HIGH_READING = "high_reading", _("High reading")
     UNFIT_PHOTOGRAPH = "unfit_photograph", _("Photograph to take again")
+    RETAKE = "retake", _("Photograph assigned to you, to take again")
     REVIEW_SIGNED = "review_signed", _("Review signed")
     FOLLOW_UP_OVERDUE = "follow_up_overdue", _("Follow-up overdue")
     ALARM = "alarm", _("Alarm of the dashboard")
@@ -179,11 +180,11 @@ class NoticeKind(models.TextChoices):
 # What a person cannot decline to be told, and what somebody of a role can.
 ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE})
 DECLINED_BY = {
-    CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.REVIEW_SIGNED},
+    CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE, NoticeKind.REVIEW_SIGNED},
     REVIEWER: {NoticeKind.HIGH_READING},
     MANAGER: {NoticeKind.ALARM},
 }
-NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH})
+NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE})
 
 
 class NoticeWay(models.TextChoices):

@@ -1,4 +1,4 @@
-"""What lies on a person's desk: opinions half written, signatures about to be given, lists she narrowed and kept."""
+"""What lies on a person's desk: opinions half written, signatures about to be given, what to take again, kept lists."""
 
 from typing import Self
 
@@ -86,3 +86,15 @@ class SavedFilter(ClinicRecord):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Retake(PatientRecord):
+    """A photograph that could not be read is to be taken again by somebody; done when the lesion has a newer one."""
+
+    screening = models.OneToOneField("screening.Screening", on_delete=models.PROTECT, related_name="retake")
+    assignee = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    assigned_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    assigned_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"retake of {self.screening_id}"

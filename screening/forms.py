@@ -24,6 +24,7 @@ from screening.codes import (
     WithdrawalReason,
 )
 from screening.models import Draft, Outcome
+from skinclinic.accounts.models import User
 from skinclinic.text import validate_one_line
 
 SHORTEST_SCALE = 0.05  # of the photograph's side
@@ -127,6 +128,16 @@ class ExpectedShareForm(forms.Form):
 
 class RetryForm(forms.Form):
     reason = forms.ChoiceField(label=_("Reason"), choices=RetryReason.choices)
+
+
+class AssigneeForm(forms.Form):
+    """`clinicians`: whom it can be given to."""
+
+    assignee = forms.ModelChoiceField(queryset=User.objects.none())
+
+    def __init__(self, *args: Any, clinicians: Iterable[User], **more: Any):
+        super().__init__(*args, **more)
+        self.fields["assignee"].queryset = User.objects.filter(pk__in=[person.pk for person in clinicians])
 
 
 CLOSED_BY_HAND = (FollowUpStatus.DONE, FollowUpStatus.DECLINED, FollowUpStatus.LOST)

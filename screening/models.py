@@ -23,7 +23,7 @@ from screening.codes import (
     recommended,
 )
 from screening.dashboard.tables import Alarm, CountedPanel
-from screening.desk import Draft, HeldSignature, SavedFilter
+from screening.desk import Draft, HeldSignature, Retake, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
 from screening.notices import Notice, NoticeChoice
@@ -55,6 +55,7 @@ __all__ = [
     "Overview",
     "PhotographScale",
     "ReadingPolicy",
+    "Retake",
     "SavedFilter",
     "ShadowVersion",
     "StoredChunk",

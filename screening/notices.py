@@ -33,7 +33,7 @@ class NoticeQuerySet(ClinicQuerySet):
         return self.standing().unseen().filter(by_mail=True, mailed_at__isnull=True)
 
 
-TELL_OF_READINGS = sorted({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH})
+TELL_OF_READINGS = sorted(NOTICES_OF_SCREENINGS)
 
 
 def is_about(thing: str, *kinds: str) -> Q:
@@ -88,7 +88,7 @@ class Notice(PatientRecord):
     def get_absolute_url(self) -> str:
         """The page of what it is about."""
         match self.kind:
-            case NoticeKind.HIGH_READING | NoticeKind.UNFIT_PHOTOGRAPH:
+            case NoticeKind.HIGH_READING | NoticeKind.UNFIT_PHOTOGRAPH | NoticeKind.RETAKE:
                 return reverse("screening", args=[self.screening_id])
             case NoticeKind.REVIEW_SIGNED:
                 return reverse("visit", args=[self.signature.visit_id])

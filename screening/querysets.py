@@ -55,6 +55,17 @@ class ScreeningQuerySet(ClinicQuerySet):
     def disputed(self) -> Self:
         return self.in_use().filter(review_status=ReviewStatus.DISPUTED)
 
+    def to_be_retaken(self) -> Self:
+        """Not fit to be read, and the lesion has no newer photograph."""
+        newer = apps.get_model("screening", "Screening").objects.in_use()
+        newer = newer.filter(image__lesion=OuterRef("image__lesion"), created_at__gt=OuterRef("created_at"))
+        return self.to_be_reviewed().filter(reading_status=ReadingStatus.UNSCORABLE).exclude(Exists(newer))
+
+    def to_be_retaken_by(self, user_id: UUID | None) -> Self:
+        """Given to her, or hers as `for_clinician` has it while nobody was named."""
+        hers = Q(visit__clinician=user_id) | Q(visit__clinician=None)
+        return self.filter(Q(retake__assignee=user_id) | Q(retake=None) & hers)
+
     def queued(self) -> Self:
         return self.filter(reading_status=ReadingStatus.QUEUED)
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, Band, NoticeKind, NoticeWay
-from screening.models import Alarm, FollowUp, Notice, NoticeChoice, Screening, Signature
+from screening.models import Alarm, FollowUp, Notice, NoticeChoice, Retake, Screening, Signature
 from screening.status import ReadingStatus
 from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership, User
@@ -98,8 +98,16 @@ def hand_on_events(people: People) -> None:
         return
     read = {event.ids["screening"] for event in events if event.type in OF_READINGS}
     signed = {event.ids["signature"] for event in events if event.type in OF_SIGNATURES}
+    assigned = {event.ids["screening"] for event in events if event.type == EventType.RETAKE_ASSIGNED}
     raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
-    tell([*of_readings(people, read), *of_signatures(people, signed), *of_alarms(people, raised)])
+    tell(
+        [
+            *of_readings(people, read),
+            *of_signatures(people, signed),
+            *of_retakes(people, assigned),
+            *of_alarms(people, raised),
+        ]
+    )
     Event.objects.filter(pk__in=[event.pk for event in events]).update(handed_on_at=timezone.now())
 
 
@@ -129,6 +137,13 @@ def of_signatures(people: People, ids: set[str]) -> Iterator[Notice]:
             if actor.user_id != signature.reviewer_id:
                 kind = NoticeKind.REVIEW_SIGNED
                 yield from people.notice(actor, kind, signature.patient_id, signature_id=signature.pk)
+
+
+def of_retakes(people: People, ids: set[str]) -> Iterator[Notice]:
+    for retake in Retake.objects.filter(screening_id__in=ids):
+        for actor in people.actors:
+            if actor.user_id == retake.assignee_id:
+                yield from people.notice(actor, NoticeKind.RETAKE, retake.patient_id, screening_id=retake.screening_id)
 
 
 def of_alarms(people: People, ids: set[str]) -> Iterator[Notice]:
@@ -195,7 +210,7 @@ def in_a_mail(kind: NoticeKind) -> str:
     match kind:
         case NoticeKind.HIGH_READING:
             return _("A photograph asks for attention")
-        case NoticeKind.UNFIT_PHOTOGRAPH:
+        case NoticeKind.UNFIT_PHOTOGRAPH | NoticeKind.RETAKE:
             return _("A photograph is to be taken again")
         case NoticeKind.REVIEW_SIGNED:
             return _("A review is signed")

@@ -259,7 +259,7 @@ def test_each_kind_can_be_had_here_only_or_not_at_all(cast, chart, screening):
 
 def test_the_page_keeps_what_is_chosen_and_offers_what_she_is_told_of(cast):
     client, keys = cast.alice.client, {"clinic": str(cast.north.pk)}
-    kinds = ["high_reading", "unfit_photograph", "review_signed"]
+    kinds = ["high_reading", "unfit_photograph", "retake", "review_signed"]
     client.post(reverse("notices_choose"), keys | dict.fromkeys([*kinds, "follow_up_overdue", "alarm"], "here"))
     assert {(choice.kind, choice.way) for choice in rows(cast, NoticeChoice)} == {(kind, "here") for kind in kinds}
     page = client.get(reverse("notices")).content.decode()

@@ -8,7 +8,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from screening.models import FollowUp, Screening, Signature
-from screening.status import ReadingStatus
 from skinclinic.accounts.permissions import member_required
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER
 from skinclinic.audit.record import record_page
@@ -43,17 +42,18 @@ def today(request: HttpRequest) -> HttpResponse:
 def todays_work(request: HttpRequest) -> dict[str, object]:
     actor = request.actor
     mine = Screening.objects.visible_to(actor).in_use()
+    unfit = mine.to_be_retaken().shown_to(actor).filter(is_hidden=False)
     signatures = Signature.objects.visible_to(actor).unacknowledged()
     follow_ups = FollowUp.objects.visible_to(actor).open()
     if not actor.has_role(AUDITOR, MANAGER):
         mine = mine.for_clinician(actor.user_id)
+        unfit = unfit.to_be_retaken_by(actor.user_id)
         signatures = signatures.for_clinician(actor.user_id)
         follow_ups = follow_ups.for_owner(actor.user_id)
     recent = mine.filter(created_at__gte=timezone.now() - RECENT)
-    unfit = mine.to_be_reviewed().filter(reading_status=ReadingStatus.UNSCORABLE).shown_to(actor)
     return {
         "screenings": list(recent.with_reading().shown_to(actor).order_by("-created_at")[:60]),
-        "unfit": list(unfit.filter(is_hidden=False).with_reading().order_by("created_at")[:20]),
+        "unfit": list(unfit.with_reading().select_related("retake__assignee").order_by("created_at")[:20]),
         "signatures": list(
             signatures.select_related("visit__patient__identity", "reviewer").order_by("created_at")[:50]
         ),

@@ -16,6 +16,7 @@ class EventType(models.TextChoices):
     SCREENING_REVIEWED = "screening.reviewed"
     SCREENING_DISPUTED = "screening.disputed"
     SCREENING_WITHDRAWN = "screening.withdrawn"
+    RETAKE_ASSIGNED = "retake.assigned"
     ALARM_RAISED = "alarm.raised"
     READING_PROBLEM = "reading.problem"
     REPORT_SIGNED = "report.signed"
