@@ -172,7 +172,9 @@ def open_visit(
     history: list[str] | None = None,
     diameter_mm: int | None = None,
     urgency: str = Urgency.ROUTINE,
+    photographed_on: date | None = None,
 ) -> Visit:
+    """photographed_on: of an imported visit. It has no due time: it waits by its reading, and is never overdue."""
     with transaction.atomic():
         hold_current(patient)
         return Visit.objects.create(
@@ -183,7 +185,8 @@ def open_visit(
             history=sorted(set(history or [])),
             diameter_mm=diameter_mm,
             urgency=urgency,
-            due_at=timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
+            photographed_on=photographed_on,
+            due_at=None if photographed_on else timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
         )
 
 

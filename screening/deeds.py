@@ -153,6 +153,7 @@ COLUMNS = frozenset(
         gettext_noop("opinions"),
         gettext_noop("original name"),
         gettext_noop("phone"),
+        gettext_noop("photographed on"),
         gettext_noop("preprocessing"),
         gettext_noop("question"),
         gettext_noop("recommendation"),

@@ -125,8 +125,8 @@ def report_of(
         born=date_format(identity.birth_date, DAY),
         sex=in_sentence(visit.patient.get_sex_display()),
         numbers=[number.value for number in numbers],
-        visited=moment(visit.created_at),
-        visited_on=moment(visit.created_at, DAY),
+        visited=visit.dated,
+        visited_on=date_format(visit.day, DAY),
         clinician=visit.clinician.full_name if visit.clinician else gettext("another system"),
         question=visit.question,
         lesions=[
@@ -156,7 +156,7 @@ def reported(
     return ReportedLesion(
         label=image.lesion.label,
         heading=gettext("Lesion %(label)s") % {"label": image.lesion.label},
-        taken_at=gettext("Taken %(moment)s") % {"moment": moment(image.captured_at or image.created_at)},
+        taken_at=gettext("Taken %(moment)s") % {"moment": moment(image.taken_at)},
         image_id=str(image.pk),
         screening_id=str(screening.pk),
         diagnosis=review.get_diagnosis_display(),

@@ -13,7 +13,6 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -372,12 +371,11 @@ def note_consents(actor: Actor, patient: Patient, entries: Iterable[Entry]) -> N
 
 
 def open_visits(actor: Actor, patient: Patient, entries: list[Entry]) -> dict[object, Visit]:
-    """One for each day on which she was photographed; `created_at` is today, when it came into the record."""
+    """One for each day on which she was photographed; `created_at` is when it came into the record."""
     visits: dict[object, Visit] = {}
     for day in sorted({entry.taken_on for entry in entries}):
         asked = dict.fromkeys(entry.question for entry in entries if entry.taken_on == day and entry.question)
-        question = " ".join(asked) or _("Imported: photographs of %(day)s.") % {"day": date_format(day)}
-        visits[day] = open_visit(actor=actor, patient=patient, question=question[:1000])
+        visits[day] = open_visit(actor=actor, patient=patient, question=" ".join(asked)[:1000], photographed_on=day)
     return visits
 
 
