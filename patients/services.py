@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from patients.body_map import BesideTheBody, is_on_body
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from skinclinic.accounts.models import Clinic
@@ -200,6 +201,8 @@ def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: fl
     with transaction.atomic():
         # The row lock keeps two lesions that are added at once from taking the same number.
         hold_current(patient)
+        if not is_on_body(x, y):
+            raise BesideTheBody
         last = Lesion.objects.filter(patient=patient).aggregate(last=Max("number"))["last"] or 0
         return Lesion.objects.create(
             clinic_id=patient.clinic_id,

@@ -1,5 +1,6 @@
 """Pages of the record that know nothing of photographs: the list, details, consents, lesions, merging."""
 
+import json
 from uuid import UUID
 
 from django.contrib import messages
@@ -9,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from patients.body_map import proposals
 from patients.forms import ConsentForm, CorrectionForm, LesionForm, PatientForm, SearchForm
 from patients.models import Patient
 from patients.services import (
@@ -143,10 +145,16 @@ def lesion_new(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     visit = patient.visits.filter(pk=uuid_or_none(request.GET.get("visit"))).first()
     form = LesionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        lesion = add_lesion(patient=patient, **form.cleaned_data)
+        lesion = add_lesion(patient=patient, **form.place())
         messages.success(request, _("Lesion %(lesion)s is on the body map.") % {"lesion": lesion.label})
         return redirect("visit", visit.pk) if visit else redirect("patient_chart", patient.pk)
-    context = {"form": form, "patient": patient, "visit": visit, "lesions": list(patient.lesions.all())}
+    context = {
+        "form": form,
+        "patient": patient,
+        "visit": visit,
+        "lesions": list(patient.lesions.all()),
+        "regions": json.dumps(proposals()),
+    }
     return render(request, "patients/lesion_new.html", context)
 
 

@@ -10,6 +10,8 @@ import pytest
 from django.utils import timezone
 
 from conftest import make_chart, make_screening
+from patients.body_map import fits, is_on_body, sites_at
+from patients.codes import BodySite, Laterality
 from patients.services import RECORD_NUMBER, add_identifier, merge_patients, note_consent
 from screening.import_places import SITES, place_of
 from screening.import_table import MOST_ROWS, NAMES, file_key, read_table
@@ -338,3 +340,12 @@ def test_every_site_has_its_place_on_its_side():
 def test_names_of_files_are_compared_without_folders_capitals_and_accents():
     assert file_key("C:\\fotos\\Strauße  1.JPG") == file_key("fotos/Strau\u00dfe 1.jpg") == "strauße 1.jpg"
     assert file_key("Mu\u0308ller.jpg") == file_key("M\u00fcller.jpg")
+
+
+@pytest.mark.parametrize("site", BodySite)
+@pytest.mark.parametrize("laterality", Laterality)
+def test_place_that_an_import_gives_a_site_is_on_the_body_and_its_own(site, laterality):
+    if place := place_of(site, laterality):
+        assert is_on_body(place.x, place.y)
+        assert fits(site=site, laterality=laterality, **vars(place))
+        assert site in sites_at(place.view, place.x, place.y)
