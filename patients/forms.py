@@ -90,7 +90,7 @@ class CorrectionForm(PatientForm):
 
 
 class ConsentForm(forms.Form):
-    kind = forms.ChoiceField(label=_("Kind"), choices=ConsentKind.choices, initial=ConsentKind.AI_READING)
+    kind = forms.ChoiceField(label=_("Kind"), choices=[("", _("Choose…")), *ConsentKind.choices])
     decision = forms.ChoiceField(label=_("Decision"), choices=ConsentDecision.choices, widget=forms.RadioSelect)
     decided_on = forms.DateField(
         label=_("Date"), widget=DayInput, initial=timezone.localdate, validators=[validate_past_date]

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Q
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -122,15 +122,27 @@ def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, de
 def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
     """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
     with transaction.atomic():
-        if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
-            raise NothingToWithdraw(_("There is no consent of this kind in force that could be withdrawn."))
+        refuse_without_consent(patient=patient, kind=kind)
         refused, today = ConsentDecision.REFUSED, timezone.localdate()
         return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)
 
 
+def refuse_without_consent(*, patient: Patient, kind: str) -> None:
+    if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
+        raise NothingToWithdraw(_("There is no consent of this kind in force that could be withdrawn."))
+
+
 def consents_of(records: Collection[UUID]) -> dict[str, Consent | None]:
-    """What is in force for each kind there is, in all records of a person; a refusal wins over what was given."""
-    in_force = Consent.objects.in_force().filter(patient__in=records).select_related("noted_by")
+    """What is in force for each kind there is, in all records of a person; a refusal wins over what was given.
+
+    Each has `is_withdrawn`: it refuses what was given before.
+    """
+    of_person = Consent.objects.filter(patient__in=records)
+    before = of_person.filter(
+        kind=OuterRef("kind"), decision=ConsentDecision.GIVEN, created_at__lt=OuterRef("created_at")
+    )
+    is_withdrawn = Q(decision=ConsentDecision.REFUSED) & Exists(before)
+    in_force = of_person.in_force().select_related("noted_by").annotate(is_withdrawn=is_withdrawn)
     found: dict[str, Consent | None] = dict.fromkeys(ConsentKind.values)
     for consent in in_force.order_by("created_at"):
         known = found[consent.kind]
