@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from screening.codes import RetryReason, WithdrawalReason
 from screening.status import ReadingStatus, ReviewStatus
 from screening.words import FINDINGS
+from skinclinic.accounts.models import as_told
 from skinclinic.audit.models import AuditEvent
 from skinclinic.text import decimal
 
@@ -307,4 +308,4 @@ def shown(choices: Mapping[object, object], value: object) -> str:
         return written
     if isinstance(value, list):
         return ", ".join(str(choices.get(item, item)) for item in value)
-    return str(choices.get(value, str(value).replace("_", " ")))
+    return str(choices.get(value, as_told(str(value)).replace("_", " ")))

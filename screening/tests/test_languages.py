@@ -32,7 +32,7 @@ from screening.services.reviews import Opinion
 from screening.templatetags.chips import drawn_chip
 from screening.tests.conftest import finish, give, read_by_model, sign
 from screening.tests.test_pages import ONLY, pages
-from skinclinic.accounts.models import LETTER_ADVICE, Clinic, User
+from skinclinic.accounts.models import ASSUMED, LETTER_ADVICE, Clinic, User
 
 OPEN, SHUT = "⟦", "⟧"
 # The same in every language: units, formats, the model's codes, and what is called by its name.
@@ -45,8 +45,8 @@ TYPED = {
     "North", "Alice", "Alder", "Rita", "Rowan", "Rolf", "Rush", "Ada", "Ash", "Otto", "Oak", "Winterbottom", "Erna",
     "alice", "rita", "rolf", "ada", "otto", "example", "org", "Wortlaut", "UTC",
 }  # fmt: skip
-# Sentences that the clinic wrote, or that were written for it when it was opened.
-OWN = (*LETTER_ADVICE.split("\n"), "Changing for three months?", "assumed when the clinic was opened")
+# What the clinic wrote.
+OWN = ("Changing for three months?",)
 WORD = re.compile(r"[^\W\d_]{2,}")
 ADDRESS_KEY_OR_DIGEST = re.compile(
     r"https?://\S+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d[\w.-]*"
@@ -346,6 +346,38 @@ def test_no_layout_or_script_has_words_of_its_own():
     for path in layouts:
         text = re.sub(r"//.*|font: \([^)]*\)", "", path.read_text())
         assert not re.findall(r"[\[\"](?:[A-Z]?[a-z]+ )+[a-z]+", text), path
+
+
+def settings_form(client: Client) -> dict[str, str]:
+    """As her browser would send the clinic's settings back, with the line ends of one."""
+    page = client.get(reverse("clinic_settings")).content.decode()
+    advice = re.search(r'<textarea name="letter_advice"[^>]*>\s*(.*?)</textarea>', page, re.DOTALL)[1]
+    hours = dict(re.findall(r'name="(due_hours_\w+|second_reading_percent)" value="(\d+)"', page))
+    return hours | {"unreviewed_readings": "not_low", "letter_advice": advice.replace("\n", "\r\n")}
+
+
+def test_text_that_nobody_wrote_stays_nobodys_when_the_settings_are_saved(cast):
+    ada = german(cast, "ada")
+    form = settings_form(ada) | {"clinic": str(cast.north.pk)}
+    assert form["letter_advice"].startswith("Sehen Sie sich Ihre Haut einmal im Monat an.")
+    assert ada.post(reverse("clinic_settings"), form).status_code == 302
+    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == LETTER_ADVICE
+    ada.post(reverse("clinic_settings"), form | {"letter_advice": "Rufen Sie an.\r\nJederzeit."})
+    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == "Rufen Sie an.\nJederzeit."
+
+
+def test_source_that_nobody_wrote_is_told_in_the_readers_language(cast):
+    assert ": bei der Eröffnung der Klinik angenommen, " in german(cast, "ada").get("/models/").content.decode()
+    assert f": {ASSUMED}, " in cast.otto.client.get("/models/").content.decode()
+    form = {"per_thousand": "25", "source": "bei der Eröffnung der Klinik angenommen", "on": "2026-01-31"}
+    german(cast, "ada").post(reverse("expected_share"), form | {"clinic": str(cast.north.pk)})
+    assert Clinic.objects.get(pk=cast.north.pk).expected_malignant_source == ASSUMED
+
+
+def test_ledger_is_called_so_in_german_and_the_course_of_a_lesion_is_its_own(cast, chart):
+    page = german(cast, "otto").get(reverse("patient_history", args=[chart.patient.pk])).content.decode()
+    assert "<h1>Protokoll</h1>" in page
+    assert "Verlauf" not in page
 
 
 @pytest.mark.parametrize("form", ["report", "letter"])
