@@ -63,6 +63,7 @@ LOOKS = {
     "history_exported": _("History exported"),
     "thumbnail_seen": _("Small photograph seen"),
     "import_seen": _("Import opened"),
+    "import_files_seen": _("Names of an import's files seen"),
     "import_report_taken": _("Report of an import taken away"),
     "refused": _("Refused"),
 }

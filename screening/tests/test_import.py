@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from conftest import make_chart
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from patients.services import note_consent
+from screening.import_report import assess
 from screening.importing import ImportBatch, ImportRow
 from screening.models import LesionImage, Overview, Screening, StoredFile
 from screening.querysets import LOW, OVERDUE, visits_to_review
@@ -94,6 +96,15 @@ def test_camera_knows_better_than_the_table_when_it_was(cast):
     assert str(the_only(cast, Visit).photographed_on) == "2024-03-01"
 
 
+def test_dry_run_says_where_camera_and_table_tell_two_days(cast):
+    batch = begin(cast, ERNA)
+    send_photograph(cast, batch, "erna-1.jpg", encoded(picture(), exif=exif_with_secrets()))
+    assert (verdicts(cast, batch), said(cast, batch)) == (
+        ["ready"],
+        ["The camera says 2 Nov 2026. The visit bears the day of the table, the photograph the time of the camera."],
+    )
+
+
 def test_later_table_adds_to_the_same_patient_and_lesion(cast, random_photograph):
     import_rows(cast, random_photograph, ERNA)
     import_rows(cast, random_photograph, ERNA | {"file": "later.jpg", "date": "2025-03-01", "lesion": " a "})
@@ -147,6 +158,26 @@ def test_only_what_is_ready_is_imported_and_the_rest_says_why(cast, random_photo
 def rows_of_identity(cast) -> list[PatientIdentity]:
     with cast.in_north():
         return list(PatientIdentity.objects.all())
+
+
+def test_what_is_left_out_is_decided_in_one_statement(cast, random_photograph):
+    wrong = [JOSEF | {"file": f"{n}.jpg", "site": "bak", "record_number": f"{n}"} for n in range(9)]
+    batch = begin(cast, ERNA, JOSEF, *wrong)
+    send_all(cast, batch, random_photograph)
+    with CaptureQueriesContext(connection) as asked:
+        post(cast, batch, "confirm")
+    assert sum(query["sql"].startswith('UPDATE "screening_importrow"') for query in asked) == 1
+    assert statuses(cast, batch) == ["open", "open", *["left_out"] * 9]
+    assert all("site" in sentence for sentence in said(cast, batch)[2:])
+
+
+def test_row_that_moved_meanwhile_is_not_decided_again(cast):
+    batch = begin(cast, ERNA, JOSEF)
+    with cast.in_north():
+        lines = assess(ImportRow.objects.filter(batch=batch).in_order())
+        ImportRow.objects.filter(number=2).update(status="present", refusal="x")
+        with pytest.raises(importing.StaleTransition):
+            importing.decide_rows(lines)
 
 
 def test_nothing_ready_is_not_confirmed(cast):
@@ -392,6 +423,24 @@ def test_confirmed_import_is_not_dropped(cast, random_photograph):
     assert status_of(cast) == "confirmed"
 
 
+def test_batch_holds_no_more_bytes_than_the_setting_says(cast, random_photograph, settings):
+    batch = begin(cast, ERNA, ERNA_2)
+    send_photograph(cast, batch, "erna-1.jpg", random_photograph())
+    with cast.in_north():
+        size = sum(len(file.read()) for row in ImportRow.objects.staged() for file in (row.photograph, row.thumbnail))
+        assert ImportRow.objects.get(number=2).size == size
+    settings.IMPORT_MOST_MB = 1.5 * size / 1024**2
+    answer = send_photograph(cast, batch, "erna-2.jpg", random_photograph())
+    assert answer.status_code == 422
+    assert answer.json()["photographs"][0]["refused"].startswith("An import holds at most ")
+    with cast.in_north():
+        assert StoredFile.objects.count() == 2, "nothing of it was stored"
+    page = cast.alice.client.get(f"/imports/{batch.pk}/").content.decode()
+    assert f'data-left="{importing.most_bytes() - size}"' in page
+    again = send_photograph(cast, batch, "erna-1.jpg", random_photograph())
+    assert again.status_code == 201, "it takes the place of the one that came before"
+
+
 def test_what_nobody_confirms_is_dropped_after_seven_days(cast, random_photograph):
     batch = begin(cast, ERNA)
     send_all(cast, batch, random_photograph)
@@ -409,13 +458,13 @@ def test_sweep_sends_only_what_stands_still(cast, random_photograph, monkeypatch
     batch, sent = begin(cast, ERNA), []
     send_all(cast, batch, random_photograph)
     post(cast, batch, "confirm")
-    monkeypatch.setattr(importing, "send", lambda *keys: sent.append(keys) or True)
+    monkeypatch.setattr(importing, "send", lambda *keys, task: sent.append((*keys, task)) or True)
     assert sweep_imports() == 0
     with cast.in_north():
         ImportBatch.objects.update(sent_at=timezone.now() - timedelta(minutes=2))
     assert sweep_imports() == 1
     assert sweep_imports() == 0, "the message that is under way is enough"
-    assert sent == [(batch.pk, cast.north.pk)]
+    assert sent == [(batch.pk, cast.north.pk, "import_patient_task")]
 
 
 def test_large_batch_is_erased_bit_by_bit_names_first(cast, random_photograph, monkeypatch):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -35,6 +36,13 @@ class AlreadyMember(ClinicError):
 
 class NoSuchClinic(ClinicError):
     """No clinic of this installation has the name."""
+
+
+def actor_in(clinic_id: UUID, user: User | None, role: str) -> Actor | None:
+    """Herself, as long as she may act there in this role: for what is done in her name while she is away."""
+    membership = Membership.objects.active().filter(user=user, clinic=clinic_id, user__is_active=True)
+    found = membership.select_related("user").first()
+    return found.actor() if found and role in found.roles else None
 
 
 def find_clinic(name: str) -> Clinic:
