@@ -31,6 +31,7 @@ from screening.services.problems import answer_problem, report_problem
 from screening.services.reviews import Opinion
 from screening.templatetags.chips import drawn_chip
 from screening.tests.conftest import finish, give, read_by_model, sign
+from screening.tests.importing import ERNA, JOSEF, begin, post, run, send_all, send_photograph
 from screening.tests.test_pages import ONLY, pages
 from skinclinic.accounts.models import ASSUMED, LETTER_ADVICE, Clinic, User
 
@@ -44,6 +45,7 @@ SAME = {
 TYPED = {
     "North", "Alice", "Alder", "Rita", "Rowan", "Rolf", "Rush", "Ada", "Ash", "Otto", "Oak", "Winterbottom", "Erna",
     "alice", "rita", "rolf", "ada", "otto", "example", "org", "Wortlaut", "UTC",
+    "Autumnbottom", "Josef", "erna", "josef",
 }  # fmt: skip
 # What the clinic wrote.
 OWN = ("Changing for three months?",)
@@ -196,7 +198,7 @@ def busy(cast: Cast, chart: Chart, random_photograph: Callable[[], bytes]) -> di
     sweep_notices()
     with cast.in_north():
         overview = Overview.objects.get()
-    common = {name: [ids] for name, ids in pages(chart, waiting).items()}
+    common = {name: [ids] for name, ids in pages(chart, waiting, begin(cast, ERNA, JOSEF)).items()}
     return common | {
         "overview": [[overview.pk]],
         "patient_chart": [[chart.patient.pk], [other.patient.pk], [refused.patient.pk]],
@@ -308,6 +310,26 @@ def test_every_word_of_a_refused_form_is_marked(cast, chart, screening, brackete
             answer = client.post(reverse(name, args=ids), clinic | form, follow=True)
             assert answer.status_code in (200, 403, 404, 409), (name, answer.status_code)
             found += [f"{name}: {text}" for text in unmarked(answer.content.decode())]
+    assert found == []
+
+
+def test_every_word_of_an_import_is_marked(cast, chart, bracketed, random_photograph):
+    """What is kept of a refusal is in the words of who sent the table; so they are sent in German here."""
+    alice = german(cast, "alice")
+    twice = begin(cast, ERNA, JOSEF, JOSEF, ERNA | {"file": "erna-2.jpg", "lesion": "B"})
+    refused = begin(cast, ERNA, JOSEF)
+    for name, data in (("erna-1.jpg", b"none"), ("josef-1.jpg", random_photograph())):
+        send_photograph(cast, refused, name, data)
+    dropped, confirmed, done = (begin(cast, JOSEF) for _ in range(3))
+    post(cast, dropped, "drop")
+    for batch in (confirmed, done):
+        send_all(cast, batch, random_photograph)
+        post(cast, batch, "confirm")
+    run(done)
+    found = []
+    for batch in (twice, refused, dropped, confirmed, done):
+        for part in ("", "live/", "?show=problems", "?show=waiting"):
+            found += unmarked(alice.get(f"/imports/{batch.pk}/{part}").content.decode())
     assert found == []
 
 
