@@ -188,7 +188,7 @@ def reported(
         differs=difference_of(review),
         switched=gettext("Her opinion changed after the reading was shown.") if review.switched else "",
         finding=finding_in_plain_words(review, others),
-        next_step=str(NEXT_STEP[Recommendation(review.recommendation)]),
+        next_step=next_step_of(review, others),
         by_when=gettext("This should happen by %(day)s.") % {"day": due} if due else "",
         reading=gettext("Reading by the model: %(reading)s") % {"reading": headline(reading)},
         sentences=[*reading.sentences, *reading.counts],
@@ -224,6 +224,12 @@ def finding_in_plain_words(review: Review, others: Sequence[Screening]) -> str:
     else:
         found = gettext("On one photograph of this spot the doctor finds nothing suspicious: %(diagnosis)s.") % named
     return " ".join([found, *doubts])
+
+
+def next_step_of(review: Review, others: Sequence[Screening]) -> str:
+    if review.recommendation == Recommendation.REASSURE and doubts_about(others):
+        return gettext("What happens next depends on the other photograph.")
+    return str(NEXT_STEP[Recommendation(review.recommendation)])
 
 
 def doubts_about(others: Sequence[Screening]) -> list[str]:

@@ -35,7 +35,7 @@ try:
     READING_SWEEP_EVERY = env.integer("READING_SWEEP_EVERY", 10, minimum=1)
     READING_RESEND_AFTER = env.integer("READING_RESEND_AFTER", 60, minimum=1)
     READING_STUCK_AFTER = env.integer("READING_STUCK_AFTER", 300, minimum=1)
-    IMPORT_MOST_MB = env.integer("IMPORT_MOST_MB", 10_000, minimum=1)
+    IMPORT_MOST_MB = env.integer("IMPORT_MOST_MB", 10_240, minimum=1)
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
     NOTICE_MAIL_AFTER = env.integer("NOTICE_MAIL_AFTER", 60, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)

@@ -205,6 +205,7 @@ def test_photograph_that_shows_too_little_reassures_nobody(cast, chart, screenin
     assert "On one photograph of this spot the doctor finds nothing suspicious: melanocytic nevus." in html
     assert "Another one did not show enough to be judged." in html
     assert "The doctor cannot judge this spot by this photograph." in html
+    assert "Nothing needs to be done" not in html
 
 
 def test_photograph_that_no_doctor_has_judged_reassures_nobody(cast, chart, screening, photograph_bytes):
@@ -217,6 +218,8 @@ def test_photograph_that_no_doctor_has_judged_reassures_nobody(cast, chart, scre
     assert REASSURED not in html
     assert "Another one has not been judged by a doctor yet." in html
     assert "1 photograph of that day has not been judged by a doctor yet." in html
+    assert "What happens next depends on the other photograph." in html
+    assert "Nothing needs to be done" not in html
     assert fetch(cast.alice, "visit_letter_pdf", chart).status_code == 200
 
 
