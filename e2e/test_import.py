@@ -127,3 +127,20 @@ def test_line_that_breaks_and_page_that_is_closed_lose_nothing(
     other.goto(page.url.replace(line.address, other.url.split("/today")[0]))
     send(other, "Folder", folder)
     expect(other.get_by_text("No row waits for any of these files.")).to_be_visible()
+
+
+@pytest.fixture
+def small_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPORT_MOST_MB", "1")
+
+
+def test_more_than_an_import_may_hold_is_not_sent(
+    small_imports: None, real_cast: Cast, open_page: Callable[..., Page], folder: Path
+):
+    page = sign_in(open_page(phone=True), real_cast.alice)
+    look_at_table(page, folder / "table.csv")
+    expect(page.get_by_text("All of an import: up to 1.0 MB.")).to_be_visible()
+    (folder / "2024" / "erna-1.jpg").write_bytes(bytes(1024 * 1024 + 1))
+    send(page, "Folder", folder)
+    expect(page.get_by_text("None of them was sent.")).to_be_visible()
+    assert not any(row.photograph or row.photograph_refusal for row in rows(real_cast, ImportRow))

@@ -45,6 +45,33 @@ class ConsentKind(models.TextChoices):
     RESEARCH = "research", _("Use in research")
 
 
+# What ends when a consent of the kind is withdrawn, and what stays as it is.
+WITHDRAWAL = {
+    ConsentKind.PHOTOGRAPH: (
+        _("No new photograph of this patient is stored, by nobody and by no import."),
+        _(
+            "What is in the record stays there, with its readings and reviews. Visits that wait are still reviewed. "
+            "A photograph that should not be used any more is withdrawn on its own page."
+        ),
+    ),
+    ConsentKind.AI_READING: (
+        _("The model reads no photograph of this patient any more, those that wait to be read included."),
+        _(
+            "Readings that were made stay in the record and on reports. New photographs are stored, and reviewed by "
+            "a doctor."
+        ),
+    ),
+    ConsentKind.TEACHING: (
+        _("Photographs of this patient may not be used in teaching any more."),
+        _("The record stays. Copies that were handed out are not here: whoever has them must be told."),
+    ),
+    ConsentKind.RESEARCH: (
+        _("Photographs of this patient may not be used in research any more."),
+        _("The record stays. Copies that were handed out are not here: whoever has them must be told."),
+    ),
+}
+
+
 class ConsentDecision(models.TextChoices):
     GIVEN = "given", _("Given")
     REFUSED = "refused", _("Refused")

@@ -1,8 +1,11 @@
+from typing import Any
+
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
+from patients.body_map import BesideTheBody, fits, is_on_body, place_in_words
 from patients.codes import (
     BodySite,
     ConsentDecision,
@@ -18,7 +21,7 @@ from patients.codes import (
 from patients.models import PatientIdentity, Visit
 from patients.services import IDENTITY_FIELDS
 from patients.validators import validate_past_date
-from skinclinic.text import validate_one_line
+from skinclinic.text import in_sentence, validate_one_line
 
 
 class DayInput(forms.DateInput):
@@ -87,7 +90,7 @@ class CorrectionForm(PatientForm):
 
 
 class ConsentForm(forms.Form):
-    kind = forms.ChoiceField(label=_("Kind"), choices=ConsentKind.choices, initial=ConsentKind.AI_READING)
+    kind = forms.ChoiceField(label=_("Kind"), choices=[("", _("Choose…")), *ConsentKind.choices])
     decision = forms.ChoiceField(label=_("Decision"), choices=ConsentDecision.choices, widget=forms.RadioSelect)
     decided_on = forms.DateField(
         label=_("Date"), widget=DayInput, initial=timezone.localdate, validators=[validate_past_date]
@@ -112,12 +115,45 @@ class VisitForm(forms.ModelForm):
         widgets = {"question": forms.Textarea({"rows": 2, "placeholder": _("What would you like to know?")})}
 
 
+PLACE = ("site", "laterality", "view", "x", "y")
+
+
 class LesionForm(forms.Form):
+    """A mark and a site that do not belong together are asked about, not refused: bodies differ, scars move."""
+
     site = forms.ChoiceField(label=_("Site"), choices=[("", _("Choose…")), *BodySite.choices])
     laterality = forms.ChoiceField(label=_("Side"), choices=[("", _("Choose…")), *Laterality.choices])
     view = forms.ChoiceField(choices=MapView.choices, initial=MapView.FRONT, label=_("Body map"))
     x = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
     y = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+    confirmed = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        place = {name: cleaned.get(name) for name in PLACE}
+        if None in place.values():
+            return cleaned
+        if not is_on_body(place["x"], place["y"]):
+            self.add_error("x", str(BesideTheBody()))
+        elif not fits(**place) and cleaned["confirmed"] != self.asked:
+            self.add_error("confirmed", self.question(place))
+        return cleaned
+
+    @property
+    def asked(self) -> str:
+        """What is confirmed: this place under this mark, no other."""
+        return " ".join(str(self.cleaned_data.get(name)) for name in PLACE)
+
+    def question(self, place: dict[str, Any]) -> str:
+        side = in_sentence(str(Laterality(place["laterality"]).label))
+        said = {
+            "marked": place_in_words(place["view"], place["x"], place["y"]),
+            "chosen": f"{BodySite(place['site']).label}, {side}",
+        }
+        return gettext("The mark is at: %(marked)s. You chose: %(chosen)s.") % said
+
+    def place(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in PLACE}
 
 
 class SearchForm(forms.Form):

@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from patients.codes import (
     BodySite,
@@ -22,7 +23,7 @@ from patients.codes import (
     SkinType,
     Urgency,
 )
-from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet
+from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet, VisitQuerySet
 from patients.validators import validate_past_date
 from skinclinic.accounts.models import Clinic, User
 from skinclinic.audit.acting import Actor
@@ -180,9 +181,12 @@ class Visit(ClinicRecord):
         "diameter in mm", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(300)]
     )
     urgency = models.CharField(max_length=8, choices=Urgency.choices, default=Urgency.ROUTINE)
-    due_at = models.DateTimeField()
+    photographed_on = models.DateField(null=True, help_text="Of an imported visit: the day of its photographs.")
+    due_at = models.DateTimeField(null=True, help_text="An imported visit has none.")
     taken_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     taken_until = models.DateTimeField(null=True)
+
+    objects = VisitQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -192,6 +196,11 @@ class Visit(ClinicRecord):
                 | Q(taken_by__isnull=False, taken_until__isnull=False),
                 name="visit_taken_by_someone_until_some_time",
             ),
+            models.CheckConstraint(
+                condition=Q(photographed_on__isnull=True, due_at__isnull=False)
+                | Q(photographed_on__isnull=False, due_at__isnull=True),
+                name="visit_due_unless_imported",
+            ),
         ]
         indexes = [
             models.Index(fields=["clinic", "-created_at"], name="visit_by_clinic"),
@@ -200,6 +209,21 @@ class Visit(ClinicRecord):
 
     def __str__(self) -> str:
         return f"visit {self.pk}"
+
+    @property
+    def is_imported(self) -> bool:
+        return self.photographed_on is not None
+
+    @property
+    def day(self) -> date:
+        return self.photographed_on or timezone.localdate(self.created_at)
+
+    @property
+    def dated(self) -> str:
+        """When it was, as people write it: of an imported visit nobody knows the hour."""
+        if self.photographed_on:
+            return date_format(self.photographed_on, "DATE_FORMAT")
+        return date_format(timezone.localtime(self.created_at), "DATETIME_FORMAT")
 
     @property
     def history_words(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce, TruncDate
 from django.utils.dates import MONTHS, MONTHS_3, MONTHS_AP
 
 from skinclinic.audit.acting import Actor
@@ -65,6 +66,12 @@ class PatientQuerySet(ClinicQuerySet):
             for patient in (same_day | same_name).with_identity()[:200]
             if patient.identity.birth_date != birth_date or is_similar(wanted, patient.identity)
         ]
+
+
+class VisitQuerySet(ClinicQuerySet):
+    def newest_first(self) -> Self:
+        """By the day on which they were, also where they came into the record later."""
+        return self.order_by(Coalesce("photographed_on", TruncDate("created_at")).desc(), "-created_at")
 
 
 class ConsentQuerySet(ClinicQuerySet):

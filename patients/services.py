@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Q
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from patients.body_map import BesideTheBody, is_on_body
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from skinclinic.accounts.models import Clinic
@@ -121,15 +122,27 @@ def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, de
 def withdraw_consent(*, actor: Actor, patient: Patient, kind: str) -> Consent:
     """A withdrawal is a decision: what was given ends, and a refusal of today is in force."""
     with transaction.atomic():
-        if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
-            raise NothingToWithdraw(_("There is no consent of this kind in force that could be withdrawn."))
+        refuse_without_consent(patient=patient, kind=kind)
         refused, today = ConsentDecision.REFUSED, timezone.localdate()
         return note_consent(actor=actor, patient=patient, kind=kind, decision=refused, decided_on=today)
 
 
+def refuse_without_consent(*, patient: Patient, kind: str) -> None:
+    if decision_of(patient.pk, kind) != ConsentDecision.GIVEN:
+        raise NothingToWithdraw(_("There is no consent of this kind in force that could be withdrawn."))
+
+
 def consents_of(records: Collection[UUID]) -> dict[str, Consent | None]:
-    """What is in force for each kind there is, in all records of a person; a refusal wins over what was given."""
-    in_force = Consent.objects.in_force().filter(patient__in=records).select_related("noted_by")
+    """What is in force for each kind there is, in all records of a person; a refusal wins over what was given.
+
+    Each has `is_withdrawn`: it refuses what was given before.
+    """
+    of_person = Consent.objects.filter(patient__in=records)
+    before = of_person.filter(
+        kind=OuterRef("kind"), decision=ConsentDecision.GIVEN, created_at__lt=OuterRef("created_at")
+    )
+    is_withdrawn = Q(decision=ConsentDecision.REFUSED) & Exists(before)
+    in_force = of_person.in_force().select_related("noted_by").annotate(is_withdrawn=is_withdrawn)
     found: dict[str, Consent | None] = dict.fromkeys(ConsentKind.values)
     for consent in in_force.order_by("created_at"):
         known = found[consent.kind]
@@ -172,7 +185,9 @@ def open_visit(
     history: list[str] | None = None,
     diameter_mm: int | None = None,
     urgency: str = Urgency.ROUTINE,
+    photographed_on: date | None = None,
 ) -> Visit:
+    """photographed_on: of an imported visit. It has no due time: it waits by its reading, and is never overdue."""
     with transaction.atomic():
         hold_current(patient)
         return Visit.objects.create(
@@ -183,7 +198,8 @@ def open_visit(
             history=sorted(set(history or [])),
             diameter_mm=diameter_mm,
             urgency=urgency,
-            due_at=timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
+            photographed_on=photographed_on,
+            due_at=None if photographed_on else timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
         )
 
 
@@ -197,6 +213,8 @@ def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: fl
     with transaction.atomic():
         # The row lock keeps two lesions that are added at once from taking the same number.
         hold_current(patient)
+        if not is_on_body(x, y):
+            raise BesideTheBody
         last = Lesion.objects.filter(patient=patient).aggregate(last=Max("number"))["last"] or 0
         return Lesion.objects.create(
             clinic_id=patient.clinic_id,

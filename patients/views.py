@@ -1,14 +1,17 @@
 """Pages of the record that know nothing of photographs: the list, details, consents, lesions, merging."""
 
+import json
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from patients.body_map import proposals
+from patients.codes import WITHDRAWAL, ConsentKind
 from patients.forms import ConsentForm, CorrectionForm, LesionForm, PatientForm, SearchForm
 from patients.models import Patient
 from patients.services import (
@@ -18,6 +21,7 @@ from patients.services import (
     correct_patient,
     merge_patients,
     note_consent,
+    refuse_without_consent,
     register_patient,
     unmerge_patient,
     withdraw_consent,
@@ -122,11 +126,19 @@ def consent_note(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     return redirect("patient_chart", patient.pk)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @member_required(CLINICIAN, REVIEWER, MANAGER)
 def consent_withdraw(request: HttpRequest, patient_id: UUID, kind: str) -> HttpResponse:
-    patient = get_visible(Patient.objects.all(), request.actor, patient_id)
+    """Says what stops and what stays before anything is withdrawn."""
+    if kind not in ConsentKind.values:
+        raise Http404
+    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     try:
+        if request.method == "GET":
+            refuse_without_consent(patient=patient, kind=kind)
+            stops, stays = WITHDRAWAL[ConsentKind(kind)]
+            context = {"patient": patient, "kind": ConsentKind(kind), "stops": stops, "stays": stays}
+            return render(request, "patients/consent_withdraw.html", context)
         withdraw_consent(actor=request.actor, patient=patient, kind=kind)
     except ClinicError as refusal:
         messages.error(request, str(refusal))
@@ -143,10 +155,16 @@ def lesion_new(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     visit = patient.visits.filter(pk=uuid_or_none(request.GET.get("visit"))).first()
     form = LesionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        lesion = add_lesion(patient=patient, **form.cleaned_data)
+        lesion = add_lesion(patient=patient, **form.place())
         messages.success(request, _("Lesion %(lesion)s is on the body map.") % {"lesion": lesion.label})
         return redirect("visit", visit.pk) if visit else redirect("patient_chart", patient.pk)
-    context = {"form": form, "patient": patient, "visit": visit, "lesions": list(patient.lesions.all())}
+    context = {
+        "form": form,
+        "patient": patient,
+        "visit": visit,
+        "lesions": list(patient.lesions.all()),
+        "regions": json.dumps(proposals()),
+    }
     return render(request, "patients/lesion_new.html", context)
 
 

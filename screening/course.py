@@ -71,7 +71,7 @@ def points_of(screenings: Sequence[Screening]) -> list[Point]:
 
 
 def taken_at(screening: Screening) -> datetime:
-    return screening.image.captured_at or screening.image.created_at
+    return screening.image.taken_at
 
 
 def point_of(screening: Screening) -> Point:

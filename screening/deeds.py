@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from screening.codes import RetryReason, WithdrawalReason
 from screening.status import ReadingStatus, ReviewStatus
 from screening.words import FINDINGS
+from skinclinic.accounts.models import as_told
 from skinclinic.audit.models import AuditEvent
 from skinclinic.text import decimal
 
@@ -62,6 +63,7 @@ LOOKS = {
     "history_exported": _("History exported"),
     "thumbnail_seen": _("Small photograph seen"),
     "import_seen": _("Import opened"),
+    "import_files_seen": _("Names of an import's files seen"),
     "import_report_taken": _("Report of an import taken away"),
     "refused": _("Refused"),
 }
@@ -153,6 +155,7 @@ COLUMNS = frozenset(
         gettext_noop("opinions"),
         gettext_noop("original name"),
         gettext_noop("phone"),
+        gettext_noop("photographed on"),
         gettext_noop("preprocessing"),
         gettext_noop("question"),
         gettext_noop("recommendation"),
@@ -306,4 +309,4 @@ def shown(choices: Mapping[object, object], value: object) -> str:
         return written
     if isinstance(value, list):
         return ", ".join(str(choices.get(item, item)) for item in value)
-    return str(choices.get(value, str(value).replace("_", " ")))
+    return str(choices.get(value, as_told(str(value)).replace("_", " ")))

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
@@ -90,7 +89,7 @@ class MoveForm(WithdrawForm):
 
     def __init__(self, *args: Any, patient: Patient, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.fields["visit"].queryset = Visit.objects.filter(patient=patient).order_by("-created_at")
+        self.fields["visit"].queryset = Visit.objects.filter(patient=patient).newest_first()
         self.fields["lesion"].queryset = Lesion.objects.filter(patient=patient).order_by("number")
         self.fields["visit"].label_from_instance = visit_label
         self.fields["lesion"].label_from_instance = lambda lesion: lesion.label
@@ -104,8 +103,7 @@ class MoveForm(WithdrawForm):
 
 
 def visit_label(visit: Visit) -> str:
-    day = date_format(timezone.localtime(visit.created_at), "DATETIME_FORMAT")
-    return f"{day}: {visit.question[:60]}" if visit.question else day
+    return f"{visit.dated}: {visit.question[:60]}" if visit.question else visit.dated
 
 
 class VersionForm(forms.Form):

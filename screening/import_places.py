@@ -43,7 +43,7 @@ SITES = {
     BodySite.LOWER_LEG: SitePlace(MapView.FRONT, 0.77, 0.10, is_paired=True),
     BodySite.FOOT: SitePlace(MapView.FRONT, 0.885, 0.09, is_paired=True),
     BodySite.SOLE: SitePlace(MapView.BACK, 0.885, 0.09, is_paired=True),
-    BodySite.NAIL: SitePlace(MapView.FRONT, 0.53, 0.355, is_paired=True),
+    BodySite.NAIL: SitePlace(MapView.FRONT, 0.525, 0.325, is_paired=True),
 }
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.db.models import TextChoices
 from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -27,6 +29,8 @@ class Verdict(TextChoices):
 
 
 PROBLEMS = frozenset({Verdict.ASKED, Verdict.REFUSED, Verdict.HELD, Verdict.LEFT_OUT})
+# What may still be added, once what is in its way is seen to.
+TO_COME = frozenset({Verdict.READY, Verdict.WAITING, Verdict.ASKED, Verdict.HELD})
 # What keeps the patient's other rows back: they come all or none.
 HOLDS_BACK = frozenset({Verdict.ASKED, Verdict.REFUSED, Verdict.WAITING})
 DECIDED = {
@@ -49,6 +53,15 @@ class Line:
     @property
     def is_problem(self) -> bool:
         return self.verdict in PROBLEMS
+
+    @property
+    def is_newcomer(self) -> bool:
+        """A row that is refused may name anybody: her number may be in the record, beside another name."""
+        return self.row.patient_id is None and not self.row.refusal
+
+    @property
+    def is_to_come(self) -> bool:
+        return self.verdict in TO_COME
 
 
 @dataclass
@@ -91,6 +104,8 @@ def line_of(row: ImportRow, known: Known) -> Line:
     if (row.likely_patients or row.likely_rows) and not row.is_another:
         return Line(row, entry, Verdict.ASKED, _("She resembles another patient. Say whether she is somebody else."))
     verdict, said = verdict_of_file(row, known) if row.photograph else (Verdict.WAITING, "")
+    if verdict == Verdict.READY:
+        said = two_days(row, entry)
     return Line(row, entry, verdict, said)
 
 
@@ -101,6 +116,15 @@ def verdict_of_file(row: ImportRow, known: Known) -> tuple[Verdict, str]:
     if holders:
         return Verdict.REFUSED, _("Another patient's record has the same photograph. Find out whose it is.")
     return Verdict.READY, ""
+
+
+def two_days(row: ImportRow, entry: Entry) -> str:
+    """A camera's clock is wrong as often as a table is; somebody should look before it is in the record."""
+    taken_on = timezone.localdate(row.captured_at) if row.captured_at else entry.taken_on
+    if taken_on == entry.taken_on:
+        return ""
+    told = _("The camera says %(day)s. The visit bears the day of the table, the photograph the time of the camera.")
+    return told % {"day": date_format(taken_on)}
 
 
 def entry_of(row: ImportRow) -> Entry | None:

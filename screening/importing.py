@@ -130,6 +130,7 @@ class ImportRow(ClinicRecord):
     photograph_refusal = models.TextField(blank=True, help_text="Why what came as its photograph is none.")
     width = models.PositiveIntegerField(null=True)
     height = models.PositiveIntegerField(null=True)
+    size = models.PositiveIntegerField(default=0, help_text="Bytes that are kept of its photograph until it is in.")
     sha256 = models.CharField(max_length=64, blank=True)
     upload_sha256 = models.CharField(max_length=64, blank=True)
     captured_at = models.DateTimeField(null=True)

@@ -1,5 +1,7 @@
 """Photographs, their readings and their reviews."""
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -104,6 +106,10 @@ class LesionImage(PatientRecord):
 
     def __str__(self) -> str:
         return f"photograph {self.pk}"
+
+    @property
+    def taken_at(self) -> datetime:
+        return self.captured_at or self.created_at
 
 
 class Screening(PatientRecord):

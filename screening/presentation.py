@@ -14,7 +14,7 @@ from screening.models import Prediction, Screening
 from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
 from screening.words import caution_sentence, class_name, quality_name, unfit_reason
-from skinclinic.accounts.models import Clinic
+from skinclinic.accounts.models import Clinic, as_told
 from skinclinic.text import decimal
 
 DISCLAIMER = _("Decision support for research and education. Not a medical device, never a diagnosis by itself.")
@@ -183,7 +183,7 @@ def count_sentences(manifest: dict[str, Any], band: str, clinic: Clinic) -> list
         )
         told = {
             "lesions": per_thousand(expected_share),
-            "source": clinic.expected_malignant_source,
+            "source": as_told(clinic.expected_malignant_source),
             "day": date_format(clinic.expected_malignant_on),
             "readings": per_thousand(expected_share * true_rate / weighed),
         }

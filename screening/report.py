@@ -25,7 +25,8 @@ from patients.models import PatientIdentifier, Visit
 from screening.codes import Diagnosis, Recommendation
 from screening.models import FollowUp, LesionImage, Review, Screening
 from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
-from skinclinic.accounts.models import Clinic
+from skinclinic.accounts.models import Clinic, as_told
+from skinclinic.accounts.services import letter_advice_at
 from skinclinic.text import decimal, in_sentence
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates" / "screening"
@@ -125,12 +126,18 @@ def report_of(
         born=date_format(identity.birth_date, DAY),
         sex=in_sentence(visit.patient.get_sex_display()),
         numbers=[number.value for number in numbers],
-        visited=moment(visit.created_at),
-        visited_on=moment(visit.created_at, DAY),
+        visited=visit.dated,
+        visited_on=date_format(visit.day, DAY),
         clinician=visit.clinician.full_name if visit.clinician else gettext("another system"),
         question=visit.question,
         lesions=[
-            reported(screening, clinic, follow_ups, overviews.pop(screening.image.lesion_id, None))
+            reported(
+                screening,
+                clinic,
+                follow_ups,
+                overviews.pop(screening.image.lesion_id, None),
+                [each for each in screenings if is_of_same_lesion(each, screening)],
+            )
             for screening in signed
         ],
         unsigned=len(screenings) - len(signed),
@@ -138,14 +145,27 @@ def report_of(
         printed_on=moment(timezone.now(), DAY),
         printed_by=printed_by,
         address=settings.SITE_URL + reverse("visit", args=[visit.pk]),
-        advice=clinic.letter_advice.split("\n"),
+        advice=as_told(letter_advice_at(clinic, signed_at(signed))).splitlines(),
         disclaimer=str(DISCLAIMER),
     )
 
 
+def signed_at(signed: Sequence[Screening]) -> datetime:
+    return max((each.signature.created_at for each in signed if each.signature), default=timezone.now())
+
+
+def is_of_same_lesion(other: Screening, screening: Screening) -> bool:
+    return other.pk != screening.pk and other.image.lesion_id == screening.image.lesion_id
+
+
 def reported(
-    screening: Screening, clinic: Clinic, follow_ups: dict[Any, FollowUp], overview: LesionImage | None
+    screening: Screening,
+    clinic: Clinic,
+    follow_ups: dict[Any, FollowUp],
+    overview: LesionImage | None,
+    others: Sequence[Screening],
 ) -> ReportedLesion:
+    """others: the visit's other photographs of the lesion, signed or not."""
     review = screening.signed_review
     if review is None:
         raise ValueError(f"{screening.pk} is not signed.")
@@ -156,7 +176,7 @@ def reported(
     return ReportedLesion(
         label=image.lesion.label,
         heading=gettext("Lesion %(label)s") % {"label": image.lesion.label},
-        taken_at=gettext("Taken %(moment)s") % {"moment": moment(image.captured_at or image.created_at)},
+        taken_at=gettext("Taken %(moment)s") % {"moment": moment(image.taken_at)},
         image_id=str(image.pk),
         screening_id=str(screening.pk),
         diagnosis=review.get_diagnosis_display(),
@@ -167,8 +187,8 @@ def reported(
         signed_by=signed_by(review, moment(screening.signature.created_at)),
         differs=difference_of(review),
         switched=gettext("Her opinion changed after the reading was shown.") if review.switched else "",
-        finding=finding_in_plain_words(review),
-        next_step=str(NEXT_STEP[Recommendation(review.recommendation)]),
+        finding=finding_in_plain_words(review, others),
+        next_step=next_step_of(review, others),
         by_when=gettext("This should happen by %(day)s.") % {"day": due} if due else "",
         reading=gettext("Reading by the model: %(reading)s") % {"reading": headline(reading)},
         sentences=[*reading.sentences, *reading.counts],
@@ -185,14 +205,41 @@ def headline(reading: ShownReading) -> str:
     return f"{reading.headline}{score}"
 
 
-def finding_in_plain_words(review: Review) -> str:
-    """For the patient. What is only suspected from a photograph is not named: the laboratory or a specialist does."""
+def finding_in_plain_words(review: Review, others: Sequence[Screening]) -> str:
+    """For the patient. What is only suspected from a photograph is not named: the laboratory or a specialist does.
+
+    A photograph that shows too little, or that no doctor has judged, reassures nobody.
+    """
     if review.suspicious:
         return gettext("The doctor finds this spot conspicuous. What it is can be said once it has been examined.")
+    if review.recommendation == Recommendation.RETAKE:
+        return gettext("The doctor cannot judge this spot by this photograph.")
+    named = {"diagnosis": in_sentence(review.get_diagnosis_display())}
+    if not (doubts := doubts_about(others)):
+        if review.diagnosis == Diagnosis.OTHER:
+            return gettext("The doctor finds nothing suspicious.")
+        return gettext("The doctor finds nothing suspicious: %(diagnosis)s.") % named
     if review.diagnosis == Diagnosis.OTHER:
-        return gettext("The doctor finds nothing suspicious.")
-    named = gettext("The doctor finds nothing suspicious: %(diagnosis)s.")
-    return named % {"diagnosis": in_sentence(review.get_diagnosis_display())}
+        found = gettext("On one photograph of this spot the doctor finds nothing suspicious.")
+    else:
+        found = gettext("On one photograph of this spot the doctor finds nothing suspicious: %(diagnosis)s.") % named
+    return " ".join([found, *doubts])
+
+
+def next_step_of(review: Review, others: Sequence[Screening]) -> str:
+    if review.recommendation == Recommendation.REASSURE and doubts_about(others):
+        return gettext("What happens next depends on the other photograph.")
+    return str(NEXT_STEP[Recommendation(review.recommendation)])
+
+
+def doubts_about(others: Sequence[Screening]) -> list[str]:
+    reviews = [each.signed_review for each in others]
+    doubts = []
+    if any(review and review.recommendation == Recommendation.RETAKE for review in reviews):
+        doubts.append(gettext("Another one did not show enough to be judged."))
+    if None in reviews:
+        doubts.append(gettext("Another one has not been judged by a doctor yet."))
+    return doubts
 
 
 def recommended_by(review: Review, due: str) -> str:
@@ -220,6 +267,11 @@ def report_words(report: Report) -> dict[str, str]:
     unsigned = ngettext(
         "%(count)s photograph of this visit is not signed yet and not in this report.",
         "%(count)s photographs of this visit are not signed yet and not in this report.",
+        report.unsigned,
+    )
+    unjudged = ngettext(
+        "%(count)s photograph of that day has not been judged by a doctor yet. This letter says nothing about it.",
+        "%(count)s photographs of that day have not been judged by a doctor yet. This letter says nothing about them.",
         report.unsigned,
     )
     printed = gettext(
@@ -253,6 +305,7 @@ def report_words(report: Report) -> dict[str, str]:
             "reason"
         ),
         "overview": gettext("Overview"),
+        "unjudged": unjudged % {"count": report.unsigned} if report.unsigned else "",
         "unsigned": unsigned % {"count": report.unsigned} if report.unsigned else "",
         "printed": printed % {"moment": report.printed, "name": report.printed_by, "address": report.address},
         "opening": opening % {"day": report.visited_on},

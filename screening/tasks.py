@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import figures, holding, importing, notices, readings
+from screening.services import figures, holding, importing, notices, queue, readings
 from skinclinic.locks import only_one
 
 
@@ -41,7 +41,7 @@ def import_patient_task(batch_id: str, clinic_id: str) -> None:
     with only_one(f"import-{batch}") as mine:
         goes_on = mine and importing.import_next(batch_id=batch, clinic_id=clinic)
     if goes_on:
-        importing.send(batch, clinic)
+        queue.send(batch, clinic, task=queue.IMPORT)
 
 
 @shared_task

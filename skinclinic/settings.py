@@ -38,6 +38,7 @@ try:
     FIGURES_SWEEP_EVERY = env.integer("FIGURES_SWEEP_EVERY", 60, minimum=1)
     ALARM_SWEEP_EVERY = env.integer("ALARM_SWEEP_EVERY", 20, minimum=1)
     ALARM_AFTER = env.integer("ALARM_AFTER", 60, minimum=0)
+    IMPORT_MOST_MB = env.integer("IMPORT_MOST_MB", 10_240, minimum=1)
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
     NOTICE_MAIL_AFTER = env.integer("NOTICE_MAIL_AFTER", 60, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)

@@ -18,7 +18,8 @@ from screening.services.errors import NotYours, StaleTransition
 from screening.services.reviews import take_visit
 from screening.services.signing import lock_signable, sign_visit
 from skinclinic.accounts.language import spoken_by
-from skinclinic.accounts.models import Clinic, Membership
+from skinclinic.accounts.models import Clinic
+from skinclinic.accounts.services import actor_in
 from skinclinic.audit.acting import REVIEWER, Actor, acting, system
 from skinclinic.errors import ClinicError
 
@@ -96,9 +97,8 @@ def sweep_signatures() -> int:
 
 def give_in_her_name(held: HeldSignature) -> None:
     with acting(system(clinic_id=held.clinic_id)):
-        membership = Membership.objects.active().filter(user=held.reviewer, clinic=held.clinic_id).first()
-    reviewer = membership.actor() if membership and held.reviewer.is_active else None
-    if reviewer is None or not reviewer.has_role(REVIEWER):
+        reviewer = actor_in(held.clinic_id, held.reviewer, REVIEWER)
+    if reviewer is None:
         with acting(system(clinic_id=held.clinic_id)):
             HeldSignature.objects.held().filter(pk=held.pk).update(
                 status=HeldStatus.REFUSED,

@@ -1,22 +1,20 @@
 """A bulk import: a table is taken, photographs are kept beside it, somebody confirms, and patient follows patient."""
 
 import contextlib
-import logging
 from collections.abc import Iterable
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from patients.codes import ConsentKind
 from patients.models import Consent, Lesion, Patient, Visit
@@ -31,14 +29,16 @@ from screening.models import ImportBatch, ImportRow, LesionImage, LesionLabel
 from screening.services.errors import StaleTransition
 from screening.services.matching import Match, match_people
 from screening.services.photographs import add_overview, add_photograph
+from screening.services.queue import IMPORT, send, send_on_commit
 from skinclinic.accounts.language import spoken_by
-from skinclinic.accounts.models import Clinic, Membership
+from skinclinic.accounts.models import Clinic
+from skinclinic.accounts.services import actor_in
 from skinclinic.audit.acting import CLINICIAN, Actor, acting, system
 from skinclinic.errors import ClinicError
 from skinclinic.text import one_line
 
-logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
+MEGABYTE = 1024 * 1024
 ERASED_AT_ONCE = 100
 NOON = time(12)
 
@@ -53,6 +53,15 @@ class NotInTable(ClinicError):
 class ImportClosed(ClinicError):
     def __init__(self) -> None:
         super().__init__(_("This import was confirmed or dropped already. Load the page again and look."))
+
+
+class ImportFull(ClinicError):
+    def __init__(self) -> None:
+        most = filesizeformat(most_bytes())
+        super().__init__(
+            _("An import holds at most %(most)s of photographs. Divide the table, and import one part after the other.")
+            % {"most": most}
+        )
 
 
 class NothingToImport(ClinicError):
@@ -126,15 +135,29 @@ def keep_photograph(*, batch: ImportBatch, name: str, clean: CleanPhotograph) ->
         row = waiting_row(batch, name)
         if row.photograph and row.upload_sha256 == clean.upload_sha256:
             return row
+        size = len(clean.photograph) + len(clean.thumbnail)
+        if size > bytes_left(batch) + row.size:
+            raise ImportFull
         delete_bytes(row)
+        row.size = size
         row.photograph.save("photograph.jpg", ContentFile(clean.photograph), save=False)
         row.thumbnail.save("thumbnail.jpg", ContentFile(clean.thumbnail), save=False)
         told = ("width", "height", "sha256", "upload_sha256", "captured_at", "camera")
         for column in told:
             setattr(row, column, getattr(clean, column))
         row.photograph_refusal = ""
-        row.save(update_fields=["photograph", "thumbnail", "photograph_refusal", *told])
+        row.save(update_fields=["photograph", "thumbnail", "photograph_refusal", "size", *told])
         return row
+
+
+def most_bytes() -> int:
+    return int(settings.IMPORT_MOST_MB * MEGABYTE)
+
+
+def bytes_left(batch: ImportBatch) -> int:
+    """What may still be kept beside its rows."""
+    kept: int = ImportRow.objects.filter(batch=batch).aggregate(size=Sum("size", default=0))["size"]
+    return most_bytes() - kept
 
 
 def refuse_photograph(*, batch: ImportBatch, name: str, refusal: PhotographRefused) -> None:
@@ -145,7 +168,8 @@ def refuse_photograph(*, batch: ImportBatch, name: str, refusal: PhotographRefus
         delete_bytes(row)
         row.photograph_refusal = str(refusal)
         row.photograph = row.thumbnail = ""
-        row.save(update_fields=["photograph", "thumbnail", "photograph_refusal"])
+        row.size = 0
+        row.save(update_fields=["photograph", "thumbnail", "photograph_refusal", "size"])
 
 
 def delete_bytes(row: ImportRow) -> None:
@@ -171,18 +195,26 @@ def confirm_import(*, actor: Actor, batch: ImportBatch) -> None:
         lines = assess(ImportRow.objects.filter(batch=batch).in_order())
         if not any(line.verdict == Verdict.READY for line in lines):
             raise NothingToImport(_("There is no patient whose rows are all ready. Look at the problems first."))
-        for line in lines:
-            if line.verdict in HOLDS_BACK or line.verdict == Verdict.HELD:
-                move_row(line.row, ImportRowStatus.LEFT_OUT, refusal=line.said or _("Its photograph was not sent."))
-            elif line.verdict == Verdict.PRESENT:
-                move_row(line.row, ImportRowStatus.PRESENT, refusal=line.said)
+        decide_rows(lines)
         moved = ImportBatch.objects.unconfirmed().filter(pk=batch.pk)
         moved.update(status=ImportStatus.CONFIRMED, confirmed_by=actor.person(), sent_at=timezone.now())
+        send_on_commit(batch, task=IMPORT)
 
-        def tell() -> None:
-            send(batch.pk, batch.clinic_id)
 
-        transaction.on_commit(tell, robust=True)
+def decide_rows(lines: Iterable[Line]) -> None:
+    """Of a batch that is held: what will not be imported is decided now, in one statement."""
+    decided = []
+    for line in lines:
+        if line.verdict in HOLDS_BACK or line.verdict == Verdict.HELD:
+            line.row.status = ImportRowStatus.LEFT_OUT
+            line.row.refusal = line.said or _("Its photograph was not sent.")
+        elif line.verdict == Verdict.PRESENT:
+            line.row.status, line.row.refusal = ImportRowStatus.PRESENT, line.said
+        else:
+            continue
+        decided.append(line.row)
+    if ImportRow.objects.open().bulk_update(decided, ["status", "refusal"]) != len(decided):
+        raise StaleTransition
 
 
 def drop_import(*, batch: ImportBatch) -> None:
@@ -193,9 +225,8 @@ def drop_import(*, batch: ImportBatch) -> None:
         erase_batch(batch.pk)
 
 
-def close_batch(batch_id: UUID, was: ImportStatus, becomes: ImportStatus) -> bool:
-    closed = ImportBatch.objects.filter(pk=batch_id, status=was).update(status=becomes, closed_at=timezone.now())
-    return closed == 1
+def close_batch(batch_id: UUID, was: ImportStatus, becomes: ImportStatus) -> None:
+    ImportBatch.objects.filter(pk=batch_id, status=was).update(status=becomes, closed_at=timezone.now())
 
 
 def erase_batch(batch_id: UUID) -> None:
@@ -215,22 +246,10 @@ def erase_batch(batch_id: UUID) -> None:
         staged = list(rows.staged()[:ERASED_AT_ONCE])
         for row in staged:
             delete_bytes(row)
-        rows.filter(pk__in=[row.pk for row in staged]).update(photograph="", thumbnail="")
+        rows.filter(pk__in=[row.pk for row in staged]).update(photograph="", thumbnail="", size=0)
         if rows.staged().exists():
             return
         batch.update(erased_at=timezone.now())
-
-
-def send(batch_id: UUID, clinic_id: UUID) -> bool:
-    """Tell the workers; a broker that is away is logged, not raised: the sweep will tell them."""
-    from screening.tasks import import_patient_task
-
-    try:
-        import_patient_task.apply_async([str(batch_id), str(clinic_id)], retry=False)
-    except (OperationalError, RedisError, OSError) as error:
-        logger.warning("Import %s waits for the broker: %s", batch_id, type(error).__name__)
-        return False
-    return True
 
 
 def import_next(*, batch_id: UUID, clinic_id: UUID) -> bool:
@@ -244,7 +263,7 @@ def import_next(*, batch_id: UUID, clinic_id: UUID) -> bool:
         batch = ImportBatch.objects.confirmed().select_related("confirmed_by").filter(pk=batch_id).first()
         if batch is None:
             return False
-        actor, rows = acting_for(batch), take_person(batch)
+        actor, rows = actor_in(clinic_id, batch.confirmed_by, CLINICIAN), take_person(batch)
         if not rows:
             close_batch(batch_id, ImportStatus.CONFIRMED, ImportStatus.DONE)
     if not rows:
@@ -282,14 +301,6 @@ def take_person(batch: ImportBatch) -> list[ImportRow]:
     waiting.filter(person=first).update(attempts=F("attempts") + 1)
     ImportBatch.objects.filter(pk=batch.pk).update(sent_at=timezone.now())
     return list(waiting.filter(person=first).in_order())
-
-
-def acting_for(batch: ImportBatch) -> Actor | None:
-    """Who confirmed it, as long as she may do so."""
-    user = batch.confirmed_by
-    membership = Membership.objects.active().filter(user=user, clinic=batch.clinic_id).first()
-    actor = membership.actor() if membership and user and user.is_active else None
-    return actor if actor and actor.has_role(CLINICIAN) else None
 
 
 def leave_out(rows: list[ImportRow], refusal: ClinicError) -> None:
@@ -372,12 +383,11 @@ def note_consents(actor: Actor, patient: Patient, entries: Iterable[Entry]) -> N
 
 
 def open_visits(actor: Actor, patient: Patient, entries: list[Entry]) -> dict[object, Visit]:
-    """One for each day on which she was photographed; `created_at` is today, when it came into the record."""
+    """One for each day on which she was photographed; `created_at` is when it came into the record."""
     visits: dict[object, Visit] = {}
     for day in sorted({entry.taken_on for entry in entries}):
         asked = dict.fromkeys(entry.question for entry in entries if entry.taken_on == day and entry.question)
-        question = " ".join(asked) or _("Imported: photographs of %(day)s.") % {"day": date_format(day)}
-        visits[day] = open_visit(actor=actor, patient=patient, question=question[:1000])
+        visits[day] = open_visit(actor=actor, patient=patient, question=" ".join(asked)[:1000], photographed_on=day)
     return visits
 
 
@@ -446,7 +456,7 @@ def sweep_imports() -> int:
             waiting = list(ImportBatch.objects.standing_still().values_list("pk", flat=True))
             forgotten = list(ImportBatch.objects.forgotten())
         for batch_id in waiting:
-            sent += claim_to_send(batch_id, clinic_id) and send(batch_id, clinic_id)
+            sent += claim_to_send(batch_id, clinic_id) and send(batch_id, clinic_id, task=IMPORT)
         for batch in forgotten:
             with contextlib.suppress(ImportClosed), acting(system(clinic_id=clinic_id)):
                 drop_import(batch=batch)

@@ -8,29 +8,30 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from screening.models import Screening
+from patients.models import ClinicRecord
 from skinclinic.celery import app
 
 logger = logging.getLogger(__name__)
 QUEUE = "celery"
+READ, IMPORT = "read_photograph_task", "import_patient_task"
 
 
-def send_on_commit(screening: Screening) -> None:
+def send_on_commit(row: ClinicRecord, *, task: str = READ) -> None:
     def tell() -> None:
         # A function of its own: Django cannot name a `partial` when it fails (AttributeError in place of the log line).
-        send(screening.pk, screening.clinic_id)
+        send(row.pk, row.clinic_id, task=task)
 
     transaction.on_commit(tell, robust=True)
 
 
-def send(screening_id: UUID, clinic_id: UUID) -> bool:
+def send(key: UUID, clinic_id: UUID, *, task: str = READ) -> bool:
     """Tell the workers; a broker that is away is logged, not raised: the sweeper will tell them."""
-    from screening.tasks import read_photograph_task
+    from screening import tasks
 
     try:
-        read_photograph_task.apply_async([str(screening_id), str(clinic_id)], retry=False)
+        getattr(tasks, task).apply_async([str(key), str(clinic_id)], retry=False)
     except (OperationalError, RedisError, OSError) as error:
-        logger.warning("Screening %s waits for the broker: %s", screening_id, type(error).__name__)
+        logger.warning("%s of %s waits for the broker: %s", task, key, type(error).__name__)
         return False
     return True
 

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from patients.body_map import OUTLINE
 from screening.cautions import shown_band
 from screening.codes import Band
 from screening.dashboard.alarms import sentence
@@ -90,6 +91,11 @@ def band_word(band: str) -> str:
 @register.filter
 def role_word(role: str) -> str:
     return str(Role(role).label)
+
+
+@register.simple_tag
+def body_outline() -> str:
+    return OUTLINE
 
 
 @register.filter

@@ -13,6 +13,7 @@ from django.urls import reverse
 from conftest import Cast, Chart, Person, make_chart, make_screening
 from patients.models import Visit
 from patients.services import open_visit
+from screening.importing import ImportBatch
 from screening.models import Prediction, Review, Screening
 from screening.services.errors import ReadingUnseen, ReasonMissing
 from screening.services.photographs import move_screening
@@ -117,7 +118,7 @@ WORLDS: Worlds = {
 def answers(person: Person, chart: Chart, screening: Screening) -> dict[str, object]:
     """Every page, every live part, and every answer to a form that is refused, as this person gets them."""
     client, found = person.client, {}
-    for name, ids in pages(chart, screening).items():
+    for name, ids in pages(chart, screening, ImportBatch()).items():
         for headers in ({}, {"HX-Request": "true"}):
             response = client.get(reverse(name, args=ids), headers=headers)
             found[f"GET {name} {headers}"] = response.status_code, told_by(response.content)

@@ -1,6 +1,10 @@
 """What a patient decided holds: at the upload, while a photograph waits, after a move and after a merge."""
 
+import re
+
 import pytest
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from conftest import make_chart, make_screening
 from patients.services import (
@@ -31,6 +35,56 @@ def test_withdrawn_consent_to_photographs_stops_uploads(cast, chart, photograph_
         withdraw_consent(actor=alice, patient=chart.patient, kind="photograph")
     with pytest.raises(PhotographsRefusedByPatient):
         make_screening(cast.alice, chart, photograph_bytes)
+
+
+def withdrawal(chart, kind: str = "ai_reading") -> str:
+    return f"/patients/{chart.patient.pk}/consents/{kind}/withdraw/"
+
+
+@pytest.mark.parametrize(
+    ("kind", "stops"),
+    [
+        ("photograph", "No new photograph of this patient is stored"),
+        ("ai_reading", "The model reads no photograph of this patient any more"),
+        ("teaching", "may not be used in teaching any more"),
+        ("research", "may not be used in research any more"),
+    ],
+)
+def test_withdrawal_says_first_what_stops_and_what_stays(cast, chart, kind, stops):
+    decide(cast.alice, chart, kind, "given")
+    page = cast.alice.client.get(withdrawal(chart, kind)).content.decode()
+    assert stops in page
+    assert "What stays" in page
+    with cast.in_north():
+        assert consents_of([chart.patient.pk])[kind].decision == "given", "nothing is withdrawn by looking"
+
+
+def test_what_was_given_and_is_given_no_more_reads_withdrawn(cast, chart):
+    decide(cast.alice, chart, "research", "refused")
+    answer = cast.alice.client.post(withdrawal(chart), {"clinic": str(cast.north.pk)}, follow=True)
+    page = answer.content.decode()
+    today = date_format(timezone.localdate(), "DATE_FORMAT")
+    assert f"Withdrawn on {today}" in page
+    assert page.count('fw-semibold">Refused<') == 1, "research, which was never given"
+    assert withdrawal(chart) not in page
+    decide(cast.alice, chart, "ai_reading", "given")
+    assert "Withdrawn on" not in cast.alice.client.get(f"/patients/{chart.patient.pk}/").content.decode()
+
+
+def test_nothing_given_leads_back_and_an_unknown_kind_is_nowhere(cast, chart):
+    assert cast.alice.client.get(withdrawal(chart, "teaching")).url == f"/patients/{chart.patient.pk}/"
+    assert cast.alice.client.get(withdrawal(chart, "driving")).status_code == 404
+
+
+def test_kind_of_a_consent_is_chosen_and_not_given_beforehand(cast, chart):
+    page = cast.alice.client.get(f"/patients/{chart.patient.pk}/").content.decode()
+    kinds = page[page.index('id="id_kind"') : page.index("</select>", page.index('id="id_kind"'))]
+    assert re.findall(r'value="(\w*)" selected', kinds) == [""]
+    form = {"kind": "", "decision": "given", "decided_on": "2026-11-22", "clinic": str(cast.north.pk)}
+    assert (
+        "The consent is noted."
+        not in cast.alice.client.post(f"/patients/{chart.patient.pk}/consents/", form, follow=True).content.decode()
+    )
 
 
 def test_refusal_cannot_be_withdrawn_into_nothing(cast, chart, photograph_bytes):

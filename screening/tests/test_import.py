@@ -2,22 +2,27 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from conftest import make_chart
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from patients.services import note_consent
+from screening.import_report import assess
 from screening.importing import ImportBatch, ImportRow
 from screening.models import LesionImage, Overview, Screening, StoredFile
+from screening.querysets import LOW, OVERDUE, visits_to_review
 from screening.services import importing
 from screening.services.importing import import_next, sweep_imports
 from screening.storage import DatabaseStorage
-from screening.tests.conftest import rows, the_only, wait_until
+from screening.tests.conftest import finish, give, rows, sign, the_only, wait_until
 from screening.tests.importing import (
     ERNA,
     JOSEF,
@@ -57,8 +62,10 @@ def test_it_works(cast, random_photograph):
         assert (consent.patient_id, consent.kind, consent.decision, str(consent.decided_on)) == (
             erna.pk, "ai_reading", "given", "2024-02-29",
         )  # fmt: skip
-        visits = Visit.objects.filter(patient=erna).order_by("question")
-        assert [visit.question for visit in visits] == ["Growing?", "Imported: photographs of 1 Mar 2024."]
+        visits = Visit.objects.filter(patient=erna).newest_first()
+        assert [(str(visit.photographed_on), visit.question, visit.due_at) for visit in visits] == [
+            ("2024-04-01", "Growing?", None), ("2024-03-01", "", None),
+        ]  # fmt: skip
         assert {visit.created_at.date() for visit in visits} == {timezone.now().date()}
         lesions = Lesion.objects.filter(patient=erna).order_by("number")
         assert [(lesion.site, lesion.laterality, lesion.view) for lesion in lesions] == [
@@ -86,7 +93,16 @@ def test_camera_knows_better_than_the_table_when_it_was(cast):
     run(batch)
     image = the_only(cast, LesionImage)
     assert (image.captured_at.isoformat(), image.camera) == ("2026-11-02T08:30:00+00:00", "Dermlite DL4")
-    assert "1 Mar 2024" in the_only(cast, Visit).question
+    assert str(the_only(cast, Visit).photographed_on) == "2024-03-01"
+
+
+def test_dry_run_says_where_camera_and_table_tell_two_days(cast):
+    batch = begin(cast, ERNA)
+    send_photograph(cast, batch, "erna-1.jpg", encoded(picture(), exif=exif_with_secrets()))
+    assert (verdicts(cast, batch), said(cast, batch)) == (
+        ["ready"],
+        ["The camera says 2 Nov 2026. The visit bears the day of the table, the photograph the time of the camera."],
+    )
 
 
 def test_later_table_adds_to_the_same_patient_and_lesion(cast, random_photograph):
@@ -142,6 +158,26 @@ def test_only_what_is_ready_is_imported_and_the_rest_says_why(cast, random_photo
 def rows_of_identity(cast) -> list[PatientIdentity]:
     with cast.in_north():
         return list(PatientIdentity.objects.all())
+
+
+def test_what_is_left_out_is_decided_in_one_statement(cast, random_photograph):
+    wrong = [JOSEF | {"file": f"{n}.jpg", "site": "bak", "record_number": f"{n}"} for n in range(9)]
+    batch = begin(cast, ERNA, JOSEF, *wrong)
+    send_all(cast, batch, random_photograph)
+    with CaptureQueriesContext(connection) as asked:
+        post(cast, batch, "confirm")
+    assert sum(query["sql"].startswith('UPDATE "screening_importrow"') for query in asked) == 1
+    assert statuses(cast, batch) == ["open", "open", *["left_out"] * 9]
+    assert all("site" in sentence for sentence in said(cast, batch)[2:])
+
+
+def test_row_that_moved_meanwhile_is_not_decided_again(cast):
+    batch = begin(cast, ERNA, JOSEF)
+    with cast.in_north():
+        lines = assess(ImportRow.objects.filter(batch=batch).in_order())
+        ImportRow.objects.filter(number=2).update(status="present", refusal="x")
+        with pytest.raises(importing.StaleTransition):
+            importing.decide_rows(lines)
 
 
 def test_nothing_ready_is_not_confirmed(cast):
@@ -387,6 +423,24 @@ def test_confirmed_import_is_not_dropped(cast, random_photograph):
     assert status_of(cast) == "confirmed"
 
 
+def test_batch_holds_no_more_bytes_than_the_setting_says(cast, random_photograph, settings):
+    batch = begin(cast, ERNA, ERNA_2)
+    send_photograph(cast, batch, "erna-1.jpg", random_photograph())
+    with cast.in_north():
+        size = sum(len(file.read()) for row in ImportRow.objects.staged() for file in (row.photograph, row.thumbnail))
+        assert ImportRow.objects.get(number=2).size == size
+    settings.IMPORT_MOST_MB = 1.5 * size / 1024**2
+    answer = send_photograph(cast, batch, "erna-2.jpg", random_photograph())
+    assert answer.status_code == 422
+    assert answer.json()["photographs"][0]["refused"].startswith("An import holds at most ")
+    with cast.in_north():
+        assert StoredFile.objects.count() == 2, "nothing of it was stored"
+    page = cast.alice.client.get(f"/imports/{batch.pk}/").content.decode()
+    assert f'data-left="{importing.most_bytes() - size}"' in page
+    again = send_photograph(cast, batch, "erna-1.jpg", random_photograph())
+    assert again.status_code == 201, "it takes the place of the one that came before"
+
+
 def test_what_nobody_confirms_is_dropped_after_seven_days(cast, random_photograph):
     batch = begin(cast, ERNA)
     send_all(cast, batch, random_photograph)
@@ -404,13 +458,13 @@ def test_sweep_sends_only_what_stands_still(cast, random_photograph, monkeypatch
     batch, sent = begin(cast, ERNA), []
     send_all(cast, batch, random_photograph)
     post(cast, batch, "confirm")
-    monkeypatch.setattr(importing, "send", lambda *keys: sent.append(keys) or True)
+    monkeypatch.setattr(importing, "send", lambda *keys, task: sent.append((*keys, task)) or True)
     assert sweep_imports() == 0
     with cast.in_north():
         ImportBatch.objects.update(sent_at=timezone.now() - timedelta(minutes=2))
     assert sweep_imports() == 1
     assert sweep_imports() == 0, "the message that is under way is enough"
-    assert sent == [(batch.pk, cast.north.pk)]
+    assert sent == [(batch.pk, cast.north.pk, "import_patient_task")]
 
 
 def test_large_batch_is_erased_bit_by_bit_names_first(cast, random_photograph, monkeypatch):
@@ -428,8 +482,60 @@ def test_large_batch_is_erased_bit_by_bit_names_first(cast, random_photograph, m
 
 def test_words_that_are_kept_are_in_the_language_of_who_confirmed(cast, random_photograph):
     User.objects.filter(pk=cast.alice.user.pk).update(language="de")
-    import_rows(cast, random_photograph, ERNA)
-    assert the_only(cast, Visit).question == "Importiert: Aufnahmen vom 1. März 2024."
+    batch = begin(cast, ERNA)
+    send_all(cast, batch, random_photograph)
+    post(cast, batch, "confirm")
+    make_chart(cast.alice)
+    run(batch)
+    assert said(cast, batch)[0].startswith("Eine ähnliche Person wurde aufgenommen")
+
+
+def test_imported_visit_bears_the_day_of_its_photographs_on_every_page(cast, random_photograph):
+    """And says on which day it was imported."""
+    import_rows(cast, random_photograph, ERNA | {"consent_reading": "", "consent_date": ""})
+    visit = the_only(cast, Visit)
+    today = date_format(timezone.localdate(), "DATE_FORMAT")
+    chart = cast.alice.client.get(f"/patients/{visit.patient_id}/").content.decode()
+    assert re.search(rf">1 Mar 2024</a><span class=\"second\">imported {today}<", chart)
+    assert "Photograph of 1 Mar 2024" in chart
+    page = cast.rita.client.get(f"/visits/{visit.pk}/").content.decode()
+    assert f"visit of 1 Mar 2024, imported {today}" in page
+    assert "without a due time" in page
+    (shot,) = rows(cast, Screening)
+    give(cast, shot)
+    sign(cast, visit)
+    report = cast.alice.client.get(f"/visits/{visit.pk}/report/").content.decode()
+    assert re.search(r"<dt>Visit</dt><dd>1 Mar 2024</dd>", report)
+    assert "On 1 Mar 2024, a spot" in cast.alice.client.get(f"/visits/{visit.pk}/letter/").content.decode()
+    assert str(shot.pk) not in cast.alice.client.get("/today/").content.decode(), "it is none of the last days'"
+
+
+def test_imported_visit_is_never_overdue_and_has_its_place_by_its_reading(cast, chart, screening, random_photograph):
+    import_rows(cast, random_photograph, JOSEF | {"consent_reading": "given", "consent_date": "2024-03-01"})
+    imported = the_only(cast, Screening, visit__photographed_on__isnull=False)
+    for shot in (imported, screening):
+        finish(cast, shot, refer=False, band="low", cautions=())
+    later = timezone.now() + timedelta(days=400)
+    with cast.rita.acting() as rita:
+        ranked = dict(visits_to_review(Visit.objects.visible_to(rita), rita, later).values_list("pk", "rank"))
+    assert ranked == {chart.visit.pk: OVERDUE, imported.visit_id: LOW}
+    listed = cast.rita.client.get("/worklist/").content.decode()
+    assert "imported, photographed 1 Mar 2024" in listed
+    assert "no due time" in listed
+    assert "chip-overdue" not in listed
+
+
+def test_imported_visit_has_its_place_in_the_chart_by_its_day(cast, random_photograph):
+    import_rows(cast, random_photograph, ERNA | {"date": "2025-01-02"})
+    import_rows(cast, random_photograph, ERNA | {"file": "older.jpg", "date": "2020-01-02"})
+    patient = the_only(cast, Patient)
+    chart = cast.alice.client.get(f"/patients/{patient.pk}/").content.decode()
+    assert chart.index(">2 Jan 2025<") < chart.index(">2 Jan 2020<")
+
+
+def test_database_refuses_a_visit_of_today_that_is_never_due(cast, chart):
+    with pytest.raises(IntegrityError, match="visit_due_unless_imported"), cast.in_north():
+        Visit.objects.filter(pk=chart.visit.pk).update(due_at=None)
 
 
 def test_days_are_days_of_the_clinic(cast, random_photograph):

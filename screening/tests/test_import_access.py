@@ -9,6 +9,7 @@ from django.db.utils import ProgrammingError
 from django.test import Client
 
 from patients.models import Patient
+from patients.services import RECORD_NUMBER, add_identifier
 from screening.importing import ImportBatch, ImportRow
 from screening.models import LesionImage, LesionLabel
 from screening.tests.conftest import rows, the_only
@@ -77,6 +78,19 @@ def test_look_at_an_import_is_on_the_ledger_and_polling_is_not(cast):
     assert (seen.subject_id, seen.actor) == (str(batch.pk), str(cast.alice.user.pk))
 
 
+@pytest.mark.parametrize(
+    ("address", "action"),
+    [("", "import_seen"), ("needed/", "import_files_seen"), ("report.csv", "import_report_taken")],
+)
+def test_every_look_at_what_names_patients_is_on_the_ledger_with_whom(cast, chart, address, action):
+    with cast.alice.acting():
+        add_identifier(patient=chart.patient, system=RECORD_NUMBER, value="R-4711")
+    batch = begin(cast, ERNA, JOSEF)
+    cast.alice.client.get(f"/imports/{batch.pk}/{address}")
+    seen = the_only(cast, AuditEvent, action=action)
+    assert (seen.subject_id, seen.changes) == (str(batch.pk), {"patients": [str(chart.patient.pk)]})
+
+
 def import_folder(cast, folder, *rows: dict[str, str], **options) -> None:
     (folder / "table.csv").write_bytes(table_of(*rows))
     call_command(
@@ -112,6 +126,14 @@ def test_command_wants_a_clinician(cast, tmp_path, by, sentence):
     (tmp_path / "t.csv").write_bytes(table_of(ERNA))
     with pytest.raises(CommandError, match=sentence):
         call_command("import_photographs", "North", str(tmp_path / "t.csv"), str(tmp_path), by=by)
+
+
+def test_command_refuses_more_than_an_import_may_hold(cast, tmp_path, random_photograph, settings):
+    (tmp_path / "erna-1.jpg").write_bytes(random_photograph())
+    settings.IMPORT_MOST_MB = 0.001
+    with pytest.raises(CommandError, match="An import holds at most"):
+        import_folder(cast, tmp_path, ERNA)
+    assert status_of(cast) == "dropped"
 
 
 def test_command_refuses_two_files_of_one_name(cast, tmp_path, random_photograph):

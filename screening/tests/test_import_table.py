@@ -10,6 +10,8 @@ import pytest
 from django.utils import timezone
 
 from conftest import make_chart, make_screening
+from patients.body_map import fits, is_on_body, sites_at
+from patients.codes import BodySite, Laterality
 from patients.services import RECORD_NUMBER, add_identifier, merge_patients, note_consent
 from screening.import_places import SITES, place_of
 from screening.import_table import MOST_ROWS, NAMES, file_key, read_table
@@ -338,3 +340,37 @@ def test_every_site_has_its_place_on_its_side():
 def test_names_of_files_are_compared_without_folders_capitals_and_accents():
     assert file_key("C:\\fotos\\Strauße  1.JPG") == file_key("fotos/Strau\u00dfe 1.jpg") == "strauße 1.jpg"
     assert file_key("Mu\u0308ller.jpg") == file_key("M\u00fcller.jpg")
+
+
+@pytest.mark.parametrize("site", BodySite)
+@pytest.mark.parametrize("laterality", Laterality)
+def test_place_that_an_import_gives_a_site_is_on_the_body_and_its_own(site, laterality):
+    if place := place_of(site, laterality):
+        assert is_on_body(place.x, place.y)
+        assert fits(site=site, laterality=laterality, **vars(place))
+        assert site in sites_at(place.view, place.x, place.y)
+
+
+def page_of(cast, batch) -> str:
+    return " ".join(cast.alice.client.get(f"/imports/{batch.pk}/").content.decode().split())
+
+
+def test_photograph_that_is_there_already_is_not_said_to_be_added(cast, chart, screening, photograph_bytes):
+    with cast.alice.acting():
+        add_identifier(patient=chart.patient, system=RECORD_NUMBER, value="R-4711")
+    batch = begin(cast, ERNA, ERNA | {"file": "erna-2.jpg"})
+    page = page_of(cast, batch)
+    assert page.count("new lesion") == page.count("photograph added") == 1
+    send_photograph(cast, batch, "erna-1.jpg", photograph_bytes)
+    assert "it is not added again" in said(cast, batch)[0]
+    row = page_of(cast, batch).split("erna-1.jpg")[1].split("</tr>")[0]
+    assert "photograph added" not in row
+    assert "new lesion" not in row
+
+
+def test_number_that_the_record_has_is_nobody_new(cast, chart):
+    with cast.alice.acting():
+        add_identifier(patient=chart.patient, system=RECORD_NUMBER, value="R-4711")
+    page = page_of(cast, begin(cast, ERNA | {"family_name": "Somebody"}, JOSEF))
+    assert 'Somebody, Erna<span class="second">R-4711</span>' in page
+    assert 'Autumnbottom, Josef<span class="second">new, R-4712</span>' in page

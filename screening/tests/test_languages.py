@@ -31,8 +31,9 @@ from screening.services.problems import answer_problem, report_problem
 from screening.services.reviews import Opinion
 from screening.templatetags.chips import drawn_chip
 from screening.tests.conftest import finish, give, read_by_model, sign
+from screening.tests.importing import ERNA, JOSEF, begin, post, run, send_all, send_photograph
 from screening.tests.test_pages import ONLY, pages
-from skinclinic.accounts.models import LETTER_ADVICE, Clinic, User
+from skinclinic.accounts.models import ASSUMED, LETTER_ADVICE, Clinic, User
 
 OPEN, SHUT = "⟦", "⟧"
 # The same in every language: units, formats, the model's codes, and what is called by its name.
@@ -44,9 +45,10 @@ SAME = {
 TYPED = {
     "North", "Alice", "Alder", "Rita", "Rowan", "Rolf", "Rush", "Ada", "Ash", "Otto", "Oak", "Winterbottom", "Erna",
     "alice", "rita", "rolf", "ada", "otto", "example", "org", "Wortlaut", "UTC",
+    "Autumnbottom", "Josef", "erna", "josef",
 }  # fmt: skip
-# Sentences that the clinic wrote, or that were written for it when it was opened.
-OWN = (*LETTER_ADVICE.split("\n"), "Changing for three months?", "assumed when the clinic was opened")
+# What the clinic wrote.
+OWN = ("Changing for three months?",)
 WORD = re.compile(r"[^\W\d_]{2,}")
 ADDRESS_KEY_OR_DIGEST = re.compile(
     r"https?://\S+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d[\w.-]*"
@@ -196,7 +198,7 @@ def busy(cast: Cast, chart: Chart, random_photograph: Callable[[], bytes]) -> di
     sweep_notices()
     with cast.in_north():
         overview = Overview.objects.get()
-    common = {name: [ids] for name, ids in pages(chart, waiting).items()}
+    common = {name: [ids] for name, ids in pages(chart, waiting, begin(cast, ERNA, JOSEF)).items()}
     return common | {
         "overview": [[overview.pk]],
         "patient_chart": [[chart.patient.pk], [other.patient.pk], [refused.patient.pk]],
@@ -311,6 +313,26 @@ def test_every_word_of_a_refused_form_is_marked(cast, chart, screening, brackete
     assert found == []
 
 
+def test_every_word_of_an_import_is_marked(cast, chart, bracketed, random_photograph):
+    """What is kept of a refusal is in the words of who sent the table; so they are sent in German here."""
+    alice = german(cast, "alice")
+    twice = begin(cast, ERNA, JOSEF, JOSEF, ERNA | {"file": "erna-2.jpg", "lesion": "B"})
+    refused = begin(cast, ERNA, JOSEF)
+    for name, data in (("erna-1.jpg", b"none"), ("josef-1.jpg", random_photograph())):
+        send_photograph(cast, refused, name, data)
+    dropped, confirmed, done = (begin(cast, JOSEF) for _ in range(3))
+    post(cast, dropped, "drop")
+    for batch in (confirmed, done):
+        send_all(cast, batch, random_photograph)
+        post(cast, batch, "confirm")
+    run(done)
+    found = []
+    for batch in (twice, refused, dropped, confirmed, done):
+        for part in ("", "live/", "?show=problems", "?show=waiting"):
+            found += unmarked(alice.get(f"/imports/{batch.pk}/{part}").content.decode())
+    assert found == []
+
+
 def test_every_word_before_signing_in_is_marked(cast, bracketed):
     client = Client(headers={"accept-language": "de"})
     addresses = ["login/", "password/reset/", "password/reset/done/", "password/reset/key/1-x/", "signup/", "inactive/"]
@@ -346,6 +368,38 @@ def test_no_layout_or_script_has_words_of_its_own():
     for path in layouts:
         text = re.sub(r"//.*|font: \([^)]*\)", "", path.read_text())
         assert not re.findall(r"[\[\"](?:[A-Z]?[a-z]+ )+[a-z]+", text), path
+
+
+def settings_form(client: Client) -> dict[str, str]:
+    """As her browser would send the clinic's settings back, with the line ends of one."""
+    page = client.get(reverse("clinic_settings")).content.decode()
+    advice = re.search(r'<textarea name="letter_advice"[^>]*>\s*(.*?)</textarea>', page, re.DOTALL)[1]
+    hours = dict(re.findall(r'name="(due_hours_\w+|second_reading_percent)" value="(\d+)"', page))
+    return hours | {"unreviewed_readings": "not_low", "letter_advice": advice.replace("\n", "\r\n")}
+
+
+def test_text_that_nobody_wrote_stays_nobodys_when_the_settings_are_saved(cast):
+    ada = german(cast, "ada")
+    form = settings_form(ada) | {"clinic": str(cast.north.pk)}
+    assert form["letter_advice"].startswith("Sehen Sie sich Ihre Haut einmal im Monat an.")
+    assert ada.post(reverse("clinic_settings"), form).status_code == 302
+    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == LETTER_ADVICE
+    ada.post(reverse("clinic_settings"), form | {"letter_advice": "Rufen Sie an.\r\nJederzeit."})
+    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == "Rufen Sie an.\nJederzeit."
+
+
+def test_source_that_nobody_wrote_is_told_in_the_readers_language(cast):
+    assert ": bei der Eröffnung der Klinik angenommen, " in german(cast, "ada").get("/models/").content.decode()
+    assert f": {ASSUMED}, " in cast.otto.client.get("/models/").content.decode()
+    form = {"per_thousand": "25", "source": "bei der Eröffnung der Klinik angenommen", "on": "2026-01-31"}
+    german(cast, "ada").post(reverse("expected_share"), form | {"clinic": str(cast.north.pk)})
+    assert Clinic.objects.get(pk=cast.north.pk).expected_malignant_source == ASSUMED
+
+
+def test_ledger_is_called_so_in_german_and_the_course_of_a_lesion_is_its_own(cast, chart):
+    page = german(cast, "otto").get(reverse("patient_history", args=[chart.patient.pk])).content.decode()
+    assert "<h1>Protokoll</h1>" in page
+    assert "Verlauf" not in page
 
 
 @pytest.mark.parametrize("form", ["report", "letter"])

@@ -9,27 +9,32 @@ from django.urls import reverse
 
 from conftest import Cast, Chart
 from ml.contract import UNSCORABLE_REASONS
+from screening.importing import ImportBatch
 from screening.models import Screening
 from screening.presentation import shown_score
 from screening.tests.conftest import finish, give, read_by_model, sign
+from screening.tests.importing import ERNA, JOSEF, begin
 from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
 
 
-def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
+def pages(chart: Chart, screening: Screening, batch: ImportBatch) -> dict[str, list[uuid.UUID]]:
     """Every page by its URL's name, with the ids that lead to it."""
     patient, visit = [chart.patient.pk], [chart.visit.pk]
     return {
         "today": [],
         "patients": [],
         "imports": [],
+        "import_batch": [batch.pk],
+        "import_live": [batch.pk],
         "patient_new": [],
         "patient_chart": patient,
         "patient_correct": patient,
         "patient_history": patient,
         "patient_merge": patient,
+        "consent_withdraw": [*patient, "ai_reading"],
         "compare": patient,
         "lesion_new": patient,
         "lesion": [chart.lesion.pk],
@@ -59,14 +64,22 @@ def pages(chart: Chart, screening: Screening) -> dict[str, list[uuid.UUID]]:
     }
 
 
+@pytest.fixture
+def batch(cast: Cast) -> ImportBatch:
+    return begin(cast, ERNA, JOSEF)
+
+
 # Who may open what, besides those that every member may.
 ONLY = {
     "patient_new": {"alice", "rita", "ada"},
     "patient_correct": {"alice", "rita", "ada"},
     "patient_merge": {"alice", "ada"},
+    "consent_withdraw": {"alice", "rita", "ada"},
     "lesion_new": {"alice", "rita"},
     "visit_new": {"alice"},
     "imports": {"alice"},
+    "import_batch": {"alice"},
+    "import_live": {"alice"},
     "worklist": {"rita", "ada", "otto"},
     "dashboard": {"ada", "otto"},
     "alarms": {"ada", "otto"},
@@ -84,27 +97,27 @@ ONLY = {
 
 
 @pytest.mark.parametrize("who", ["alice", "rita", "ada", "otto"])
-def test_pages_open_for_their_roles_only(cast: Cast, chart, screening, who):
+def test_pages_open_for_their_roles_only(cast: Cast, chart, screening, who, batch):
     client = getattr(cast, who).client
-    for name, ids in pages(chart, screening).items():
+    for name, ids in pages(chart, screening, batch).items():
         response = client.get(reverse(name, args=ids))
         wanted = 200 if who in ONLY.get(name, {who}) else 403
         assert response.status_code == wanted, name
         assert not INLINE.search(response.content) or "image" in response["Content-Type"], (name, response.content)
 
 
-def test_no_page_gives_two_things_one_id(cast, chart, screening):
+def test_no_page_gives_two_things_one_id(cast, chart, screening, batch):
     """Or a label would lead to another form's field."""
     for person in (cast.alice, cast.rita, cast.ada):
-        for name, ids in pages(chart, screening).items():
+        for name, ids in pages(chart, screening, batch).items():
             content = person.client.get(reverse(name, args=ids)).content.decode(errors="replace")
             named = re.findall(r' id="([^"]+)"', content)
             assert len(named) == len(set(named)), (name, [one for one in named if named.count(one) > 1])
 
 
-def test_stranger_finds_nothing(cast, chart, screening):
+def test_stranger_finds_nothing(cast, chart, screening, batch):
     client = cast.bob.client
-    for name, ids in pages(chart, screening).items():
+    for name, ids in pages(chart, screening, batch).items():
         if ids:
             assert client.get(reverse(name, args=ids)).status_code == 404, name
 
@@ -127,8 +140,8 @@ def test_search_for_nobody_lists_nobody(cast, chart, words):
     assert str(chart.patient.pk) not in found.content.decode()
 
 
-def test_anonymous_is_sent_to_sign_in(cast, chart, screening):
-    for name, ids in pages(chart, screening).items():
+def test_anonymous_is_sent_to_sign_in(cast, chart, screening, batch):
+    for name, ids in pages(chart, screening, batch).items():
         response = Client().get(reverse(name, args=ids))
         assert (response.status_code, response["Location"].partition("?")[0]) == (302, "/accounts/login/"), name
 

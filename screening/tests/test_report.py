@@ -1,14 +1,18 @@
 """What a signed visit says on paper."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 
 from conftest import Cast, Chart, Person, make_screening
 from patients.models import Visit
+from screening.models import Screening
 from screening.presentation import shown_score
 from screening.report import as_pdf, report_of
+from screening.services.reviews import Opinion, shown_reading_id
+from screening.services.signing import amend_review
 from screening.tests.conftest import BENIGN, finish, fresh, give, read_by_model, rows, sign, the_only
 from screening.tests.test_blind import set_blind
 from skinclinic.accounts.services import decide_reviewing
@@ -107,8 +111,8 @@ def test_another_clinic_sees_none(cast, signed):
 
 
 def test_the_letter_is_in_plain_words_and_ends_with_the_clinics_own(cast, signed):
-    with cast.ada.acting() as ada:
-        decide_reviewing(actor=ada, letter_advice="Call 555 at any time.\nWear a hat.")
+    advise(cast, "Call 555 at any time.\nWear a hat.")
+    give_again(cast, signed)
     html = page(cast.alice, signed, "visit_letter")
     for sentence in (
         "finds this spot conspicuous.",
@@ -117,10 +121,112 @@ def test_the_letter_is_in_plain_words_and_ends_with_the_clinics_own(cast, signed
         "Wear a hat.",
     ):
         assert sentence in html
-    assert "Melanoma" not in html, "suspected from a photograph is not found"
     assert "Melanoma" not in html, "what is only suspected is not named"
     assert "score" not in html.split('class="paper"')[1].split("</article>")[0]
     assert fetch(cast.alice, "visit_letter_pdf", signed).status_code == 200
+
+
+def advise(cast: Cast, advice: str) -> None:
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, letter_advice=advice)
+
+
+def give_again(cast: Cast, chart: Chart, **changes: object) -> None:
+    """Amend the visit's one signed review."""
+    with cast.rita.acting() as rita:
+        screening = Screening.objects.shown_to(rita).get(visit=chart.visit)
+        amend_review(
+            actor=rita,
+            screening=screening,
+            submission=uuid4(),
+            reading_shown=shown_reading_id(screening),
+            opinion=replace(MELANOMA, **changes),
+            amends=screening.signed_review_id,
+        )
+
+
+def test_letter_ends_as_letters_did_when_it_was_signed(cast, signed):
+    advise(cast, "Call 555 at any time.")
+    advise(cast, "Call 777 in the mornings.")
+    html = page(cast.alice, signed, "visit_letter")
+    assert "Look at your skin once a month." in html
+    assert "Call " not in html
+    give_again(cast, signed)
+    advise(cast, "Write to us.")
+    html = page(cast.alice, signed, "visit_letter")
+    assert "Call 777 in the mornings." in html, "signed anew, by the amendment"
+    assert "Write to us." not in html
+
+
+def test_letter_is_in_the_language_that_was_chosen_for_the_patient(cast, signed):
+    address = reverse("visit_letter", args=[signed.visit.pk])
+    html = cast.alice.client.get(address, {"language": "de"}).content.decode()
+    paper = html[html.index('class="paper"') : html.index("</article>")]
+    for said in ('lang="de"', "1: Rücken, links", "Sehen Sie sich Ihre Haut einmal", "geboren am 30. April 1961"):
+        assert said in paper, said
+    assert "Look at your skin" not in html
+    assert '<html lang="en"' in html, "the portal stays in hers"
+    pdf = f"{reverse('visit_letter', args=[signed.visit.pk])[:-1]}.pdf?language=de"
+    assert pdf in html
+    assert b"(de" in cast.alice.client.get(pdf).content
+    for unknown in ("", "xx"):
+        assert "Look at your skin once" in cast.alice.client.get(address, {"language": unknown}).content.decode()
+    report = reverse("visit_report", args=[signed.visit.pk])
+    assert "Skin lesion report" in cast.alice.client.get(report, {"language": "de"}).content.decode()
+
+
+def test_letter_in_another_language_keeps_what_the_clinic_wrote(cast, chart, screening):
+    advise(cast, "Call 555.")
+    give(cast, screening)
+    sign(cast, chart.visit)
+    html = cast.alice.client.get(reverse("visit_letter", args=[chart.visit.pk]), {"language": "de"}).content.decode()
+    assert "<p>Call 555.</p>" in html
+    assert "ergibt nichts Verdächtiges: Melanozytärer Nävus" in html
+
+
+REASSURED = "The doctor finds nothing suspicious"
+RETAKE = replace(BENIGN, recommendation="retake")
+
+
+def letter_of_two(cast: Cast, chart: Chart, first: Screening, second: Screening, *opinions: Opinion) -> str:
+    """A letter about one lesion with two photographs; the second was not fit to be read."""
+    read_by_model(cast, first, refer=False)
+    finish(cast, second, unscorable_reasons=("blurred",), band=None)
+    for screening, opinion in zip((first, second), opinions, strict=False):
+        give(cast, screening, opinion)
+    sign(cast, chart.visit)
+    return page(cast.alice, chart, "visit_letter")
+
+
+def test_photograph_that_shows_too_little_reassures_nobody(cast, chart, screening, photograph_bytes):
+    other = make_screening(cast.alice, chart, photograph_bytes)
+    html = letter_of_two(cast, chart, screening, other, BENIGN, RETAKE)
+    assert REASSURED not in html
+    assert "On one photograph of this spot the doctor finds nothing suspicious: melanocytic nevus." in html
+    assert "Another one did not show enough to be judged." in html
+    assert "The doctor cannot judge this spot by this photograph." in html
+    assert "Nothing needs to be done" not in html
+
+
+def test_photograph_that_no_doctor_has_judged_reassures_nobody(cast, chart, screening, photograph_bytes):
+    read_by_model(cast, screening, refer=False)
+    give(cast, screening)
+    sign(cast, chart.visit)
+    late = make_screening(cast.alice, chart, photograph_bytes)
+    finish(cast, late, unscorable_reasons=("blurred",), band=None)
+    html = page(cast.alice, chart, "visit_letter")
+    assert REASSURED not in html
+    assert "Another one has not been judged by a doctor yet." in html
+    assert "1 photograph of that day has not been judged by a doctor yet." in html
+    assert "What happens next depends on the other photograph." in html
+    assert "Nothing needs to be done" not in html
+    assert fetch(cast.alice, "visit_letter_pdf", chart).status_code == 200
+
+
+def test_unfit_photograph_that_a_doctor_could_judge_is_judged(cast, chart, screening, photograph_bytes):
+    other = make_screening(cast.alice, chart, photograph_bytes)
+    html = letter_of_two(cast, chart, screening, other, BENIGN, BENIGN)
+    assert html.count(REASSURED) == 2
 
 
 class TestUnreviewedReadings:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db.models import Prefetch
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -34,7 +35,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "consents": [(ConsentKind(kind), consent) for kind, consent in consents.items()],
         "consent_form": ConsentForm(),
         "lesions": list(lesions_with_photographs(ids).visible_to(request.actor)),
-        "visits": list(visits.prefetch_related(in_use("screenings", request.actor)).order_by("-created_at")),
+        "visits": list(visits.prefetch_related(in_use("screenings", request.actor)).newest_first()),
         "follow_ups": list(
             FollowUp.objects.visible_to(request.actor)
             .filter(patient__in=ids)
@@ -54,10 +55,11 @@ def in_use(lookup: str, actor: Actor) -> Prefetch:
 
 def lesions_with_photographs(patient_ids: list[UUID]):
     photographs = LesionImage.objects.in_use().screened().select_related("screening")
+    newest_first = photographs.order_by(Coalesce("captured_at", "created_at").desc())
     return (
         Lesion.objects.filter(patient__in=patient_ids)
         .order_by("number")
-        .prefetch_related(Prefetch("images", photographs.order_by("-created_at"), to_attr="shown"))
+        .prefetch_related(Prefetch("images", newest_first, to_attr="shown"))
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -50,7 +51,8 @@ def todays_work(request: HttpRequest) -> dict[str, object]:
         unfit = unfit.to_be_retaken_by(actor.user_id)
         signatures = signatures.for_clinician(actor.user_id)
         follow_ups = follow_ups.for_owner(actor.user_id)
-    recent = mine.filter(created_at__gte=timezone.now() - RECENT)
+    since = timezone.now() - RECENT
+    recent = mine.filter(Q(visit__photographed_on=None) | Q(visit__photographed_on__gte=since), created_at__gte=since)
     return {
         "screenings": list(recent.with_reading().shown_to(actor).order_by("-created_at")[:60]),
         "unfit": list(unfit.with_reading().select_related("retake__assignee").order_by("created_at")[:20]),

@@ -22,6 +22,7 @@ from screening.services.importing import (
     answer_likely,
     confirm_import,
     drop_import,
+    most_bytes,
 )
 from screening.views.history import harmless
 from skinclinic.accounts.permissions import get_visible, member_required
@@ -76,8 +77,7 @@ def import_batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     page = Paginator(shown, PAGE).get_page(request.GET.get("page"))
     asked = asked_of(lines)
     seen = {line.row.patient_id for line in page} | {patient.pk for each in asked for patient in each["patients"]}
-    patients = [str(key) for key in seen if key]
-    record("import_seen", subject_type="screening_importbatch", subject_id=batch.pk, detail={"patients": patients})
+    record_look("import_seen", batch, seen)
     context = {
         "batch": batch,
         "page": page,
@@ -85,9 +85,17 @@ def import_batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
         "counts": count(lines),
         "asked": asked,
         "largest": MAX_BYTES,
+        "most": most_bytes(),
+        "left": most_bytes() - sum(line.row.size for line in lines),
         "progress": progress_of(batch),
     }
     return render(request, "screening/import_batch.html", context)
+
+
+def record_look(action: str, batch: ImportBatch, patients: Iterable[UUID | None]) -> None:
+    """What names those of its patients who are in the record already."""
+    known = sorted(str(key) for key in patients if key)
+    record(action, subject_type="screening_importbatch", subject_id=batch.pk, detail={"patients": known})
 
 
 def asked_of(lines: list[Line]) -> list[dict[str, object]]:
@@ -125,8 +133,10 @@ def import_live(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 @member_required(CLINICIAN)
 def import_needed(request: HttpRequest, batch_id: UUID) -> JsonResponse:
     """The names of the files that rows wait for, so that no other leaves the clinician's machine."""
-    rows = ImportRow.objects.open().filter(batch=get_batch(request, batch_id), photograph="").exclude(file_key="")
-    return JsonResponse({"names": list(rows.values_list("file_key", flat=True))})
+    batch = get_batch(request, batch_id)
+    rows = list(ImportRow.objects.open().filter(batch=batch, photograph="").exclude(file_key=""))
+    record_look("import_files_seen", batch, {row.patient_id for row in rows})
+    return JsonResponse({"names": [row.file_key for row in rows]})
 
 
 @require_GET
@@ -137,8 +147,9 @@ def import_report(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     response["Content-Disposition"] = 'attachment; filename="import-report.csv"'
     writer = csv.writer(response)
     writer.writerow(["row", "file", "record_number", "patient", "lesion", "outcome", "why"])
-    writer.writerows(cells_of(line) for line in lines_of(batch))
-    record("import_report_taken", subject_type="screening_importbatch", subject_id=batch.pk)
+    lines = lines_of(batch)
+    writer.writerows(cells_of(line) for line in lines)
+    record_look("import_report_taken", batch, {line.row.patient_id for line in lines})
     return response
 
 

@@ -47,7 +47,7 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
             Overview.objects.visible_to(request.actor)
             .in_use()
             .filter(image__lesion=shown)
-            .select_related("visit")
+            .select_related("visit", "image")
             .order_by("-created_at")
         ),
         "chart": course.draw(course.points_of(screenings)),

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
@@ -14,6 +14,7 @@ from patients.models import PatientIdentifier
 from screening.models import LesionImage, Overview, Screening
 from screening.report import DAY, Report, as_pdf, draw_pictures, qr_data_uri, report_of, report_words
 from screening.views.visit import visits
+from skinclinic.accounts.language import is_spoken
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
@@ -32,13 +33,9 @@ def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpRespons
     except NothingToReport as refusal:
         messages.info(request, str(refusal))
         return redirect("visit", visit_id)
-    context = {
-        "report": report,
-        "visit_id": visit_id,
-        "words": report_words(report),
-        "day": date_format(timezone.localdate(), DAY),
-        "qr": qr_data_uri(report.address),
-    }
+    with translation.override(language_of(request, form)):
+        words, day = report_words(report), date_format(timezone.localdate(), DAY)
+    context = {"report": report, "visit_id": visit_id, "words": words, "day": day, "qr": qr_data_uri(report.address)}
     return render(request, f"screening/{form}.html", context)
 
 
@@ -53,11 +50,19 @@ def visit_pdf(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
         return redirect("visit", visit_id)
     if form == "report":
         draw_pictures(report, screenings, overviews)
-    response = HttpResponse(as_pdf(report, f"{form}.typ"), content_type="application/pdf")
+    with translation.override(language_of(request, form)):
+        pdf = as_pdf(report, f"{form}.typ")
+    response = HttpResponse(pdf, content_type="application/pdf")
     # No name in it: what is saved is found by its visit, and tells nobody who looks over a shoulder.
     response["Content-Disposition"] = f'inline; filename="{form}-{visit_id}.pdf"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def language_of(request: HttpRequest, form: str) -> str:
+    """A letter is in the patient's language, which who prints it knows; a report in that of who reads it here."""
+    asked = request.GET.get("language", "") if form == "letter" else ""
+    return asked if is_spoken(asked) else translation.get_language()
 
 
 def make_report(
@@ -89,12 +94,13 @@ def make_report(
     taken = Overview.objects.visible_to(request.actor).in_use().filter(visit=visit).select_related("image")
     overviews = {overview.image.lesion_id: overview.image for overview in taken}
     numbers = list(PatientIdentifier.objects.filter(patient=visit.patient_id).order_by("created_at"))
-    report = report_of(
-        visit=visit,
-        screenings=screenings,
-        overviews=overviews,
-        clinic=request.clinic,
-        printed_by=request.actor.name,
-        numbers=numbers,
-    )
+    with translation.override(language_of(request, form)):
+        report = report_of(
+            visit=visit,
+            screenings=screenings,
+            overviews=overviews,
+            clinic=request.clinic,
+            printed_by=request.actor.name,
+            numbers=numbers,
+        )
     return report, screenings, overviews

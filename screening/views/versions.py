@@ -15,7 +15,7 @@ from screening.forms import ExpectedShareForm, VersionForm
 from screening.models import ModelVersion, Prediction, ReadingPolicy, ReadingProblem, ShadowVersion, Suspension
 from screening.services import versions as services
 from screening.views.history import history_page
-from skinclinic.accounts.models import Clinic
+from skinclinic.accounts.models import Clinic, as_told
 from skinclinic.accounts.permissions import View, get_visible, member_required
 from skinclinic.accounts.services import expect_malignant_share
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor, acting
@@ -104,7 +104,7 @@ def suspended_things(actor: Actor) -> dict[str, str]:
 def expected_now(clinic: Clinic) -> dict[str, object]:
     return {
         "per_thousand": round(1000 * clinic.expected_malignant_share),
-        "source": clinic.expected_malignant_source,
+        "source": as_told(clinic.expected_malignant_source),
         "on": clinic.expected_malignant_on,
     }
 

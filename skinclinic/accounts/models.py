@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from skinclinic.audit.acting import Actor
@@ -78,12 +78,26 @@ class UnreviewedReadings(models.TextChoices):
 
 
 MOST_DUE_HOURS = 24 * 365
-LETTER_ADVICE = (
+# What a clinic says while nobody in it has written anything else; each reader is told it in her language.
+ASSUMED = gettext_noop("assumed when the clinic was opened")
+LETTER_ADVICE = gettext_noop(
     "Look at your skin once a month. Come back earlier than agreed if a spot grows, changes its colour or its shape, "
     "itches, bleeds or does not heal within four weeks, or if a new one looks different from all the others.\n"
     "A photograph does not show everything. If something worries you, call us: you need no appointment to ask.\n"
     "Protect your skin from the sun, and never use a sunbed."
 )
+OPENING_TEXTS = (ASSUMED, LETTER_ADVICE)
+
+
+def as_told(text: str) -> str:
+    """A clinic's own text as it was written, and one that nobody wrote in the language of who reads it."""
+    return gettext(text) if text in OPENING_TEXTS else text
+
+
+def as_kept(text: str) -> str:
+    """The other way: what a form gives back of a text that nobody wrote is not hers now."""
+    lines = "\n".join(text.splitlines())
+    return next((opening for opening in OPENING_TEXTS if lines == gettext(opening)), lines)
 
 
 class Clinic(models.Model):
@@ -97,7 +111,7 @@ class Clinic(models.Model):
         validators=[MinValueValidator(0.001), MaxValueValidator(0.999)],
         help_text="The share of photographed lesions expected to be malignant. Expected, not measured.",
     )
-    expected_malignant_source = models.CharField(max_length=200, default="assumed when the clinic was opened")
+    expected_malignant_source = models.CharField(max_length=200, default=ASSUMED)
     expected_malignant_on = models.DateField(default=timezone.localdate, help_text="Of what the source says.")
     blind_first_reading = models.BooleanField(
         default=False, help_text="A reviewer gives her first opinion on a lesion before she is shown the reading."

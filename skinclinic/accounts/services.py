@@ -1,13 +1,15 @@
 """Opening a clinic and letting people in."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from skinclinic.accounts.models import Clinic, Membership, Role, User
+from skinclinic.accounts.models import Clinic, Membership, Role, User, as_kept
 from skinclinic.audit.acting import Actor, acting, system
+from skinclinic.audit.models import AuditEvent
 from skinclinic.errors import ClinicError
 
 # What a manager decides of how photographs are reviewed, and of what is told of them.
@@ -36,6 +38,13 @@ class NoSuchClinic(ClinicError):
     """No clinic of this installation has the name."""
 
 
+def actor_in(clinic_id: UUID, user: User | None, role: str) -> Actor | None:
+    """Herself, as long as she may act there in this role: for what is done in her name while she is away."""
+    membership = Membership.objects.active().filter(user=user, clinic=clinic_id, user__is_active=True)
+    found = membership.select_related("user").first()
+    return found.actor() if found and role in found.roles else None
+
+
 def find_clinic(name: str) -> Clinic:
     """Raises NoSuchClinic, which names those there are."""
     found = Clinic.objects.filter(name=name).first()
@@ -52,7 +61,7 @@ def open_clinic(*, name: str, time_zone: str = "UTC", is_demo: bool = False) -> 
 def expect_malignant_share(*, actor: Actor, share: float, source: str, on: date) -> None:
     """What the clinic's readings are weighed with; `source` says where it comes from, `on` of which day that is."""
     Clinic.objects.filter(pk=actor.own_clinic()).update(
-        expected_malignant_share=share, expected_malignant_source=source, expected_malignant_on=on
+        expected_malignant_share=share, expected_malignant_source=as_kept(source), expected_malignant_on=on
     )
 
 
@@ -60,7 +69,17 @@ def decide_reviewing(*, actor: Actor, **decided: bool | int | str) -> None:
     """How the clinic's photographs are reviewed: any of REVIEWING, by name."""
     if unknown := decided.keys() - set(REVIEWING):
         raise ValueError(f"{', '.join(unknown)}: nothing that a clinic decides of its reviewing.")
+    if isinstance(advice := decided.get("letter_advice"), str):
+        decided["letter_advice"] = as_kept(advice)
     Clinic.objects.filter(pk=actor.own_clinic()).update(**decided)
+
+
+def letter_advice_at(clinic: Clinic, at: datetime) -> str:
+    """What letters ended with then, as the ledger has it."""
+    changes = AuditEvent.objects.filter(subject_type=Clinic._meta.db_table, subject_id=str(clinic.pk))
+    later = changes.filter(clinic_id=clinic.pk, action="update", at__gt=at, changes__has_key="letter_advice")
+    first = later.order_by("pk").first()
+    return str(first.changes["letter_advice"][0]) if first else clinic.letter_advice
 
 
 def choose_language_of(person: User, language: str) -> None:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, LanguageForm
+from skinclinic.accounts.models import as_told
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,
@@ -93,7 +94,8 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
 @member_required(MANAGER)
 def clinic_settings(request: HttpRequest) -> HttpResponse:
     """What a manager decides for her clinic. Every change is on the ledger."""
-    form = ClinicForm(request.POST or None, initial={name: getattr(request.clinic, name) for name in REVIEWING})
+    decided = {name: getattr(request.clinic, name) for name in REVIEWING}
+    form = ClinicForm(request.POST or None, initial=decided | {"letter_advice": as_told(decided["letter_advice"])})
     if request.method == "POST" and form.is_valid():
         decide_reviewing(actor=request.actor, **form.cleaned_data)
         messages.success(request, _("Saved. It holds from now on."))

@@ -1,10 +1,7 @@
-/* Bulk import: a table out of a zip, and photographs by the thousand, each by a request of its own.
-   The row that names a file is its number: sent twice it is kept once. The files stay in this page, as in upload.js. */
+/* Bulk import: a table out of a zip, and photographs by the thousand. The row that names a file is its number: sent
+   twice it is kept once. */
 (() => {
   const LARGEST_TABLE = 2_000_000;
-  const STALLED = 30_000; // ms without a byte sent or an answer
-  const PAUSES = [2_000, 4_000, 8_000, 15_000, 30_000]; // ms, before a broken one is sent again by itself
-  const AT_ONCE = 2;
   const MOST_LISTED = 50;
   if (window.zip) window.zip.configure({ useWebWorkers: false });
 
@@ -64,9 +61,6 @@
   let listed = 0;
   let halted = ""; // the word for why nothing more is sent until somebody acts
 
-  const count = (...states) => [...uploads.values()].filter(({ state }) => states.includes(state)).length;
-  const isUnsent = () => count("waiting", "sending", "broken") > 0;
-
   const problem = (name, sentence) => {
     listed += 1;
     if (listed > MOST_LISTED) {
@@ -87,7 +81,8 @@
   };
 
   const show = () => {
-    const values = { stored: count("stored"), refused: count("refused"), broken: count("broken"), all: uploads.size, count: unknown };
+    const [stored, refused, broken] = ["stored", "refused", "broken"].map((state) => sender.count(state));
+    const values = { stored, refused, broken, all: uploads.size, count: unknown };
     bar.hidden = !uploads.size;
     bar.value = uploads.size ? (100 * (values.stored + values.refused)) / uploads.size : 0;
     const parts = uploads.size ? [words("stored", values)] : [];
@@ -103,93 +98,22 @@
     if (window.htmx) window.htmx.ajax("GET", window.location.href, { target: "#import-report", select: "#import-report", swap: "outerHTML" });
   };
 
-  const settle = (upload, state, sentence = "") => {
-    upload.state = state;
-    if (state === "refused") problem(upload.name, sentence);
+  const HALTS = ["stale", "stopped"];
+  const changed = (upload, how, told) => {
+    if (how === "refused") problem(upload.name, told.refused);
+    if (how === "damaged") problem(upload.name, words("damaged"));
+    if (HALTS.includes(how)) halted = how;
     show();
-    if (!isUnsent()) refreshReport();
+    if (!sender.isUnsent()) refreshReport();
   };
 
-  const later = (upload) => {
-    settle(upload, "broken");
-    upload.timer = setTimeout(() => retry(upload), PAUSES[Math.min(upload.tries, PAUSES.length - 1)]);
-    upload.tries += 1;
-  };
-
-  const retry = (upload) => {
-    if (upload.state !== "broken" || halted) return;
-    clearTimeout(upload.timer);
-    upload.state = "waiting";
-    show();
-    pump();
-  };
-
-  const halt = (upload, word) => {
-    halted = word;
-    settle(upload, "broken");
-  };
-
-  const outcome = (request) => {
-    try {
-      return JSON.parse(request.responseText).photographs[0];
-    } catch {
-      return null;
-    }
-  };
-
-  const send = (upload, blob) => new Promise((done) => {
-    const body = new FormData();
-    body.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-    body.append("clinic", form.elements.clinic.value);
-    body.append("photographs", blob, upload.name);
-    const request = new XMLHttpRequest();
-    request.open("POST", form.action);
-    request.setRequestHeader("Accept", "application/json");
-    let watch = null;
-    const alive = () => {
-      clearTimeout(watch);
-      watch = setTimeout(() => request.abort(), STALLED);
-    };
-    const end = (act, ...told) => {
-      clearTimeout(watch);
-      act(upload, ...told);
-      done();
-    };
-    request.upload.addEventListener("progress", alive);
-    request.upload.addEventListener("load", alive);
-    request.addEventListener("error", () => end(later));
-    request.addEventListener("abort", () => end(later));
-    request.addEventListener("load", () => {
-      const told = outcome(request);
-      if (request.status === 201 && told) end(settle, "stored");
-      else if (told && told.refused) end(settle, "refused", told.refused);
-      else if (request.responseURL !== form.action || request.status === 403) end(halt, "stale");
-      else if (request.status === 429 || request.status >= 500) end(later);
-      else end(halt, "stopped");
-    });
-    alive();
-    request.send(body);
+  const sender = window.sender(form, {
+    selector: "[data-import]",
+    all: () => [...uploads.values()],
+    open: (upload) => upload.open(),
+    changed,
+    mayGoOn: () => !halted,
   });
-
-  const take = async (upload) => {
-    let blob;
-    try {
-      blob = await upload.open();
-    } catch {
-      settle(upload, "refused", words("damaged"));
-      return;
-    }
-    await send(upload, blob);
-  };
-
-  const pump = () => {
-    if (halted) return;
-    const waiting = [...uploads.values()].filter(({ state }) => state === "waiting");
-    waiting.slice(0, Math.max(0, AT_ONCE - count("sending"))).forEach((upload) => {
-      upload.state = "sending";
-      take(upload).finally(pump);
-    });
-  };
 
   const chosenFiles = async () => {
     const found = [];
@@ -208,49 +132,52 @@
     return found;
   };
 
-  /* A new sign-in changes the form's token, and what rows wait for may have changed since the page was drawn. */
+  /* What rows wait for, and how much may still come, may have changed since the page was drawn. */
   const ask = async () => {
-    const page = await fetch(window.location.href, { headers: { Accept: "text/html" } });
-    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[data-import]");
+    const fresh = await sender.renew();
     if (!fresh) throw new Error("stale");
-    form.elements.csrfmiddlewaretoken.value = fresh.querySelector('[name="csrfmiddlewaretoken"]').value;
     const needed = await fetch(form.dataset.needed, { headers: { Accept: "application/json" } });
-    return new Set((await needed.json()).names);
+    return { needed: new Set((await needed.json()).names), left: Number(fresh.dataset.left) };
   };
+
+  const sizeOf = (files) => files.reduce((all, { size }) => all + size, 0);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const retried = halted ? [...uploads.values()].filter(({ state }) => state === "broken") : [];
-    let needed;
+    let asked;
     try {
-      needed = await ask();
+      asked = await ask();
     } catch (error) {
       halted = error.message === "stale" ? "stale" : "line";
       show();
       return;
     }
+    const files = await chosenFiles();
+    const wanted = files.filter(({ name }) => asked.needed.has(keyOf(name)));
+    const unsent = wanted.filter(({ name }) => !["waiting", "sending"].includes(uploads.get(keyOf(name))?.state));
+    if (sizeOf(unsent) > asked.left) {
+      said.textContent = words("full");
+      return;
+    }
     halted = "";
-    unknown = 0;
+    unknown = files.length - wanted.length;
     const seen = new Set();
-    for (const file of await chosenFiles()) {
+    for (const file of wanted) {
       const key = keyOf(file.name);
-      if (!needed.has(key)) unknown += 1;
-      else if (seen.has(key)) {
+      if (seen.has(key)) {
         uploads.get(key).state = "refused";
         problem(file.name, words("twice"));
       } else {
         seen.add(key);
         const tooLarge = file.size > Number(form.dataset.largest);
-        if (!["waiting", "sending"].includes(uploads.get(key)?.state)) uploads.set(key, { ...file, state: tooLarge ? "refused" : "waiting", tries: 0 });
+        if (unsent.includes(file)) uploads.set(key, { ...file, state: tooLarge ? "refused" : "waiting", tries: 0 });
         if (tooLarge) problem(file.name, words("large"));
       }
     }
     retried.forEach((upload) => { if (upload.state === "broken") upload.state = "waiting"; });
     pickers.forEach((picker) => { picker.value = ""; });
     show();
-    pump();
+    sender.pump();
   });
-
-  window.addEventListener("online", () => uploads.forEach(retry));
-  window.addEventListener("beforeunload", (event) => { if (isUnsent()) event.preventDefault(); });
 })();

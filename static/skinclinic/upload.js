@@ -1,11 +1,7 @@
-/* Each photograph on its own: one that fails is sent again, what was stored stays stored, and is stored once.
-   The files stay in this page: a shared computer's storage is no place for them. */
+/* The photographs of a visit: each is said to be sent, stored or not on a line of its own, and is stored once. */
 (() => {
   const form = document.querySelector("[data-upload]");
   if (!form) return;
-  const STALLED = 30_000; // ms without a byte sent or an answer
-  const PAUSES = [2_000, 4_000, 8_000, 15_000, 30_000]; // ms, before a broken one is sent again by itself
-  const AT_ONCE = 2; // a slow line is not split further, and the clinic is not flooded
   const say = form.dataset; // in the language of the page
   const zone = form.querySelector(".dropzone");
   const list = form.querySelector(".uploads");
@@ -47,133 +43,65 @@
     return { item, progress, again, told };
   };
 
-  const count = (...states) => uploads.filter(({ state }) => states.includes(state)).length;
-  const isUnsent = () => count("waiting", "sending", "broken") > 0;
-
-  const show = (upload, state, sentence) => {
-    upload.state = state;
-    upload.row.item.className = state;
-    upload.row.told.textContent = sentence;
-    upload.row.again.hidden = state !== "broken";
-    const parts = [say.stored.replace("{count}", count("stored")).replace("{all}", uploads.length)];
-    if (count("refused")) parts.push(say.refused.replace("{count}", count("refused")));
-    if (count("broken")) parts.push(say.unsent.replace("{count}", count("broken")));
-    if (uploads.length) said.textContent = `${parts.join(", ")}.`;
-  };
-
   const refresh = () => {
     const live = document.getElementById("screenings");
     if (live && window.htmx) window.htmx.ajax("GET", live.dataset.live, { target: "#screenings", swap: "outerHTML" });
   };
 
-  const outcome = (request) => {
-    try {
-      return JSON.parse(request.responseText).photographs[0];
-    } catch {
-      return null;
+  const SENTENCES = {
+    waiting: () => say.waits,
+    sending: () => say.sending,
+    sent: () => say.sent,
+    stored: (told) => told.said,
+    refused: (told) => told.refused,
+    large: () => say.tooLarge,
+    line: () => say.brokeOff,
+    busy: () => say.notTakenNow,
+    stale: () => say.signedOut,
+    stopped: () => say.notTaken,
+  };
+
+  const show = (upload, how, told) => {
+    upload.row.item.className = upload.state;
+    upload.row.told.textContent = SENTENCES[how](told);
+    upload.row.again.hidden = upload.state !== "broken";
+    if (how === "stale") upload.stale = true;
+    if (how === "stored") {
+      upload.row.progress.value = 100;
+      refresh();
     }
+    const parts = [say.stored.replace("{count}", sender.count("stored")).replace("{all}", uploads.length)];
+    if (sender.count("refused")) parts.push(say.refused.replace("{count}", sender.count("refused")));
+    if (sender.count("broken")) parts.push(say.unsent.replace("{count}", sender.count("broken")));
+    if (uploads.length) said.textContent = `${parts.join(", ")}.`;
   };
 
-  /* A new sign-in changes the form's token; the page itself is kept, with its files. */
-  const renewToken = async () => {
-    const page = await fetch(window.location.href, { headers: { Accept: "text/html" } });
-    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[data-upload]");
-    if (fresh) form.elements.csrfmiddlewaretoken.value = fresh.querySelector('[name="csrfmiddlewaretoken"]').value;
-  };
-
-  const later = (upload) => {
-    const pause = PAUSES[Math.min(upload.tries, PAUSES.length - 1)];
-    upload.tries += 1;
-    upload.timer = setTimeout(() => retry(upload), pause);
-  };
-
-  const retry = (upload) => {
-    if (upload.state !== "broken") return;
-    clearTimeout(upload.timer);
-    show(upload, "waiting", say.waits);
-    pump();
-  };
-
-  const send = (upload) => new Promise((done) => {
-    const body = new FormData();
-    body.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
-    body.append("clinic", form.elements.clinic.value);
-    body.append("lesion", upload.lesion);
-    body.append("kind", upload.kind);
-    body.append("submission", upload.submission);
-    upload.findings.forEach((finding) => body.append("findings", finding));
-    body.append("photographs", upload.file);
-    const request = new XMLHttpRequest();
-    request.open("POST", form.action);
-    request.setRequestHeader("Accept", "application/json");
-
-    let watch = null;
-    const alive = () => {
-      clearTimeout(watch);
-      watch = setTimeout(() => request.abort(), STALLED);
-    };
-    const end = (state, sentence) => {
-      clearTimeout(watch);
-      show(upload, state, sentence);
-      done();
-    };
-    const broken = () => {
-      end("broken", say.brokeOff);
-      later(upload);
-    };
-    request.upload.addEventListener("progress", (event) => {
-      alive();
-      if (event.lengthComputable) upload.row.progress.value = (100 * event.loaded) / event.total;
-    });
-    request.upload.addEventListener("load", () => {
-      alive();
-      upload.row.told.textContent = say.sent;
-    });
-    request.addEventListener("error", broken);
-    request.addEventListener("abort", broken);
-    request.addEventListener("load", () => {
-      const told = outcome(request);
-      if (request.status === 201 && told) {
-        upload.row.progress.value = 100;
-        end("stored", told.said);
-        refresh();
-      } else if (told && told.refused) {
-        end("refused", told.refused);
-      } else if (request.responseURL !== form.action || request.status === 403) {
-        upload.stale = true;
-        end("broken", say.signedOut);
-      } else if (request.status === 429 || request.status >= 500) {
-        end("broken", say.notTakenNow);
-        later(upload);
-      } else {
-        end("broken", say.notTaken);
+  const sender = window.sender(form, {
+    selector: "[data-upload]",
+    all: () => uploads,
+    open: async (upload) => {
+      if (upload.stale) {
+        upload.stale = false;
+        await sender.renew().catch(() => {});
       }
-    });
-    show(upload, "sending", say.sending);
-    alive();
-    request.send(body);
+      return upload.file;
+    },
+    fields: ({ lesion, kind, submission, findings: seen }) => [
+      ["lesion", lesion],
+      ["kind", kind],
+      ["submission", submission],
+      ...seen.map((finding) => ["findings", finding]),
+    ],
+    changed: show,
+    progressed: (upload, share) => { upload.row.progress.value = 100 * share; },
   });
-
-  const take = async (upload) => {
-    if (upload.stale) {
-      upload.stale = false;
-      await renewToken().catch(() => {});
-    }
-    await send(upload);
-  };
-
-  const pump = () => {
-    const waiting = uploads.filter(({ state }) => state === "waiting");
-    waiting.slice(0, Math.max(0, AT_ONCE - count("sending"))).forEach((upload) => {
-      upload.state = "sending";
-      take(upload).finally(pump);
-    });
-  };
 
   const add = (files) => {
     [...files].forEach((file) => {
       const upload = {
         file,
+        name: file.name,
+        state: file.size > Number(form.dataset.largest) ? "refused" : "waiting",
         lesion: form.elements.lesion.value,
         kind: form.elements.kind.value,
         findings: boxes.filter((box) => box.checked && !findings.hidden).map((box) => box.value),
@@ -182,11 +110,10 @@
         row: row(file),
       };
       uploads.push(upload);
-      upload.row.again.addEventListener("click", () => retry(upload));
-      if (file.size > Number(form.dataset.largest)) show(upload, "refused", say.tooLarge);
-      else show(upload, "waiting", say.waits);
+      upload.row.again.addEventListener("click", () => sender.retry(upload));
+      show(upload, upload.state === "refused" ? "large" : "waiting");
     });
-    pump();
+    sender.pump();
   };
 
   form.addEventListener("submit", (event) => {
@@ -203,9 +130,6 @@
     pickers[0].required = pickers.every((picker) => !picker.files.length);
   });
   if (matchMedia("(pointer: coarse)").matches) camera.hidden = false;
-
-  window.addEventListener("online", () => uploads.forEach(retry));
-  window.addEventListener("beforeunload", (event) => { if (isUnsent()) event.preventDefault(); });
 
   ["dragenter", "dragover"].forEach((name) => zone.addEventListener(name, (event) => {
     event.preventDefault();

@@ -4,6 +4,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
 from rich.console import Console
 from rich.progress import Progress, track
 
@@ -12,8 +13,8 @@ from screening.import_report import Line, Verdict, assess
 from screening.import_table import MOST_BYTES, file_key
 from screening.models import ImportBatch, ImportRow
 from screening.services import importing
-from skinclinic.accounts.models import Membership
-from skinclinic.accounts.services import find_clinic
+from skinclinic.accounts.models import User
+from skinclinic.accounts.services import actor_in, find_clinic
 from skinclinic.audit.acting import CLINICIAN, Actor, acting, system
 from skinclinic.errors import ClinicError
 from skinclinic.locks import only_one
@@ -62,11 +63,10 @@ class Command(BaseCommand):
 def clinician(clinic_name: str, email: str) -> tuple[Actor, ZoneInfo]:
     clinic = find_clinic(clinic_name)
     with acting(system(clinic_id=clinic.pk)):
-        found = Membership.objects.active().filter(clinic=clinic, user__email__iexact=email, user__is_active=True)
-        membership = found.first()
-    if membership is None or CLINICIAN not in membership.roles:
+        actor = actor_in(clinic.pk, User.objects.filter(email__iexact=email).first(), CLINICIAN)
+    if actor is None:
         raise CommandError(f"{email} is no clinician of this clinic. Name one after --by.")
-    return membership.actor(), ZoneInfo(clinic.time_zone)
+    return actor, ZoneInfo(clinic.time_zone)
 
 
 def keep_photographs(actor: Actor, batch: ImportBatch, folder: Path, zone: ZoneInfo) -> None:
@@ -77,6 +77,8 @@ def keep_photographs(actor: Actor, batch: ImportBatch, folder: Path, zone: ZoneI
         key = file_key(path.name)
         if path.is_file() and key in wanted and found.setdefault(key, path) is not path:
             raise CommandError(f"{found[key]} and {path} have the same name. Rename one, also in the table.")
+    if (size := sum(path.stat().st_size for path in found.values())) > importing.most_bytes():
+        raise CommandError(f"{importing.ImportFull()} They take {filesizeformat(size)}.")
     for path in track(list(found.values()), "Photographs", console=Console(stderr=True)):
         try:
             with path.open("rb") as opened:

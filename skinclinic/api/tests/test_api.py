@@ -239,6 +239,14 @@ def test_signed_visit_of_another_system_waits_for_every_clinician(cast, api, pho
     assert "Signed reviews to acknowledge" in cast.alice.client.get("/today/").content.decode()
 
 
+def test_lesion_beside_the_body_is_refused(cast, chart, api):
+    spot = {"site": "back", "laterality": "left", "view": "back", "x": 0.05, "y": 0.05}
+    answer = api.post("lesions/", {"patient": str(chart.patient.pk), **spot})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422, "The mark is beside the body. Put it where the lesion is.",
+    )  # fmt: skip
+
+
 def test_history_does_not_tell_what_an_opinion_says(cast, chart, screening, api):
     give(cast, screening)
     history = api.get(f"screenings/{screening.pk}/history/")

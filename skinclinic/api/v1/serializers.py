@@ -85,8 +85,10 @@ class VisitSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Visit
-        fields = ("id", "patient", "question", "history", "diameter_mm", "urgency", "due_at", "created_at")
-        read_only_fields = ("id", "due_at", "created_at")
+        fields = (
+            "id", "patient", "question", "history", "diameter_mm", "urgency", "photographed_on", "due_at", "created_at",
+        )  # fmt: skip
+        read_only_fields = ("id", "photographed_on", "due_at", "created_at")
 
     def get_fields(self) -> dict[str, Any]:
         return within_clinic(super().get_fields(), self.context, patient=Patient)
