@@ -14,6 +14,7 @@ from patients.services import allows_reading
 from screening.codes import Finding, HeldStatus, PhotographKind, ReviewKind
 from screening.images import MAX_BYTES
 from screening.models import HeldSignature, Overview, Screening, Signature
+from screening.presentation import open_first
 from screening.services.notices import see_notices
 from screening.services.reviews import latest_opinions, shown_reading_id
 from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
@@ -48,9 +49,8 @@ def visit_live(request: HttpRequest, visit_id: UUID) -> HttpResponse:
 
 
 def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
-    screenings = list(
-        Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_reading().shown_to(request.actor)
-    )
+    in_use = Screening.objects.visible_to(request.actor).in_use().filter(visit=shown)
+    screenings, has_signed = open_first(in_use.with_reading().shown_to(request.actor))
     opinions = latest_opinions(screenings)
     is_disputed = any(screening.review_status == ReviewStatus.DISPUTED for screening in screenings)
     for screening in screenings:
@@ -65,6 +65,7 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "visit": shown,
         "patient": shown.patient,
         "screenings": screenings,
+        "has_signed": has_signed,
         "is_reading": any(awaits_reading(screening) for screening in screenings),
         "lesions": list(shown.patient.lesions.order_by("number")),
         "reading_allowed": allows_reading(shown.patient_id),
