@@ -1,3 +1,5 @@
+from typing import Any
+
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -53,7 +55,7 @@ class PatientForm(forms.ModelForm):
         validators=[validate_one_line],
         help_text=_("The number the clinic knows her by."),
     )
-    confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    confirmed = forms.BooleanField(required=False)
 
     class Meta:
         model = PatientIdentity
@@ -118,6 +120,14 @@ class LesionForm(forms.Form):
     view = forms.ChoiceField(choices=MapView.choices, initial=MapView.FRONT, label=_("Body map"))
     x = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
     y = forms.FloatField(min_value=0, max_value=1, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        """The two numbers are one thing to a person."""
+        if "x" in self.errors or "y" in self.errors:
+            self.errors.pop("x", None)
+            self.errors.pop("y", None)
+            self.add_error(None, _("Choose the place on the body map."))
+        return self.cleaned_data
 
 
 class SearchForm(forms.Form):
