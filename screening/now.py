@@ -198,7 +198,7 @@ def alarms_of_reading(now: Now) -> Iterator[Alarm]:
     models, worklist = reverse("models"), reverse("worklist")
     if now.oldest_reading and now.oldest_reading > settings.READING_STUCK_AFTER:
         sentence = _("The oldest photograph has waited %(minutes)d minutes to be read.")
-        yield Alarm("stuck", sentence % {"minutes": now.oldest_reading // 60}, worklist)
+        yield Alarm("stuck", sentence % {"minutes": now.oldest_reading // 60}, f"{worklist}?reading=waiting")
     if now.roll is None:
         yield Alarm("broker", _("The queue cannot be reached; photographs are stored, and read once it is back."), "")
     elif not now.roll.workers:
@@ -242,7 +242,7 @@ def alarms_of_work(now: Now) -> Iterator[Alarm]:
         yield Alarm("high_unacknowledged", sentence % {"count": count}, today)
     if count := now.visits_overdue:
         sentence = ngettext("%(count)d visit is overdue for review.", "%(count)d visits are overdue for review.", count)
-        yield Alarm("visits", sentence % {"count": count}, worklist)
+        yield Alarm("visits", sentence % {"count": count}, f"{worklist}?show=overdue")
     if count := sum(now.follow_ups_overdue.values()):
         sentence = ngettext("%(count)d follow-up is overdue.", "%(count)d follow-ups are overdue.", count)
         yield Alarm("follow_ups", sentence % {"count": count}, today)
