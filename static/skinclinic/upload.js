@@ -41,10 +41,12 @@
     const again = element("button", "btn btn-sm btn-outline-primary", say.again);
     again.type = "button";
     again.hidden = true;
+    const mark = element("span", "chip chip-high", say.mark);
+    mark.hidden = true;
     const told = element("span", "said");
-    item.append(element("span", "name", file.name), progress, again, told);
+    item.append(element("span", "name", file.name), progress, mark, again, told);
     list.append(item);
-    return { item, progress, again, told };
+    return { item, progress, mark, again, told };
   };
 
   const count = (...states) => uploads.filter(({ state }) => states.includes(state)).length;
@@ -55,6 +57,10 @@
     upload.row.item.className = state;
     upload.row.told.textContent = sentence;
     upload.row.again.hidden = state !== "broken";
+    /* A full bar would say that it is there. */
+    upload.row.progress.hidden = state === "refused";
+    upload.row.mark.hidden = state !== "refused";
+    if (state === "broken") upload.row.progress.value = 0;
     const parts = [say.stored.replace("{count}", count("stored")).replace("{all}", uploads.length)];
     if (count("refused")) parts.push(say.refused.replace("{count}", count("refused")));
     if (count("broken")) parts.push(say.unsent.replace("{count}", count("broken")));
