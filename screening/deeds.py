@@ -118,7 +118,7 @@ SETTINGS = {
     "second_reading_percent": _("second reader for so many in a hundred of all others"),
     "unreviewed_readings": _("readings that no reviewer has signed yet"),
     "due_hours_urgent": _("hours until an urgent visit is due"),
-    "due_hours_soon": _("hours until a visit is due that is due soon"),
+    "due_hours_soon": _("hours until a visit marked “soon” is due"),
     "due_hours_routine": _("hours until a routine visit is due"),
     "letter_advice": _("what every patient's letter ends with"),
     "is_demo": _("demo"),
