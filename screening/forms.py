@@ -46,7 +46,7 @@ class OpinionForm(NeededAtTimesForm):
 
     needed = NeededAtTimesForm.needed | {
         "follow_up_months": _("required for a follow-up"),
-        "difference_reason": _("required where you differ from the reading"),
+        "difference_reason": _("required if you differ"),
     }
     draft: Draft | None = None  # what she had typed before
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)

@@ -28,10 +28,10 @@ def two(cast, chart, screening, random_photograph):
 
 def test_from_the_first_opinion_to_the_acknowledgement(cast, chart, two):
     first, second = two
-    assert step(cast.rita, chart) == ("0 of 2 judged", "Judge 1: Back, left", reverse("screening", args=[first.pk]))
+    assert step(cast.rita, chart) == ("0 of 2 judged", "Judge the next one", reverse("screening", args=[first.pk]))
     assert step(cast.alice, chart) is None
     give(cast, first)
-    assert step(cast.rita, chart) == ("1 of 2 judged", "Judge 2: Face, left", reverse("screening", args=[second.pk]))
+    assert step(cast.rita, chart) == ("1 of 2 judged", "Judge the next one", reverse("screening", args=[second.pk]))
     give(cast, second)
     assert step(cast.rita, chart) == ("2 of 2 judged", "Sign below", "#sign-title")
     signature = sign(cast, chart.visit)

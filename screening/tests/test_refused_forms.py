@@ -130,7 +130,7 @@ class TestWhatIsNeededAtTimes:
     def test_the_label_says_when(self, cast, screening):
         assert self.labels(cast, screening) == {
             "follow_up_months": "required for a follow-up",
-            "difference_reason": "required where you differ from the reading",
+            "difference_reason": "required if you differ",
             "words": "optional; required for “other”",
         }
 

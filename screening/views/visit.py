@@ -119,8 +119,7 @@ def next_step(actor: Actor, context: Mapping[str, Any]) -> NextStep | None:
             return None if context["needs_another"] else NextStep(said, _("Sign below"), "#sign-title")
         if context["is_disputed"] and may_not_adjudicate(actor, left[0]):
             return None
-        label = _("Judge %(lesion)s") % {"lesion": left[0].image.lesion.label}
-        return NextStep(said, label, reverse("screening", args=[left[0].pk]))
+        return NextStep(said, _("Judge the next one"), reverse("screening", args=[left[0].pk]))
     if actor.has_role(CLINICIAN) and any(not signature.acknowledged_by_id for signature in context["signatures"]):
         return NextStep(_("Not acknowledged yet"), _("Acknowledge below"), "#signed-title")
     return None
