@@ -83,9 +83,8 @@ def give_opinion(page: Page, *, suspicious: bool, diagnosis: str, recommendation
     page.get_by_text("Suspicious" if suspicious else "Not suspicious", exact=True).click()
     page.get_by_label("Diagnosis", exact=True).select_option(diagnosis)
     page.get_by_label("Recommendation").select_option(recommendation)
-    page.get_by_role("button", name="Save opinion").click()
-    reason = page.get_by_text("Your suspicion differs from the reading.")
+    reason = page.get_by_label(re.compile("Why it differs"))
     if reason.is_visible():
-        page.get_by_label(re.compile("Why it differs")).select_option("The clinical picture says otherwise")
-        page.get_by_role("button", name="Save opinion").click()
+        reason.select_option("The clinical picture says otherwise")
+    page.get_by_role("button", name="Save opinion").click()
     expect(page.get_by_text("Your opinion is saved.")).to_be_visible()

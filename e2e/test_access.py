@@ -81,6 +81,7 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
             reverse("dashboard"),
             reverse("worklist"),
             reverse("clinic_settings"),
+            reverse("clinic_history"),
             reverse("models"),
             reverse("problems"),
         ],

@@ -56,7 +56,7 @@ class PatientForm(forms.ModelForm):
         validators=[validate_one_line],
         help_text=_("The number the clinic knows her by."),
     )
-    confirmed = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    confirmed = forms.BooleanField(required=False)
 
     class Meta:
         model = PatientIdentity
@@ -131,11 +131,14 @@ class LesionForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         place = {name: cleaned.get(name) for name in PLACE}
-        if None in place.values():
-            return cleaned
-        if not is_on_body(place["x"], place["y"]):
-            self.add_error("x", str(BesideTheBody()))
-        elif not fits(**place) and cleaned["confirmed"] != self.asked:
+        if "x" in self.errors or "y" in self.errors:
+            # The two numbers are one thing to a person.
+            self.errors.pop("x", None)
+            self.errors.pop("y", None)
+            self.add_error(None, _("Choose the place on the body map."))
+        elif not is_on_body(place["x"], place["y"]):
+            self.add_error(None, str(BesideTheBody()))
+        elif None not in place.values() and not fits(**place) and cleaned["confirmed"] != self.asked:
             self.add_error("confirmed", self.question(place))
         return cleaned
 

@@ -1,7 +1,7 @@
 """What can be done to a patient's record. Each function is one transaction and returns what it made."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -199,14 +199,14 @@ def open_visit(
             diameter_mm=diameter_mm,
             urgency=urgency,
             photographed_on=photographed_on,
-            due_at=None if photographed_on else timezone.now() + due_within(patient.clinic_id, Urgency(urgency)),
+            due_at=None if photographed_on else due_from_now(patient.clinic_id, Urgency(urgency)),
         )
 
 
-def due_within(clinic_id: UUID, urgency: Urgency) -> timedelta:
-    """Until a visit is to be reviewed, as the clinic has it."""
+def due_from_now(clinic_id: UUID, urgency: Urgency) -> datetime:
+    """Until when a visit is to be reviewed, as the clinic has it."""
     hours = Clinic.objects.values_list(f"due_hours_{urgency.value}", flat=True).get(pk=clinic_id)
-    return timedelta(hours=hours)
+    return timezone.now() + timedelta(hours=hours)
 
 
 def add_lesion(*, patient: Patient, site: str, laterality: str, view: str, x: float, y: float) -> Lesion:

@@ -23,6 +23,7 @@ from skinclinic.accounts.models import as_told
 from skinclinic.audit.models import AuditEvent
 from skinclinic.text import decimal
 
+CLINIC = "accounts_clinic"
 THINGS = {
     "patients_patient": _("Patient"),
     "patients_patientidentity": _("Personal details"),
@@ -44,7 +45,7 @@ THINGS = {
     "screening_importbatch": _("Import"),
     "screening_importrow": _("Row of an import"),
     "screening_lesionlabel": _("Label of a lesion"),
-    "accounts_clinic": _("Clinic"),
+    CLINIC: _("The clinic's settings"),
 }
 DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}
 LOOKS = {
@@ -106,6 +107,24 @@ NOT_TOLD = {
 VERSIONS = {"active_id": _("active"), "model_version_id": _("model")}
 
 
+# What the clinic's settings are called, as on the page where they are decided.
+SETTINGS = {
+    "name": _("name"),
+    "time_zone": _("time zone"),
+    "expected_malignant_share": _("malignant lesions expected, as a share"),
+    "expected_malignant_source": _("where that share comes from"),
+    "expected_malignant_on": _("day of that share"),
+    "blind_first_reading": _("first opinion before the reading is shown"),
+    "second_reading_of_high": _("second reader at every high band"),
+    "second_reading_of_differing": _("second reader where the first differs from the reading"),
+    "second_reading_percent": _("second reader for so many in a hundred of all others"),
+    "unreviewed_readings": _("readings that no reviewer has signed yet"),
+    "due_hours_urgent": _("hours until an urgent visit is due"),
+    "due_hours_soon": _("hours until a visit marked “soon” is due"),
+    "due_hours_routine": _("hours until a routine visit is due"),
+    "letter_advice": _("what every patient's letter ends with"),
+    "is_demo": _("demo"),
+}
 # What other columns are called, marked for the catalogue: the ledger's own names are English words.
 COLUMNS = frozenset(
     {
@@ -115,7 +134,6 @@ COLUMNS = frozenset(
         gettext_noop("answered at"),
         gettext_noop("band"),
         gettext_noop("birth date"),
-        gettext_noop("blind first reading"),
         gettext_noop("camera"),
         gettext_noop("captured at"),
         gettext_noop("cautions"),
@@ -126,16 +144,10 @@ COLUMNS = frozenset(
         gettext_noop("diameter mm"),
         gettext_noop("difference reason"),
         gettext_noop("due at"),
-        gettext_noop("due hours routine"),
-        gettext_noop("due hours soon"),
-        gettext_noop("due hours urgent"),
         gettext_noop("due on"),
         gettext_noop("email"),
         gettext_noop("ended at"),
         gettext_noop("erased at"),
-        gettext_noop("expected malignant on"),
-        gettext_noop("expected malignant share"),
-        gettext_noop("expected malignant source"),
         gettext_noop("failure code"),
         gettext_noop("family name"),
         gettext_noop("findings"),
@@ -143,14 +155,11 @@ COLUMNS = frozenset(
         gettext_noop("given name"),
         gettext_noop("history"),
         gettext_noop("is another"),
-        gettext_noop("is demo"),
         gettext_noop("kind"),
         gettext_noop("label"),
         gettext_noop("laterality"),
-        gettext_noop("letter advice"),
         gettext_noop("malignancy"),
         gettext_noop("millimetres"),
-        gettext_noop("name"),
         gettext_noop("number"),
         gettext_noop("opinions"),
         gettext_noop("original name"),
@@ -163,9 +172,6 @@ COLUMNS = frozenset(
         gettext_noop("refusal"),
         gettext_noop("reported on"),
         gettext_noop("risk factors"),
-        gettext_noop("second reading of differing"),
-        gettext_noop("second reading of high"),
-        gettext_noop("second reading percent"),
         gettext_noop("sex"),
         gettext_noop("site"),
         gettext_noop("skin type"),
@@ -173,9 +179,7 @@ COLUMNS = frozenset(
         gettext_noop("suspicious"),
         gettext_noop("system"),
         gettext_noop("thresholds"),
-        gettext_noop("time zone"),
         gettext_noop("type"),
-        gettext_noop("unreviewed readings"),
         gettext_noop("unscorable reasons"),
         gettext_noop("urgency"),
         gettext_noop("value"),
@@ -253,7 +257,7 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
     for column, change in sorted(event.changes.items()):
         if column in NOT_TOLD or (column.endswith("_id") and column not in VERSIONS) or column in STATUSES:
             continue
-        name = str(VERSIONS.get(column) or gettext(column.replace("_", " ")))
+        name = name_of(event.subject_type, column)
         said = partial(shown, choices_of(event.subject_type, column))
         if change == "private":
             noted = gettext("noted") if event.action == "insert" else gettext("changed; the old text is not kept here")
@@ -267,9 +271,17 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
     return told
 
 
+def name_of(subject_type: str, column: str) -> str:
+    known = SETTINGS if subject_type == CLINIC else VERSIONS
+    return str(known.get(column) or gettext(column.replace("_", " ")))
+
+
 def choices_of(subject_type: str, column: str) -> dict[object, object]:
-    """What the codes of a column are called; nothing where they are words of the language already."""
-    if is_spoken_as_kept():
+    """What the codes of a column are called; nothing where they are words of the language already.
+
+    Those of the clinic's settings are too short to be words.
+    """
+    if is_spoken_as_kept() and subject_type != CLINIC:
         return {}
     if column in ("unscorable_reasons", "cautions"):
         return dict(FINDINGS)
@@ -302,7 +314,7 @@ def shown(choices: Mapping[object, object], value: object) -> str:
     if value in (None, "", []):
         return gettext("nothing")
     if isinstance(value, bool):
-        return gettext("True") if value else gettext("False")
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, float):
         return decimal(value, ".3g")
     if isinstance(value, str) and (written := moment_of(value)):

@@ -5,6 +5,7 @@ from typing import Any
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from patients.codes import BodySite
@@ -12,13 +13,15 @@ from patients.models import Visit
 from screening.codes import BAND_SCORES, Band
 from screening.models import Screening
 from screening.querysets import ScreeningQuerySet
-from screening.status import ReadingStatus
+from screening.status import READING_IS_OPEN, ReadingStatus
 from skinclinic.accounts.models import User
 
-DISPUTED, MINE = "disputed", "mine"
-SHOWN = [(DISPUTED, _("Readers disagree")), (MINE, _("I have begun"))]
+OVERDUE, DISPUTED, MINE = "overdue", "disputed", "mine"
+SHOWN = [(OVERDUE, _("Overdue")), (DISPUTED, _("Readers disagree")), (MINE, _("I have begun"))]
+WAITING = "waiting"
 READINGS = [
     *((band.value, label) for band, label in BAND_SCORES.items()),
+    (WAITING, _("Waiting to be read")),
     (ReadingStatus.UNSCORABLE.value, _("Unscorable")),
     (ReadingStatus.FAILED.value, _("Reading failed")),
 ]
@@ -65,6 +68,8 @@ class WorklistFilter(django_filters.FilterSet):
 
     def filter_show(self, visits: "QuerySet[Visit]", name: str, value: str) -> "QuerySet[Visit]":
         waiting = self.waiting()
+        if value == OVERDUE:
+            return visits.filter(due_at__lt=timezone.now())
         if value == DISPUTED:
             return visits.filter(pk__in=waiting.disputed().values("visit"))
         begun = waiting.filter(reviews__reviewer=self.request.actor.user_id)
@@ -77,6 +82,8 @@ class WorklistFilter(django_filters.FilterSet):
             shown = shown.filter(prediction__band=value, is_suspended=False)
             if value == Band.LOW:
                 shown = shown.filter(prediction__cautions=[])
+        elif value == WAITING:
+            shown = shown.filter(reading_status__in=sorted(READING_IS_OPEN))
         else:
             shown = shown.filter(reading_status=value)
         return visits.filter(pk__in=shown.values("visit"))

@@ -1,7 +1,7 @@
 import math
 import uuid
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -30,9 +30,24 @@ SHORTEST_SCALE = 0.05  # of the photograph's side
 SUSPICION = [("yes", _("Suspicious")), ("no", _("Not suspicious"))]
 
 
-class OpinionForm(forms.Form):
+class NeededAtTimesForm(forms.Form):
+    """Says beside the name of a field when it has to be filled in, if that is not always: `needed`, by field."""
+
+    needed: ClassVar[Mapping[str, Any]] = {"words": _("optional; required for “other”")}
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        for name, when in self.needed.items():
+            self.fields[name].needed = when
+
+
+class OpinionForm(NeededAtTimesForm):
     """One doctor's opinion. `submission` is the form's own number: sent twice, it is saved once."""
 
+    needed = NeededAtTimesForm.needed | {
+        "follow_up_months": _("required for a follow-up"),
+        "difference_reason": _("required if you differ"),
+    }
     draft: Draft | None = None  # what she had typed before
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     # What stood beside the form when it was drawn: the reading, and the signed review that it would amend.
@@ -49,7 +64,7 @@ class OpinionForm(forms.Form):
     follow_up_months = forms.IntegerField(label=_("Months until then"), min_value=1, max_value=60, required=False)
     difference_reason = forms.ChoiceField(
         label=_("Why it differs"),
-        choices=[("", _("It does not differ")), *DifferenceReason.choices],
+        choices=[("", _("Choose…")), *DifferenceReason.choices],
         required=False,
     )
     words = forms.CharField(
@@ -68,7 +83,7 @@ class OpinionForm(forms.Form):
         return cleaned
 
 
-class WithdrawForm(forms.Form):
+class WithdrawForm(NeededAtTimesForm):
     """Why a screening is withdrawn and, when it belongs elsewhere, where."""
 
     reason = forms.ChoiceField(label=_("Reason"), choices=WithdrawalReason.choices, widget=forms.RadioSelect)
@@ -145,7 +160,7 @@ class FollowUpForm(forms.Form):
     status = forms.ChoiceField(label=_("Status"), choices=[(end.value, end.label) for end in CLOSED_BY_HAND])
 
 
-class OutcomeForm(forms.Form):
+class OutcomeForm(NeededAtTimesForm):
     """A pathology report on one lesion. `supersedes` is the entry that it corrects."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -181,7 +196,7 @@ class TakeBackForm(forms.Form):
     )
 
 
-class ProblemForm(forms.Form):
+class ProblemForm(NeededAtTimesForm):
     """What somebody finds wrong with a reading."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)

@@ -1,5 +1,6 @@
 """A reading in words and figures, for the page: what is shown of it, and what a person should make of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,13 @@ class ShownReading:
     @property
     def has_map(self) -> bool:
         return self.score is not None
+
+
+def open_first(screenings: Iterable[Screening]) -> tuple[list[Screening], bool]:
+    """Those of a visit, and whether some are signed while others are not: then what is signed comes last, and is
+    marked, since something was added to a signed visit."""
+    ordered = sorted(screenings, key=lambda each: each.is_signed)
+    return ordered, bool(ordered) and ordered[-1].is_signed and not ordered[0].is_signed
 
 
 def present(screening: Screening, clinic: Clinic) -> ShownReading:

@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
 from screening.codes import FollowUpStatus
-from screening.status import REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
+from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class ScreeningQuerySet(ClinicQuerySet):
 
     def to_be_reviewed(self) -> Self:
         return self.in_use().filter(review_status__in=sorted(REVIEW_IS_OPEN))
+
+    def signed(self) -> Self:
+        return self.filter(review_status__in=sorted(REVIEW_IS_SIGNED))
 
     def disputed(self) -> Self:
         return self.in_use().filter(review_status=ReviewStatus.DISPUTED)
@@ -266,6 +269,7 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
 
     A visit whose signature is about to be given is on nobody's.
 
+    Rank and waiting time are those of what is unsigned: what was signed before something was added has no say.
     Overdue, then urgent, then with readers who disagree, a high band, a suspended reading or a photograph the model
     could not read, then intermediate, then low. A low score on ground where it may be wrong counts as intermediate, and
     so does whatever is hidden from the actor: its place tells nothing.

@@ -39,6 +39,7 @@ urlpatterns = [
     path("dashboard/truth/", figures.truth, name="truth"),
     path("dashboard/drift/", figures.drift, name="drift"),
     path("today/", home.today, name="today"),
+    path("clinic/history/", history.clinic_history, name="clinic_history"),
     path("worklist/", worklist.worklist, name="worklist"),
     path("worklist/next/", signing.visit_next, name="visit_next"),
     path("worklist/ahead/", signing.worklist_ahead, name="worklist_ahead"),

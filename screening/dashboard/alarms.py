@@ -92,7 +92,7 @@ def sentence(code: str, facts: Facts) -> str:
 def address(code: str) -> str:
     worklist, late = reverse("worklist"), reverse("overdue")
     return {
-        AlarmCode.STUCK: worklist,
+        AlarmCode.STUCK: f"{worklist}?reading=waiting",
         AlarmCode.REFUSED: reverse("models"),
         AlarmCode.SUSPENDED: reverse("models"),
         AlarmCode.FAILED: reverse("unread"),
@@ -100,7 +100,7 @@ def address(code: str) -> str:
         AlarmCode.DRIFT: reverse("drift"),
         AlarmCode.HIGH_UNSIGNED: f"{worklist}?reading=high",
         AlarmCode.HIGH_UNACKNOWLEDGED: reverse("today"),
-        AlarmCode.VISITS: worklist,
+        AlarmCode.VISITS: f"{worklist}?show=overdue",
         AlarmCode.FOLLOW_UPS: late,
         AlarmCode.PATHOLOGY: late,
         AlarmCode.PROBLEMS: reverse("problems"),

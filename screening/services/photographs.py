@@ -10,8 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from patients.codes import Urgency
 from patients.models import Lesion, Visit
-from patients.services import allows_reading, hold_current, refuses_photographs
+from patients.services import allows_reading, due_from_now, hold_current, refuses_photographs
 from screening.codes import FollowUpStatus, WithdrawalReason
 from screening.images import CleanPhotograph
 from screening.models import FollowUp, LesionImage, Overview, PhotographScale, Screening
@@ -134,6 +135,7 @@ def refuse_unwanted(visit: Visit) -> None:
 
 
 def queue_screening(*, visit: Visit, image: LesionImage) -> Screening:
+    give_time_anew(visit)
     wanted = allows_reading(visit.patient_id)
     screening = Screening.objects.create(
         clinic_id=visit.clinic_id,
@@ -148,6 +150,13 @@ def queue_screening(*, visit: Visit, image: LesionImage) -> Screening:
         publish(EventType.SCREENING_QUEUED, clinic_id=visit.clinic_id, screening=screening.pk)
         send_on_commit(screening)
     return screening
+
+
+def give_time_anew(visit: Visit) -> None:
+    """What is added to a signed visit is due as if the visit were opened now, and not overdue on its first minute."""
+    screenings = Screening.objects.in_use().filter(visit=visit)
+    if screenings.signed().exists() and not screenings.to_be_reviewed().exists():
+        Visit.objects.filter(pk=visit.pk).update(due_at=due_from_now(visit.clinic_id, Urgency(visit.urgency)))
 
 
 def duplicates_of(image: LesionImage) -> "QuerySet[LesionImage]":

@@ -13,6 +13,7 @@ from patients.models import Patient
 from screening.tests.conftest import give, read_by_model, rows
 from screening.tests.test_blind import set_blind
 from screening.views.history import harmless
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.acting import Actor, acting
 from skinclinic.audit.models import AuditEvent
 
@@ -103,3 +104,39 @@ def test_a_blind_reader_learns_nothing_by_narrowing(cast, chart, screening):
     for asked in ({}, {"kind": "changes"}, {"who": ""}):
         assert not {"Reading: read", "Reading added"} & set(lines(cast.rita, chart, **asked))
     assert "Reading added" in lines(cast.otto, chart, kind="changes")
+
+
+class TestOfTheClinicsSettings:
+    def shown(self, cast: Cast, who: str) -> str:
+        return getattr(cast, who).client.get(reverse("clinic_history")).content.decode()
+
+    def test_it_is_in_words(self, cast):
+        with cast.ada.acting() as ada:
+            decide_reviewing(actor=ada, due_hours_urgent=12, blind_first_reading=True, unreviewed_readings="never")
+        page = self.shown(cast, "ada")
+        assert "The clinic&#x27;s settings changed" in page
+        assert "hours until an urgent visit is due: 24 → 12" in page
+        assert "first opinion before the reading is shown: no → yes" in page
+        assert "no low ones → Show none" in page
+        assert "due_hours" not in page
+
+    def test_the_settings_lead_to_it(self, cast):
+        assert f'href="{reverse("clinic_history")}"' in cast.ada.client.get(reverse("clinic_settings")).content.decode()
+        assert reverse("clinic_settings") in self.shown(cast, "ada")
+        assert reverse("clinic_settings") not in self.shown(cast, "otto"), "who changes nothing there"
+
+    def test_it_tells_of_nothing_else(self, cast, chart, screening):
+        page = self.shown(cast, "ada")
+        assert "Photograph" not in page
+        assert "Winterbottom" not in page
+
+    def test_managers_and_auditors_see_it_and_take_it_away(self, cast):
+        for who, status in (("ada", 200), ("otto", 200), ("rita", 403), ("alice", 403)):
+            assert getattr(cast, who).client.get(reverse("clinic_history")).status_code == status
+        table = cast.otto.client.get(reverse("clinic_history"), {"csv": "1"}).content.decode()
+        assert "The clinic's settings" in table
+
+    def test_another_clinics_is_another_page(self, cast):
+        with cast.ada.acting() as ada:
+            decide_reviewing(actor=ada, due_hours_urgent=11)
+        assert "24 → 11" not in self.shown(cast, "bob")

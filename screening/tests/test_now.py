@@ -1,6 +1,7 @@
 """The dashboard says what the record says, and asks for somebody when it should."""
 
 import math
+import re
 import statistics
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Cast, make_screening
+from conftest import Cast, make_chart, make_screening
 from patients.models import Visit
 from screening.dashboard.alarms import asking
 from screening.dashboard.now import Now, Waits, look, working_days_before
@@ -292,3 +293,27 @@ def test_the_page_takes_few_queries(cast, chart, screening, django_assert_max_nu
     client.get(reverse("dashboard"))
     with django_assert_max_num_queries(15 + 3):
         client.get(reverse("dashboard"))
+
+
+def test_each_count_leads_to_what_was_counted(cast, chart, screening, photograph_bytes):
+    """Followed, each list holds as many as the page counted."""
+    late = make_chart(cast.alice, family_name="Late")
+    read_by_model(cast, make_screening(cast.alice, late, photograph_bytes), refer=False)
+    signed = make_chart(cast.alice, family_name="Signed")
+    done = make_screening(cast.alice, signed, photograph_bytes)
+    read_by_model(cast, done, refer=False)
+    give(cast, done, replace(BENIGN, recommendation="follow_up", follow_up_months=3))
+    sign(cast, signed.visit)
+    with cast.in_north():
+        Visit.objects.filter(pk=late.visit.pk).update(due_at=timezone.now() - timedelta(minutes=1))
+        FollowUp.objects.update(due_on=timezone.localdate() - timedelta(days=1))
+    page = cast.ada.client.get(reverse("dashboard")).content.decode()
+    links = re.findall(r'<a id="count-(\w+)"(?: class="[^"]*")? href="([^"]*)">(\d+)', page)
+    assert {name: int(count) for name, _, count in links} == {
+        "open": 1, "waiting": 2, "overdue": 1, "unacknowledged": 1, "1": 1,
+    }  # fmt: skip
+    for name, address, count in links:
+        context = cast.ada.client.get(address).context
+        found = {"unacknowledged": "signatures", "1": "follow_ups"}.get(name, "visits")
+        assert len(context[found]) == int(count), name
+    assert "<dt>Photographs on which readers disagree</dt><dd>0" in re.sub(r">\s+", ">", page)

@@ -409,6 +409,22 @@ def test_a_clinic_that_was_never_read_for_can_choose_its_first_version(real_cast
     assert policy(real_cast).active_id == NEW
 
 
+def test_before_the_first_photograph_the_page_says_which_model_reads_it(real_cast, random_photograph):
+    for version in (OLD, NEW):
+        register_version(load_fake(Path(version)).manifest)
+    told = f"as things stand {NEW}; from then on that model is the active one"
+    page = real_cast.ada.client.get(reverse("models")).content.decode()
+    assert told in page
+    assert page.count("Reads the first photograph<") == 1
+    assert page.count("Let it read beside") == 1, "what reads first cannot read beside itself"
+    assert "Make it active<" not in page
+    assert "You need not do anything" not in real_cast.otto.client.get(reverse("models")).content.decode()
+    post(real_cast.ada, "version_switch", OLD)
+    page = real_cast.ada.client.get(reverse("models")).content.decode()
+    assert "as things stand" not in page
+    assert "Make it active<" in page
+
+
 def test_an_act_without_a_reason_is_not_done(real_cast, models):
     assert b"kept on the ledger" in post(real_cast.ada, "version_switch", NEW, reason="  ").content
     assert policy(real_cast).active_id == OLD

@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from conftest import Cast, Chart, Person, make_chart, make_screening
+from patients.models import Visit
 from patients.services import add_lesion
 from screening.models import Screening
 from screening.services.reviews import release_visit, take_visit
@@ -108,7 +109,7 @@ def test_an_unknown_filter_is_told_and_left_out(cast, three):
 
 def test_a_reviewer_who_is_blind_cannot_ask_by_reading(cast, three):
     set_blind(cast, True)
-    for reading in ("high", "low", "unscorable", "failed"):
+    for reading in ("high", "low", "waiting", "unscorable", "failed"):
         assert shown(cast.rita, reading=reading) == []
     assert len(shown(cast.ada, reading="high")) == 1
 
@@ -128,3 +129,10 @@ def test_the_search_finds_by_name_and_number_and_leaves_no_name_behind(cast, thr
 @pytest.mark.parametrize("name", ["show", "reading", "site", "clinician", "since", "page"])
 def test_no_address_breaks_the_list(cast, name, value):
     assert shown(cast.rita, **{name: value}) == []
+
+
+def test_what_is_overdue_and_what_waits_to_be_read(cast, three):
+    with cast.in_north():
+        Visit.objects.filter(pk=three["Low"].visit.pk).update(due_at="2020-01-01T00:00Z")
+    assert shown(cast.rita, show="overdue") == [three["Low"].visit.pk]
+    assert shown(cast.rita, reading="waiting") == [three["Unread"].visit.pk]

@@ -64,6 +64,16 @@ class HistoryForm(forms.Form):
 
 
 @require_GET
+@member_required(MANAGER, AUDITOR)
+def clinic_history(request: HttpRequest) -> HttpResponse:
+    """What managers decided for the clinic. It tells of no patient."""
+    events = AuditEvent.objects.visible_to(request.actor).filter(subject_type="accounts_clinic")
+    if "csv" in request.GET:
+        return history_table(request, events)
+    return render(request, "accounts/clinic_history.html", history_page(request, events))
+
+
+@require_GET
 @member_required()
 def screening_history(request: HttpRequest, screening_id: UUID) -> HttpResponse:
     screening = get_visible(Screening.objects.with_everything(), request.actor, screening_id)

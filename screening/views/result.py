@@ -15,7 +15,8 @@ from screening.agreement import in_words, quick_opinion
 from screening.codes import ReviewKind
 from screening.forms import FollowUpForm, OpinionForm, ProblemForm, RetryForm, ScaleForm
 from screening.models import FollowUp, Overview, Review, Screening
-from screening.presentation import BLIND, present
+from screening.presentation import BLIND, open_first, present
+from screening.querysets import ScreeningQuerySet
 from screening.services.drafts import drop_draft, find_draft
 from screening.services.errors import ReadingUnseen
 from screening.services.notices import see_notices
@@ -53,6 +54,7 @@ def get_shown(request: HttpRequest, screening_id: UUID) -> Screening:
 
 
 def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | None) -> dict[str, object]:
+    siblings, has_signed = open_first(siblings_of(request.actor, shown)) if form else ([], False)
     reading = present(shown, request.clinic)
     quick = None
     if form and not form.is_bound and form.draft is None and request.actor.has_role(REVIEWER):
@@ -70,9 +72,9 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "reviews": reviews_shown(request, shown),
         "may_judge": shown.review_status != ReviewStatus.DISPUTED or not may_not_adjudicate(request.actor, shown),
         "duplicates": list(duplicates_of(shown.image).screened().select_related("screening")) if form else [],
-        "siblings": list(
-            Screening.objects.visible_to(request.actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
-        ) if form else [],
+        "siblings": siblings,
+        "has_signed": has_signed,
+        "still_open": [each for each in siblings if not each.is_signed] if has_signed else [],
         "overviews": list(
             Overview.objects.visible_to(request.actor).in_use().filter(image__lesion=shown.image.lesion_id).order_by("-created_at")[:4]
         ) if form else [],
@@ -85,6 +87,11 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "problems": [] if shown.is_hidden else list(shown.problems.select_related("reported_by", "answered_by")),
         "may_be_read": not shown.is_hidden and may_be_read(shown),
     }  # fmt: skip
+
+
+def siblings_of(actor: Actor, shown: Screening) -> ScreeningQuerySet:
+    """The photographs of its visit."""
+    return Screening.objects.visible_to(actor).in_use().filter(visit=shown.visit_id).select_related("image__lesion")
 
 
 def reviews_shown(request: HttpRequest, shown: Screening) -> list[Review]:

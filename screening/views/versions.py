@@ -28,12 +28,13 @@ TABLES = ("screening_readingpolicy", "screening_shadowversion", "screening_suspe
 
 @dataclass(frozen=True)
 class Row:
-    """One version as the table shows it."""
+    """One version as the table shows it. is_next: no photograph was read yet, and this one would read the first."""
 
     version: ModelVersion
     is_active: bool
     is_previous: bool
     is_shadow: bool
+    is_next: bool
     suspension: Suspension | None
     readings: int
     beside: int
@@ -67,8 +68,10 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
     suspensions = list(open_now.select_related("suspended_by", "resume_asked_by"))
     for stop in suspensions:
         stop.resume_reason = reason_of_request(stop)
+    rows = rows_of(request.actor, suspensions)
     context = {
-        "rows": rows_of(request.actor, suspensions),
+        "rows": rows,
+        "first": next((row for row in rows if row.is_next), None),
         "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
         "expected": expected_now(request.clinic),
         "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
@@ -134,10 +137,11 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
             is_active=bool(policy) and policy.active_id == version.pk,
             is_previous=bool(policy) and policy.previous_id == version.pk,
             is_shadow=version.pk in shadows,
+            is_next=policy is None and rank == 0,
             suspension=stopped.get(version.pk),
             **counts.get(version.pk, none),
         )
-        for version in ModelVersion.objects.newest_first()
+        for rank, version in enumerate(ModelVersion.objects.newest_first())
     ]
 
 

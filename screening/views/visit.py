@@ -1,11 +1,15 @@
 """A visit: its lesions, the upload of photographs, what became of them, and the signature."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -14,8 +18,9 @@ from patients.services import allows_reading
 from screening.codes import Finding, HeldStatus, PhotographKind, ReviewKind
 from screening.images import MAX_BYTES
 from screening.models import HeldSignature, Overview, Screening, Signature
+from screening.presentation import open_first
 from screening.services.notices import see_notices
-from screening.services.reviews import latest_opinions, shown_reading_id
+from screening.services.reviews import latest_opinions, may_not_adjudicate, shown_reading_id
 from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
 from screening.services.signing import acknowledge
 from screening.status import READING_IS_OPEN, ReviewStatus
@@ -48,9 +53,8 @@ def visit_live(request: HttpRequest, visit_id: UUID) -> HttpResponse:
 
 
 def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
-    screenings = list(
-        Screening.objects.visible_to(request.actor).in_use().filter(visit=shown).with_reading().shown_to(request.actor)
-    )
+    in_use = Screening.objects.visible_to(request.actor).in_use().filter(visit=shown)
+    screenings, has_signed = open_first(in_use.with_reading().shown_to(request.actor))
     opinions = latest_opinions(screenings)
     is_disputed = any(screening.review_status == ReviewStatus.DISPUTED for screening in screenings)
     for screening in screenings:
@@ -61,10 +65,11 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
     waiting = [screening for screening in screenings if not screening.is_signed]
     held = HeldSignature.objects.visible_to(request.actor).filter(visit=shown).select_related("reviewer")
     held = held.order_by("-created_at").first()
-    return {
+    context = {
         "visit": shown,
         "patient": shown.patient,
         "screenings": screenings,
+        "has_signed": has_signed,
         "is_reading": any(awaits_reading(screening) for screening in screenings),
         "lesions": list(shown.patient.lesions.order_by("number")),
         "reading_allowed": allows_reading(shown.patient_id),
@@ -92,6 +97,32 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "refused": held if held and waiting and held.status == HeldStatus.REFUSED else None,
         "asks_password": not is_confirmed(request),
     }  # fmt: skip
+    return context | {"next_step": next_step(request.actor, context)}
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What a person does next in a visit: where it stands, and a link to what is to be done."""
+
+    said: str
+    label: str
+    address: str
+
+
+def next_step(actor: Actor, context: Mapping[str, Any]) -> NextStep | None:
+    """The reviewer's, while something waits that is hers to judge or sign; then the clinician's who acknowledges."""
+    waiting: list[Screening] = context["waiting"]
+    if actor.has_role(REVIEWER) and waiting and not context["held"] and not context["taken_by_other"]:
+        left = [screening for screening in waiting if not screening.is_judged]
+        said = _("%(judged)s of %(all)s judged") % {"judged": len(waiting) - len(left), "all": len(waiting)}
+        if not left:
+            return None if context["needs_another"] else NextStep(said, _("Sign below"), "#sign-title")
+        if context["is_disputed"] and may_not_adjudicate(actor, left[0]):
+            return None
+        return NextStep(said, _("Judge the next one"), reverse("screening", args=[left[0].pk]))
+    if actor.has_role(CLINICIAN) and any(not signature.acknowledged_by_id for signature in context["signatures"]):
+        return NextStep(_("Not acknowledged yet"), _("Acknowledge below"), "#signed-title")
+    return None
 
 
 def needs_another(request: HttpRequest, waiting: list[Screening]) -> bool:

@@ -17,6 +17,7 @@ from patients.querysets import ClinicQuerySet
 from screening.filters import WorklistFilter
 from screening.forms import KeepFilterForm
 from screening.models import SavedFilter, Screening
+from screening.presentation import open_first
 from screening.querysets import visits_to_review
 from screening.services.errors import NotYours
 from screening.services.reviews import release_visit, take_visit
@@ -59,7 +60,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
 
 
 def waiting_visits(actor: Actor, visits: ClinicQuerySet) -> list[Visit]:
-    """The first page of those of `visits` that wait, each with its `shown` screenings.
+    """The first page of those of `visits` that wait, each with its `shown` screenings, the unsigned first.
 
     The order is found on narrow rows first: sorting every waiting visit with all that a row shows took twice as long.
     """
@@ -78,6 +79,7 @@ def waiting_visits(actor: Actor, visits: ClinicQuerySet) -> list[Visit]:
     page = [found[key] for key in waiting if key in found]
     for visit in page:
         visit.waiting_since = waiting[visit.pk]
+        visit.shown, visit.has_signed = open_first(visit.shown)
     return page
 
 

@@ -76,7 +76,9 @@ class ClinicForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        hours = [cleaned.get(f"due_hours_{urgency}") for urgency in ("urgent", "soon", "routine")]
-        if None not in hours and hours != sorted(hours):
-            self.add_error("due_hours_soon", _("What is more urgent is due no later than what is less."))
+        urgent, soon, routine = (cleaned.get(f"due_hours_{each}") for each in ("urgent", "soon", "routine"))
+        if urgent and soon and urgent > soon:
+            self.add_error("due_hours_urgent", _("Urgent visits are due no later than those that are due soon."))
+        if soon and routine and soon > routine:
+            self.add_error("due_hours_soon", _("Visits that are due soon are due no later than routine ones."))
         return cleaned

@@ -11,7 +11,7 @@ from ml.cautions import HAM10000_RULES
 from ml.contract import UNSCORABLE_REASONS
 from ml.fake import load
 from ml.labels import DIAGNOSIS_NAMES
-from screening.deeds import COLUMNS, DECIDED, NOT_TOLD, STATUSES, THINGS, VERSIONS
+from screening.deeds import CLINIC, COLUMNS, DECIDED, NOT_TOLD, SETTINGS, STATUSES, THINGS, VERSIONS
 from screening.words import FINDINGS, MARKED
 from skinclinic.catalogue import (
     ROOT,
@@ -98,8 +98,8 @@ def drawn() -> bytes:
     return buffer.getvalue()
 
 
-def test_columns_that_a_history_names_are_marked():
-    tables = {*THINGS, *(table for table, _ in DECIDED)}
+def columns_of(tables: set[str]) -> set[str]:
+    """Those that a history tells of."""
     columns = {
         field.column
         for model in apps.get_models()
@@ -107,5 +107,13 @@ def test_columns_that_a_history_names_are_marked():
         for field in model._meta.concrete_fields
         if not field.column.endswith("_id")
     }
-    told = columns - NOT_TOLD - STATUSES.keys() - VERSIONS.keys() - NOT_ON_THE_LEDGER
-    assert {column.replace("_", " ") for column in told} == COLUMNS
+    return columns - NOT_TOLD - STATUSES.keys() - VERSIONS.keys() - NOT_ON_THE_LEDGER
+
+
+def test_columns_that_a_history_names_are_marked():
+    tables = {*THINGS, *(table for table, _ in DECIDED)} - {CLINIC}
+    assert {column.replace("_", " ") for column in columns_of(tables)} == COLUMNS
+
+
+def test_the_clinics_settings_have_names_of_their_own():
+    assert columns_of({CLINIC}) == SETTINGS.keys()

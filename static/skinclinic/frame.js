@@ -14,6 +14,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+/* What was refused is read first; `autofocus` does the same without scripts, where the browser knows it there. */
+const refused = document.querySelector(".alert[autofocus]");
+if (refused) {
+  refused.focus();
+  window.addEventListener("load", () => refused.scrollIntoView({ block: "center" })); /* pictures have their place now */
+}
+
 document.addEventListener("click", (event) => {
   document.querySelectorAll("details.person-menu[open]").forEach((menu) => {
     if (!menu.contains(event.target)) menu.removeAttribute("open");

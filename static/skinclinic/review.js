@@ -30,6 +30,21 @@
     timer = setTimeout(keep, 800);
   };
   form.addEventListener("input", later);
+  /* The browser asks at once for what the clinic would refuse to go without. */
+  const chosen = (name) => form.elements[name] && form.elements[name].value;
+  const demand = () => {
+    const differs = Boolean(form.dataset.refer && chosen("suspicious")) && chosen("suspicious") !== form.dataset.refer;
+    const needed = {
+      follow_up_months: chosen("recommendation") === "follow_up",
+      difference_reason: differs,
+      words: chosen("diagnosis") === "other" || (differs && chosen("difference_reason") === "other"),
+    };
+    Object.entries(needed).forEach(([name, isNeeded]) => {
+      if (form.elements[name]) form.elements[name].required = isNeeded;
+    });
+  };
+  form.addEventListener("change", demand);
+  demand();
   form.addEventListener("submit", () => clearTimeout(timer));
   window.addEventListener("pagehide", () => {
     if (timer) navigator.sendBeacon(form.dataset.keepsDraft, new FormData(form));

@@ -37,10 +37,12 @@
     const again = element("button", "btn btn-sm btn-outline-primary", say.again);
     again.type = "button";
     again.hidden = true;
+    const mark = element("span", "chip chip-high", say.mark);
+    mark.hidden = true;
     const told = element("span", "said");
-    item.append(element("span", "name", file.name), progress, again, told);
+    item.append(element("span", "name", file.name), progress, mark, again, told);
     list.append(item);
-    return { item, progress, again, told };
+    return { item, progress, mark, again, told };
   };
 
   const refresh = () => {
@@ -65,6 +67,10 @@
     upload.row.item.className = upload.state;
     upload.row.told.textContent = SENTENCES[how](told);
     upload.row.again.hidden = upload.state !== "broken";
+    /* A full bar would say that it is there. */
+    upload.row.progress.hidden = upload.state === "refused";
+    upload.row.mark.hidden = upload.state !== "refused";
+    if (upload.state === "broken") upload.row.progress.value = 0;
     if (how === "stale") upload.stale = true;
     if (how === "stored") {
       upload.row.progress.value = 100;
