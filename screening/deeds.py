@@ -42,6 +42,8 @@ THINGS = {
     "screening_followup": _("Follow-up"),
     "screening_outcome": _("Pathology"),
     "screening_readingproblem": _("Problem with a reading"),
+    "screening_retake": _("Photograph to take again"),
+    "screening_alarm": _("Alarm"),
     "screening_importbatch": _("Import"),
     "screening_importrow": _("Row of an import"),
     "screening_lesionlabel": _("Label of a lesion"),
@@ -92,19 +94,20 @@ DECIDED = {
     ("screening_shadowversion", "insert"): _("Model reads beside"),
     ("screening_shadowversion", "delete"): _("Model reads beside no more"),
     ("screening_suspension", "insert"): _("Readings suspended"),
+    ("screening_switchrequest", "insert"): _("Switch of the model asked for"),
 }
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
     "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
     "x2", "y2", "finished_at", "milliseconds",
-    "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id",
+    "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "ended_at", "assigned_at",
     "person",
 }  # fmt: skip
 
 
 # Keys that are names: a model is called by its version.
-VERSIONS = {"active_id": _("active"), "model_version_id": _("model")}
+VERSIONS = {"active_id": _("active"), "model_version_id": _("model"), "version_id": _("model")}
 
 
 # What the clinic's settings are called, as on the page where they are decided.
@@ -226,8 +229,8 @@ def sentence(event: AuditEvent) -> str:
         for column, sentences in STATUSES.items():
             if column in event.changes:
                 return str(sentences[event.changes[column][1]])
-    if event.subject_type == "screening_suspension" and event.action == "update":
-        return step_of_resuming(event.changes)
+    if event.subject_type in STEPS and event.action == "update":
+        return STEPS[event.subject_type](event.changes)
     if said := DECIDED.get((event.subject_type, event.action)):
         return str(said)
     thing = THINGS.get(event.subject_type, event.subject_type)
@@ -241,6 +244,14 @@ def step_of_resuming(changes: dict[str, Any]) -> str:
         return gettext("Readings resumed")
     asked = changes["resume_asked_at"][1]
     return gettext("Asked to resume readings") if asked else gettext("Request to resume taken back")
+
+
+def step_of_switching(changes: dict[str, Any]) -> str:
+    agreed = "agreed_by_id" in changes
+    return gettext("Switch of the model agreed to") if agreed else gettext("Switch of the model taken back")
+
+
+STEPS = {"screening_suspension": step_of_resuming, "screening_switchrequest": step_of_switching}
 
 
 def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:

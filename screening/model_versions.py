@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from patients.models import ClinicRecord
-from screening.querysets import ModelVersionQuerySet, SuspensionQuerySet
+from screening.querysets import ModelVersionQuerySet, SuspensionQuerySet, SwitchRequestQuerySet
 from skinclinic.accounts.models import User
 
 
@@ -38,6 +38,30 @@ class ReadingPolicy(ClinicRecord):
 
     def __str__(self) -> str:
         return f"{self.active_id} reads for {self.clinic_id}"
+
+
+class SwitchRequest(ClinicRecord):
+    """Another version is to decide: asked for by one manager, and agreed to by another person, or taken back."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=500)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    agreed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True, help_text="Agreed to, or taken back where nobody agreed.")
+
+    objects = SwitchRequestQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["clinic"], condition=Q(ended_at__isnull=True), name="switch_asked_once"),
+            models.CheckConstraint(
+                condition=Q(agreed_by__isnull=True) | Q(ended_at__isnull=False) & ~Q(agreed_by=F("asked_by")),
+                name="switch_agreed_by_two",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"request to read with {self.version_id}"
 
 
 class ShadowVersion(ClinicRecord):

@@ -27,7 +27,7 @@ from screening.codes import (
 from screening.dashboard.tables import Alarm, CountedPanel
 from screening.desk import Draft, HeldSignature, Retake, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
-from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
+from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.notices import Notice, NoticeChoice
 from screening.querysets import (
     FollowUpQuerySet,
@@ -63,6 +63,7 @@ __all__ = [
     "StoredChunk",
     "StoredFile",
     "Suspension",
+    "SwitchRequest",
 ]
 
 

@@ -171,6 +171,11 @@ class SuspensionQuerySet(ClinicQuerySet):
         return self.filter(resumed_at__isnull=True)
 
 
+class SwitchRequestQuerySet(ClinicQuerySet):
+    def open(self) -> Self:
+        return self.filter(ended_at__isnull=True)
+
+
 def is_suspended(screening: str = "") -> Exists:
     """Of the row's screening (`screening`: the way to it, ending in "__"): its reading stands on a suspended version.
 

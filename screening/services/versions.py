@@ -1,10 +1,12 @@
-"""Which model reads for a clinic: switched with a reason, joined by silent ones, suspended by one, resumed by two."""
+"""Which model reads for a clinic: switched by two, joined by silent ones, suspended by one, resumed by two."""
+
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from screening.models import ModelVersion, ReadingPolicy, ShadowVersion, Suspension
+from screening.models import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
 from skinclinic.audit.acting import Actor
 
@@ -23,28 +25,59 @@ def begin_policy(*, actor: Actor, version: ModelVersion) -> ReadingPolicy:
     return policy
 
 
-def switch_version(*, actor: Actor, version: ModelVersion) -> None:
-    """From the next photograph on, `version` decides, and is no shadow any more.
+def ask_to_switch(*, actor: Actor, version: ModelVersion, reason: str) -> SwitchRequest | None:
+    """`version` decides once another person has agreed. None where it decides at once: nothing was read here yet.
 
-    Raises StaleTransition, ReadingsSuspended. The caller gives the reason to `acting`, which puts it on the ledger.
+    Raises StaleTransition, ReadingsSuspended.
     """
-    policy = ReadingPolicy.objects.visible_to(actor).first()
-    if policy and version.pk == policy.active_id:
+    refuse_switch(actor, version)
+    if not ReadingPolicy.objects.visible_to(actor).exists():
+        begin_policy(actor=actor, version=version)
+        return None
+    try:
+        with transaction.atomic():
+            return SwitchRequest.objects.create(
+                clinic_id=actor.own_clinic(), version=version, reason=reason, asked_by_id=actor.person()
+            )
+    except IntegrityError as error:
+        raise StaleTransition(
+            _("A switch is asked for already. It has to be agreed to or taken back first.")
+        ) from error
+
+
+def agree_to_switch(*, actor: Actor, request: SwitchRequest) -> None:
+    """By another person than the one who asked: from the next photograph on that version decides, and is no shadow.
+
+    Raises NotYours, StaleTransition, ReadingsSuspended.
+    """
+    if request.asked_by_id == actor.person():
+        raise NotYours(_("You asked for this switch. Another manager or a reviewer has to agree."))
+    with transaction.atomic():
+        end_request(request, agreed_by=actor.person())
+        refuse_switch(actor, request.version)
+        policy = ReadingPolicy.objects.select_for_update(no_key=True).get(clinic=actor.own_clinic())
+        policy.active, policy.previous_id = request.version, policy.active_id
+        policy.save(update_fields=["active", "previous"])
+        ShadowVersion.objects.visible_to(actor).filter(model_version=request.version).delete()
+
+
+def take_back_switch(*, actor: Actor, request: SwitchRequest) -> None:
+    end_request(request, agreed_by=None)
+
+
+def end_request(request: SwitchRequest, *, agreed_by: UUID | None) -> None:
+    ended = SwitchRequest.objects.open().filter(pk=request.pk).update(agreed_by=agreed_by, ended_at=timezone.now())
+    if ended != 1:
+        raise StaleTransition(_("This was agreed to or taken back already."))
+
+
+def refuse_switch(actor: Actor, version: ModelVersion) -> None:
+    if ReadingPolicy.objects.visible_to(actor).filter(active=version).exists():
         raise StaleTransition(_("Model %(version)s reads for this clinic already.") % {"version": version})
     if Suspension.objects.visible_to(actor).open().filter(model_version=version).exists():
         raise ReadingsSuspended(
             _("Model %(version)s is suspended. It has to be resumed by two people first.") % {"version": version}
         )
-    if policy is None:
-        begin_policy(actor=actor, version=version)
-        return
-    with transaction.atomic():
-        moved = ReadingPolicy.objects.filter(pk=policy.pk, active=policy.active_id).update(
-            active=version, previous=policy.active_id
-        )
-        if moved != 1:
-            raise StaleTransition
-        ShadowVersion.objects.visible_to(actor).filter(model_version=version).delete()
 
 
 def begin_shadow(*, actor: Actor, version: ModelVersion) -> ShadowVersion:

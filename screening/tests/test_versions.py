@@ -15,7 +15,15 @@ from ml.contract import ModelError
 from ml.fake import load as load_fake
 from ml.predictor import newest_model
 from patients.models import Visit
-from screening.models import ModelVersion, Prediction, ReadingPolicy, Screening, ShadowVersion, Suspension
+from screening.models import (
+    ModelVersion,
+    Prediction,
+    ReadingPolicy,
+    Screening,
+    ShadowVersion,
+    Suspension,
+    SwitchRequest,
+)
 from screening.presentation import count_sentences
 from screening.querysets import ALARMING, INTERMEDIATE, LOW, visits_to_review
 from screening.reader import forget_readers, load_predictor, register_version
@@ -70,6 +78,18 @@ def post(person, name: str, *keys, reason: str = "Better on our own lesions"):
     return person.client.post(reverse(name, args=keys), data, follow=True)
 
 
+def agree(cast: Cast, person, reason: str = "I agree"):
+    with cast.in_north():
+        asked = SwitchRequest.objects.open().get()
+    return post(person, "switch_agree", asked.pk, reason=reason)
+
+
+def switch(cast: Cast, version: str, reason: str = "Better on our own lesions"):
+    """As it is done: asked for by one, agreed to by another."""
+    post(cast.ada, "version_switch", version, reason=reason)
+    return agree(cast, cast.rita)
+
+
 def test_the_first_reading_settles_the_clinics_version(real_cast, random_photograph):
     screening = upload(real_cast, random_photograph())
     read(screening)
@@ -92,19 +112,21 @@ def test_a_clinic_from_before_goes_on_with_the_version_that_read_last(real_db, r
 def test_a_switch_and_the_way_back_hold_from_the_next_photograph_on(real_cast, models, random_photograph):
     before, after, back = (upload(real_cast, random_photograph()) for _ in range(3))
     read(before)
-    assert b"reads from the next photograph on" in post(real_cast.ada, "version_switch", NEW).content
+    assert b"has to agree on this page" in post(real_cast.ada, "version_switch", NEW).content
+    assert policy(real_cast).active_id == OLD
+    assert b"reads from the next photograph on" in agree(real_cast, real_cast.rita, "Seen on both").content
     read(after)
     page = real_cast.ada.client.get(reverse("models")).content.decode()
     assert "Go back to it" in page
-    post(real_cast.ada, "version_switch", OLD, reason="Too many alarms")
+    switch(real_cast, OLD, reason="Too many alarms")
     read(back)
     assert [versions_that_read(screening) for screening in (before, after, back)] == [{OLD}, {NEW}, {OLD}]
     with real_cast.in_north():
         events = AuditEvent.objects.filter(subject_type="screening_readingpolicy", action="update").order_by("id")
         told = [(event.actor_name, event.reason, event.changes["active_id"]) for event in events]
     assert told == [
-        ("Ada Ash", "Better on our own lesions", [OLD, NEW]),
-        ("Ada Ash", "Too many alarms", [NEW, OLD]),
+        ("Rita Rowan", "Seen on both", [OLD, NEW]),
+        ("Rita Rowan", "I agree", [NEW, OLD]),
     ]
 
 
@@ -187,7 +209,7 @@ def test_after_a_failure_the_shadow_can_be_switched_to(real_cast, models, random
     screening = upload(real_cast, random_photograph())
     read(screening)
     assert status_of(screening) == "failed"
-    post(real_cast.ada, "version_switch", NEW)
+    switch(real_cast, NEW)
     with real_cast.rita.acting() as actor:
         readings.retry_reading(actor=actor, screening=fresh(screening))
     read(screening)
@@ -235,7 +257,7 @@ def test_a_suspended_version_neither_reads_nor_is_trusted(real_cast, models, ran
     post(real_cast.ada, "version_suspend", OLD, reason="A recall")
     read(later)
     assert status_of(later) == "queued"
-    post(real_cast.ada, "version_switch", NEW)
+    switch(real_cast, NEW)
     read(later)
     assert versions_that_read(later) == {NEW}
 
@@ -313,7 +335,7 @@ def test_a_suspended_version_cannot_be_switched_to(real_cast, models):
     with real_cast.ada.acting() as actor:
         versions.suspend_readings(actor=actor, version=models[1], reason="A recall")
         with pytest.raises(ReadingsSuspended, match="resumed by two people"):
-            versions.switch_version(actor=actor, version=models[1])
+            versions.ask_to_switch(actor=actor, version=models[1], reason="x")
 
 
 def test_the_database_wants_two_people(real_cast, models):
@@ -369,14 +391,51 @@ def test_what_stands_already_is_not_done_again(real_cast, models):
     old, new = models
     with real_cast.ada.acting() as actor:
         with pytest.raises(StaleTransition, match="reads for this clinic already"):
-            versions.switch_version(actor=actor, version=old)
+            versions.ask_to_switch(actor=actor, version=old, reason="x")
         with pytest.raises(StaleTransition, match="cannot read beside itself"):
             versions.begin_shadow(actor=actor, version=old)
         with pytest.raises(StaleTransition, match="does not read in the shadow"):
             versions.end_shadow(actor=actor, version=new)
         versions.begin_shadow(actor=actor, version=new)
-        versions.switch_version(actor=actor, version=new)
+    switch(real_cast, NEW)
+    with real_cast.in_north():
         assert not ShadowVersion.objects.exists(), "what decides does not read beside itself"
+
+
+def test_a_switch_takes_two_people(real_cast, models):
+    post(real_cast.ada, "version_switch", NEW)
+    page = real_cast.rita.client.get(reverse("models")).content.decode()
+    assert "Ada Ash asked on" in page
+    assert "Better on our own lesions" in page
+    assert b"You asked for this switch" in agree(real_cast, real_cast.ada).content
+    for person in (real_cast.alice, real_cast.otto):
+        assert agree(real_cast, person).status_code == 403
+    assert b"has to be agreed to or taken back first" in post(real_cast.ada, "version_switch", NEW).content
+    with real_cast.in_north():
+        asked = SwitchRequest.objects.get()
+        with pytest.raises(IntegrityError, match="switch_agreed_by_two"), transaction.atomic():
+            SwitchRequest.objects.update(agreed_by=asked.asked_by, ended_at=asked.created_at)
+    assert post(real_cast.bob, "switch_agree", asked.pk).status_code == 404
+    assert policy(real_cast).active_id == OLD
+    agree(real_cast, real_cast.rita)
+    assert policy(real_cast).active_id == NEW
+    assert b"agreed to or taken back already" in post(real_cast.rolf, "switch_agree", asked.pk).content
+    page = real_cast.otto.client.get(reverse("models")).content.decode()
+    history = page[page.index("What was decided") :]
+    told = ["Switch of the model agreed to", "Model switched", "Switch of the model asked for"]
+    assert sorted(re.findall("|".join(told), history)) == sorted(told)
+
+
+def test_a_switch_that_is_asked_for_can_be_taken_back_and_is_refused_once_the_version_is_suspended(real_cast, models):
+    post(real_cast.ada, "version_switch", NEW)
+    with real_cast.in_north():
+        asked = SwitchRequest.objects.get()
+    assert post(real_cast.rita, "switch_take_back", asked.pk).status_code == 403
+    assert b"All stays as it was" in post(real_cast.ada, "switch_take_back", asked.pk).content
+    post(real_cast.ada, "version_switch", NEW)
+    post(real_cast.ada, "version_suspend", NEW, reason="A recall")
+    assert b"has to be resumed by two people first" in agree(real_cast, real_cast.rita).content
+    assert policy(real_cast).active_id == OLD
 
 
 @pytest.mark.parametrize(
@@ -405,7 +464,7 @@ def test_who_may_ask_and_agree_to_resume(real_cast, models):
 def test_a_clinic_that_was_never_read_for_can_choose_its_first_version(real_cast, random_photograph):
     for version in (OLD, NEW):
         register_version(load_fake(Path(version)).manifest)
-    assert b"reads from the next photograph on" in post(real_cast.ada, "version_switch", NEW).content
+    assert b"reads from the first photograph on" in post(real_cast.ada, "version_switch", NEW).content
     assert policy(real_cast).active_id == NEW
 
 
@@ -419,7 +478,7 @@ def test_before_the_first_photograph_the_page_says_which_model_reads_it(real_cas
     assert page.count("Let it read beside") == 1, "what reads first cannot read beside itself"
     assert "Make it active<" not in page
     assert "You need not do anything" not in real_cast.otto.client.get(reverse("models")).content.decode()
-    post(real_cast.ada, "version_switch", OLD)
+    post(real_cast.ada, "version_switch", OLD)  # at once: nothing was read yet
     page = real_cast.ada.client.get(reverse("models")).content.decode()
     assert "as things stand" not in page
     assert "Make it active<" in page
@@ -435,7 +494,7 @@ def test_the_page_takes_few_queries_however_many_models(real_cast, models, djang
         register_version(load_fake(Path(f"2026.10.{number}")).manifest)
     client = real_cast.ada.client
     client.get(reverse("models"))
-    with django_assert_max_num_queries(14 + 2):  # and the beginning and the end of its transaction
+    with django_assert_max_num_queries(15 + 2):  # and the beginning and the end of its transaction
         page = client.get(reverse("models"))
     assert page.content.count(b"Weights</dt>") == 12
 

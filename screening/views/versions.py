@@ -12,7 +12,15 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.forms import ExpectedShareForm, VersionForm
-from screening.models import ModelVersion, Prediction, ReadingPolicy, ReadingProblem, ShadowVersion, Suspension
+from screening.models import (
+    ModelVersion,
+    Prediction,
+    ReadingPolicy,
+    ReadingProblem,
+    ShadowVersion,
+    Suspension,
+    SwitchRequest,
+)
 from screening.services import versions as services
 from screening.views.history import history_page
 from skinclinic.accounts.models import Clinic, as_told
@@ -23,7 +31,13 @@ from skinclinic.audit.models import AuditEvent
 from skinclinic.errors import ClinicError
 from skinclinic.text import decimal
 
-TABLES = ("screening_readingpolicy", "screening_shadowversion", "screening_suspension", "accounts_clinic")
+TABLES = (
+    "screening_readingpolicy",
+    "screening_switchrequest",
+    "screening_shadowversion",
+    "screening_suspension",
+    "accounts_clinic",
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,7 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
     context = {
         "rows": rows,
         "first": next((row for row in rows if row.is_next), None),
+        "switch": switch_asked(request.actor),
         "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
         "expected": expected_now(request.clinic),
         "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
@@ -81,6 +96,10 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
         **history_page(request, events, named=suspended_things(request.actor)),
     }
     return render(request, "screening/models.html", context)
+
+
+def switch_asked(actor: Actor) -> SwitchRequest | None:
+    return SwitchRequest.objects.visible_to(actor).open().select_related("asked_by").first()
 
 
 def open_problems(actor: Actor) -> int | None:
@@ -145,8 +164,9 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
     ]
 
 
-def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str) -> View:
-    """A manager's act on one version, with its reason; `said` tells what holds from then on."""
+def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str, said_of_the_first: str = "") -> View:
+    """A manager's act on one version, with its reason; `said` tells what holds from then on, or `said_of_the_first`
+    where nothing was read in the clinic yet."""
 
     @require_POST
     @member_required(MANAGER)
@@ -154,7 +174,9 @@ def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str) -> 
         if not version.isprintable():  # a NUL, which Postgres would not take
             raise Http404
         chosen = get_object_or_404(ModelVersion, pk=version)
-        return act(request, lambda reason: do(request.actor, chosen, reason), said % {"version": chosen})
+        is_first = said_of_the_first and not ReadingPolicy.objects.visible_to(request.actor).exists()
+        sentence = said_of_the_first if is_first else said
+        return act(request, lambda reason: do(request.actor, chosen, reason), sentence % {"version": chosen})
 
     return view
 
@@ -167,6 +189,18 @@ def resume_act(do: Callable[..., None], said: str, *roles: str) -> View:
     def view(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
         suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
         return act(request, lambda _: do(actor=request.actor, suspension=suspension), said)
+
+    return view
+
+
+def switch_act(do: Callable[..., None], said: str, *roles: str) -> View:
+    """A step of one of `roles` on the way to another version."""
+
+    @require_POST
+    @member_required(*roles)
+    def view(request: HttpRequest, request_id: UUID) -> HttpResponse:
+        asked = get_visible(SwitchRequest.objects.select_related("version"), request.actor, request_id)
+        return act(request, lambda _: do(actor=request.actor, request=asked), said)
 
     return view
 
@@ -189,9 +223,14 @@ def act(request: HttpRequest, do: Callable[[str], object], said: str) -> HttpRes
 
 
 version_switch = version_act(
-    lambda actor, version, _: services.switch_version(actor=actor, version=version),
-    _("Model %(version)s reads from the next photograph on."),
+    lambda actor, version, reason: services.ask_to_switch(actor=actor, version=version, reason=reason),
+    _("Asked. Another manager or a reviewer has to agree on this page; nothing changes before."),
+    _("Model %(version)s reads from the first photograph on."),
 )
+switch_agree = switch_act(
+    services.agree_to_switch, _("It reads from the next photograph on: two people agreed."), MANAGER, REVIEWER
+)
+switch_take_back = switch_act(services.take_back_switch, _("The switch is taken back. All stays as it was."), MANAGER)
 shadow_begin = version_act(
     lambda actor, version, _: services.begin_shadow(actor=actor, version=version),
     _("Model %(version)s reads beside the active one from the next photograph on."),
