@@ -43,7 +43,6 @@ THINGS = {
     "screening_outcome": _("Pathology"),
     "screening_readingproblem": _("Problem with a reading"),
     "screening_retake": _("Photograph to take again"),
-    "screening_alarm": _("Alarm"),
     "screening_importbatch": _("Import"),
     "screening_importrow": _("Row of an import"),
     "screening_lesionlabel": _("Label of a lesion"),
@@ -101,7 +100,7 @@ NOT_TOLD = {
     "id", "clinic_id", "patient_id", "created_at", "version", "submission", "attempt", "lost_attempts", "sha256",
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
     "x2", "y2", "finished_at", "milliseconds",
-    "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "ended_at", "assigned_at",
+    "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "assigned_at",
     "person",
 }  # fmt: skip
 
