@@ -60,6 +60,7 @@ LOOKS = {
     "history_seen": _("History opened"),
     "api_read": _("Read by another system"),
     "map_seen": _("Map of the score seen"),
+    "look_back_exported": _("Look-back exported"),
     "report_seen": _("Report made"),
     "letter_seen": _("Letter made"),
     "history_exported": _("History exported"),

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from conftest import Cast, Chart, Person
 from patients.models import Patient
+from screening.tables import harmless
 from screening.tests.conftest import give, read_by_model, rows
 from screening.tests.test_blind import set_blind
-from screening.views.history import harmless
 from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.acting import Actor, acting
 from skinclinic.audit.models import AuditEvent

@@ -24,7 +24,7 @@ from screening.services.importing import (
     drop_import,
     most_bytes,
 )
-from screening.views.history import harmless
+from screening.tables import table_response
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN
 from skinclinic.audit.record import record
@@ -143,21 +143,17 @@ def import_needed(request: HttpRequest, batch_id: UUID) -> JsonResponse:
 @member_required(CLINICIAN)
 def import_report(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     batch = get_batch(request, batch_id)
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="import-report.csv"'
-    writer = csv.writer(response)
-    writer.writerow(["row", "file", "record_number", "patient", "lesion", "outcome", "why"])
     lines = lines_of(batch)
-    writer.writerows(cells_of(line) for line in lines)
     record_look("import_report_taken", batch, {line.row.patient_id for line in lines})
-    return response
+    columns = ("row", "file", "record_number", "patient", "lesion", "outcome", "why")
+    return table_response("import-report", columns, map(cells_of, lines))
 
 
-def cells_of(line: Line) -> Iterable[object]:
+def cells_of(line: Line) -> list[object]:
     cells = line.row.cells
     name = ", ".join(filter(None, (cells.get("family_name"), cells.get("given_name"))))
     told = (cells.get("file", ""), cells.get("record_number", ""), name, cells.get("lesion", ""))
-    return [line.row.number, *map(harmless, (*told, str(line.verdict.label), line.said))]
+    return [line.row.number, *told, str(line.verdict.label), line.said]
 
 
 @require_POST

@@ -1,0 +1,112 @@
+"""For a recall: everything that one model version read, who was shown it, and what they recommended."""
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Count, F, Prefetch, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from screening.codes import BAND_SCORES, Band
+from screening.models import ModelVersion, Prediction, Review, Screening
+from screening.querysets import ScreeningQuerySet
+from screening.tables import table_response
+from skinclinic.accounts.permissions import member_required
+from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
+from skinclinic.audit.record import record, record_page
+
+PAGE = 50
+MOST_IN_TABLE = 50_000
+COLUMNS = (
+    _("patient"), _("record number"), _("lesion"), _("taken in"), _("reading"), _("decided"), _("shown to"),
+    _("recommended"), _("signed by"), _("signed"), _("withdrawn"),
+)  # fmt: skip
+
+
+@require_GET
+@member_required(MANAGER, AUDITOR)
+def look_back(request: HttpRequest, version: str) -> HttpResponse:
+    """Photographs that are withdrawn by now are among them: a recall asks what was read, not what still counts."""
+    if not version.isprintable():  # a NUL, which Postgres would not take
+        raise Http404
+    chosen = get_object_or_404(ModelVersion, pk=version)
+    read = read_by(request.actor, chosen)
+    if "csv" in request.GET:
+        screenings = read.prefetch_related("patient__identifiers")[:MOST_IN_TABLE]
+        rows = [cells_of(screening, chosen) for screening in screenings]
+        record("look_back_exported", detail={"version": chosen.pk, "lines": len(rows)})
+        return table_response(f"look-back-{chosen.pk}", COLUMNS, rows)
+    found = summary(request.actor, chosen)
+    pages = Paginator(read, PAGE)
+    pages.count = found["photographs"]  # it would ask once more
+    page = pages.get_page(request.GET.get("page"))
+    for screening in page:
+        screening.shown_to_readers = reviews_beside(screening, chosen)
+    record_page("screenings_listed", subject_type="screening_screening", ids=[screening.pk for screening in page])
+    context = {"version": chosen, "page": page, **found}
+    return render(request, "dashboard/look_back.html", context)
+
+
+def read_by(actor: Actor, version: ModelVersion) -> ScreeningQuerySet:
+    """The newest first, each with this version's reading, and with the reviews that had it beside them."""
+    reviews = Review.objects.select_related("reviewer", "reading_shown").order_by("created_at", "id")
+    return (
+        Screening.objects.visible_to(actor)
+        .filter(predictions__model_version=version)
+        .shown_to(actor)
+        .select_related("patient__identity", "image__lesion", "signature__reviewer")
+        .prefetch_related(
+            Prefetch("predictions", Prediction.objects.filter(model_version=version), to_attr="by_version"),
+            Prefetch("reviews", reviews),
+        )
+        .order_by("-created_at", "-id")
+    )
+
+
+def summary(actor: Actor, version: ModelVersion) -> dict[str, Any]:
+    """How much there is, and who has to be told: each reviewer, how often she was shown it, how often she signed."""
+    read = Screening.objects.visible_to(actor).filter(predictions__model_version=version).order_by()
+    shown = Review.objects.filter(clinic=actor.own_clinic(), reading_shown__model_version=version).order_by()
+    return {
+        "readers": list(
+            shown.values(name=F("reviewer__full_name"))
+            .annotate(shown=Count("pk"), signed=Count("signed_for"))
+            .order_by("-signed", "-shown", "name")
+        ),
+        **read.aggregate(
+            photographs=Count("pk"),
+            patients=Count("patient", distinct=True),
+            decided=Count("pk", filter=Q(prediction__model_version=version)),
+        ),
+    }
+
+
+def reviews_beside(screening: Screening, version: ModelVersion) -> list[Review]:
+    return [
+        review
+        for review in screening.reviews.all()
+        if review.reading_shown is not None and review.reading_shown.model_version_id == version.pk
+    ]
+
+
+def cells_of(screening: Screening, version: ModelVersion) -> list[object]:
+    (prediction,) = screening.by_version
+    identifier = next(iter(screening.patient.identifiers.all()), None)
+    beside = reviews_beside(screening, version)
+    band = BAND_SCORES[Band(prediction.band)] if prediction.band else _("Not fit to be read")
+    return [
+        screening.patient.identity.name,
+        identifier.value if identifier else "",
+        screening.image.lesion.label,
+        timezone.localtime(screening.created_at).isoformat(timespec="minutes"),
+        "" if screening.is_hidden else str(band),
+        str(_("yes") if screening.prediction_id == prediction.pk else _("no, beside")),
+        "; ".join(review.reviewer.full_name for review in beside),
+        "; ".join(review.recommended for review in beside),
+        screening.signature.reviewer.full_name if screening.signature else "",
+        timezone.localtime(screening.signature.created_at).isoformat(timespec="minutes") if screening.signature else "",
+        str(_("yes")) if screening.is_withdrawn else "",
+    ]
