@@ -48,7 +48,7 @@ class ConsentKind(models.TextChoices):
 # What ends when a consent of the kind is withdrawn, and what stays as it is.
 WITHDRAWAL = {
     ConsentKind.PHOTOGRAPH: (
-        _("No new photograph of this patient is stored, by nobody and by no import."),
+        _("New photographs of this patient are refused, whoever sends them, imports too."),
         _(
             "What is in the record stays there, with its readings and reviews. Visits that wait are still reviewed. "
             "A photograph that should not be used any more is withdrawn on its own page."

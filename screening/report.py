@@ -237,6 +237,8 @@ def doubts_about(others: Sequence[Screening]) -> list[str]:
     doubts = []
     if any(review and review.recommendation == Recommendation.RETAKE for review in reviews):
         doubts.append(gettext("Another one did not show enough to be judged."))
+    if any(review and review.suspicious for review in reviews):
+        doubts.append(gettext("Another one shows something conspicuous."))
     if None in reviews:
         doubts.append(gettext("Another one has not been judged by a doctor yet."))
     return doubts

@@ -1,10 +1,15 @@
-"""One at a time across processes and machines."""
+"""Periodic jobs: one at a time across processes and machines, and one clinic's trouble is no other's."""
 
+import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import OperationalError, connection
+
+from skinclinic.accounts.models import Clinic
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -23,3 +28,14 @@ def only_one(name: str) -> Iterator[bool]:
         if mine:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+@contextmanager
+def next_in_spite_of_it(job: str, clinic: Clinic) -> Iterator[None]:
+    """What fails in one clinic is logged, and the next one has its turn; a database that is away fails all of them."""
+    try:
+        yield
+    except OperationalError:
+        raise
+    except Exception:
+        logger.exception("The %s of clinic %s failed", job, clinic.pk)

@@ -64,7 +64,7 @@ class Part:
     override_of: int
     override_share: str
     reasons: list[tuple[str, str]]
-    switches: Figures
+    switches: dict[str, str]
     switch_share: str
 
 
@@ -109,9 +109,17 @@ def part(figures: Figures, given: Given, names: Mapping[str, str]) -> Part:
         override_of=overrides["of"],
         override_share=share(overrides["share"]),
         reasons=[(reason_name(code), hidden_below(count)) for code, count in overrides["reasons"].items()],
-        switches=figures["switches"],
+        switches=switches_of(figures["switches"]),
         switch_share=share(figures["switches"]["share"]),
     )
+
+
+def switches_of(found: Figures) -> dict[str, str]:
+    """Empty where there are too few."""
+    if found["of"] < FEWEST:
+        return {}
+    toward, away = (hidden_below(found[name]) for name in ("decision_toward", "decision_away"))
+    return {"of": str(found["of"]), "toward": toward, "away": away}
 
 
 def rows_of(cut: str, rows: Figures, names: Mapping[str, str]) -> list[Row]:

@@ -11,6 +11,8 @@ from django.utils.translation import ngettext_lazy
 
 from screening.codes import AlarmCode
 from screening.dashboard.now import Now
+from skinclinic.accounts.models import Clinic
+from skinclinic.audit.acting import REVIEWER, Actor
 
 FAILED_SHARE = 0.01
 UNFIT_TIMES_USUAL, UNFIT_AT_LEAST = 2.0, 5
@@ -39,6 +41,11 @@ class Asked:
     def address(self) -> str:
         """Where she can see to it; empty where that is no page."""
         return address(self.code)
+
+
+def kept_from(actor: Actor, clinic: Clinic) -> set[str]:
+    """What the watch saw and she may not: a manager who reviews blind is not told that readings are high."""
+    return {AlarmCode.HIGH_UNSIGNED} if clinic.blind_first_reading and actor.has_role(REVIEWER) else set()
 
 
 def asking(now: Now) -> Iterator[Asked]:

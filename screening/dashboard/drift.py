@@ -57,13 +57,16 @@ class Measure:
     bins: int
 
 
-def drift(actor: Actor) -> Figures:
-    """Of the version that is active in the clinic, as JSON; empty where none is."""
+def watched_of(actor: Actor) -> tuple[str, list[Reading]]:
+    """The version that is active in the clinic, and what is watched of it; empty where none is."""
     policy = ReadingPolicy.objects.visible_to(actor).first()
-    if policy is None:
-        return {}
-    readings = list(readings_of(actor, policy.active_id))
-    return figures(readings, timezone.now(), policy.active_id, collection_of(policy.active_id))
+    return (policy.active_id, list(readings_of(actor, policy.active_id))) if policy else ("", [])
+
+
+def drift(watched: tuple[str, Sequence[Reading]]) -> Figures:
+    """As JSON; empty where no version is active."""
+    version, readings = watched
+    return figures(readings, timezone.now(), version, collection_of(version)) if version else {}
 
 
 def readings_of(actor: Actor, version: str) -> Iterator[Reading]:
@@ -137,7 +140,7 @@ def figures(
     weeks = by_week(later, now)
     tested = [begins for begins, part in weeks.items() if len(part) >= FEWEST][-TESTED_WEEKS:]
     found["weeks"] = [of_week(begins, part, baseline, measures, begins in tested) for begins, part in weeks.items()]
-    found["alarming"] = alarming(found["weeks"])
+    found["alarming"] = alarming(found["weeks"], monday(now).date())
     recent = [reading for reading in later if reading.at >= now - RECENT]
     found["distributions"] = [distribution(measure, baseline, recent, collection) for measure in measures]
     found["devices"] = apart(recent, baseline, measures[0], lambda reading: reading.camera)
@@ -237,16 +240,15 @@ def of_week(
     }
 
 
-def alarming(weeks: Sequence[Figures]) -> list[str]:
-    """Measures that differed, beyond chance, in each of the last two weeks that could be tested."""
-    tested = [week for week in weeks if week["measures"]["score"]["p"] is not None][-2:]
-    if len(tested) < 2:
-        return []
-    return [
-        name
-        for name in tested[-1]["measures"]
-        if all((week["measures"][name]["p"] or 1.0) < ALARM_BELOW for week in tested)
-    ]
+def alarming(weeks: Sequence[Figures], this_week: date) -> list[str]:
+    """Measures that differed, beyond chance, in each of the two weeks before this one."""
+    by_day = {date.fromisoformat(week["begins"]): week["measures"] for week in weeks}
+    before, last = (by_day.get(this_week - ago * WEEK, {}) for ago in (2, 1))
+    return [name for name in last if is_beyond_chance(last[name]) and is_beyond_chance(before.get(name, {"p": None}))]
+
+
+def is_beyond_chance(found: Figures) -> bool:
+    return found["p"] is not None and found["p"] < ALARM_BELOW
 
 
 def distribution(

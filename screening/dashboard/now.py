@@ -131,10 +131,12 @@ def number_of(rows: QuerySet) -> Coalesce:
 def overdue(actor: Actor, now: datetime) -> dict[str, Any]:
     late, unreported = is_late(now), lacks_pathology(now)
     asked = FollowUp.objects.visible_to(actor).filter(late | unreported).order_by("what").values("what")
-    counts = list(asked.annotate(late=Count("pk", filter=late), unreported=Count("pk", filter=unreported)))
+    counts = list(asked.annotate(late=Count("pk", filter=late)))
     return {
         "follow_ups_overdue": {row["what"]: row["late"] for row in counts if row["late"]},
-        "pathology_overdue": sum(row["unreported"] for row in counts),
+        "pathology_overdue": FollowUp.objects.visible_to(actor).filter(unreported).values("lesion").distinct().count()
+        if any(row["what"] in TAKES_TISSUE for row in counts)
+        else 0,
     }
 
 

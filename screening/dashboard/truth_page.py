@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from screening.codes import BAND_SCORES, Band
 from screening.dashboard.shown import FEWEST, hidden_below, share
-from screening.dashboard.truth import AT_LEAST, BANDS, UNSCORABLE
+from screening.dashboard.truth import AT_LEAST, REFERRED, UNSCORABLE
 
 Figures = Mapping[str, Any]
 
@@ -34,16 +34,15 @@ class TruthPage:
     patients: int
     references: list[tuple[str, int]]
     attained: list[tuple[str, str]]
-    malignant: int
-    benign: int
+    by_lot: bool
     lacking: str
 
 
 def truth_page(figures: Figures) -> TruthPage:
     known, attained = figures["benign_known"], figures["attained"]
-    benign = sum(known.values())
+    told = attained["figures"]
     return TruthPage(
-        rows=[row_of(band, figures["bands"][band]) for band in reversed(BANDS)],
+        rows=[row_of(band, figures["bands"][band]) for band in (*reversed(REFERRED), Band.LOW, UNSCORABLE)],
         lesions=figures["lesions"],
         patients=figures["patients"],
         references=[
@@ -53,15 +52,14 @@ def truth_page(figures: Figures) -> TruthPage:
             (_("Low, drawn at random, called benign by two who saw no reading"), known["two_blind"]),
         ],
         attained=[
-            (_("Sensitivity of “refer”"), share(attained["sensitivity"])),
-            (_("Specificity of “refer”"), share(attained["specificity"])),
-            (_("Benign among those that are not referred"), share(attained["negative_value"])),
+            (_("Sensitivity of “refer”"), share(told["sensitivity"])),
+            (_("Specificity of “refer”"), share(told["specificity"])),
+            (_("Benign among those that are not referred"), share(told["negative_value"])),
         ]
-        if attained
+        if told
         else [],
-        malignant=figures["malignant_known"],
-        benign=benign,
-        lacking="" if attained else lacking(figures["malignant_known"], benign),
+        by_lot=attained["by_lot"],
+        lacking="" if told else lacking(attained["malignant"], attained["benign"]),
     )
 
 
@@ -69,8 +67,8 @@ def lacking(malignant: int, benign: int) -> str:
     if malignant >= AT_LEAST and benign >= AT_LEAST:
         return _("All that is known lies on one side of the threshold, so sensitivity and specificity cannot be told.")
     sentence = _(
-        "Sensitivity and specificity are told once %(at_least)d lesions are known to be malignant and %(at_least)d to "
-        "be benign; so far these are %(malignant)d and %(benign)d."
+        "Sensitivity and specificity are told once %(at_least)d lesions that could be read are known to be malignant "
+        "and %(at_least)d to be benign; so far these are %(malignant)d and %(benign)d."
     )
     return sentence % {"at_least": AT_LEAST, "malignant": malignant, "benign": benign}
 

@@ -15,6 +15,7 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
+from skinclinic.locks import next_in_spite_of_it
 from skinclinic.workers import RollCall, call_roll
 
 # What comes back so soon is the same trouble: it goes on where it was, acknowledged or not.
@@ -27,7 +28,8 @@ def sweep_alarms() -> None:
     with acting(system()):
         clinics = list(Clinic.objects.all())
     for clinic in clinics:
-        watch_clinic(clinic, roll)
+        with next_in_spite_of_it("alarms", clinic):
+            watch_clinic(clinic, roll)
 
 
 def watch_clinic(clinic: Clinic, roll: RollCall | None) -> None:
@@ -59,9 +61,9 @@ def ended_lately(actor: Actor, asked: Asked, now: datetime) -> Alarm | None:
 def note(actor: Actor, asked: Asked, alarm: Alarm | None, now: datetime) -> Alarm:
     """It asks now: a new row, or the one that it has."""
     seen = {"facts": dict(asked.facts), "seen_at": now, "ended_at": None}
-    if alarm is None:
-        alarm = Alarm.objects.create(
-            clinic_id=actor.own_clinic(), code=asked.code, about=asked.about, created_at=now, **seen
+    if alarm is None:  # or of another process, a moment ago
+        alarm, _is_new = Alarm.objects.open().get_or_create(
+            clinic_id=actor.own_clinic(), code=asked.code, about=asked.about, defaults={"created_at": now, **seen}
         )
     if alarm.raised_at is None and now - alarm.created_at >= timedelta(seconds=settings.ALARM_AFTER):
         seen["raised_at"] = now
@@ -92,7 +94,8 @@ def acknowledge_alarm(*, actor: Actor, asked: Asked, words: str) -> Alarm:
     changed = mine.update(
         acknowledged_by=actor.person(),
         acknowledged_at=now,
-        acknowledged_count=asked.count,
+        # What the watch sees may be more than what she is shown.
+        acknowledged_count=max(asked.count, alarm.facts.get("count", 0)),
         note=words.strip(),
         raised_at=alarm.raised_at or now,
     )

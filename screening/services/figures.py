@@ -9,27 +9,26 @@ from django.utils import timezone
 
 from screening.codes import Panel
 from screening.dashboard.agreement import agreement
-from screening.dashboard.drift import drift
+from screening.dashboard.drift import drift, watched_of
 from screening.dashboard.opinions import said_of_readings
-from screening.dashboard.truth import truth
+from screening.dashboard.truth import known_of, truth
 from screening.models import CountedPanel
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.events.models import Event
+from skinclinic.locks import next_in_spite_of_it
 
 # A count that takes long is made the more seldom: it may cost a thirtieth of a core.
 SHORTEST_PAUSE, PAUSE_TIMES = timedelta(minutes=1), 30
 OLDEST = timedelta(minutes=15)
 
 
-def agreement_figures(actor: Actor) -> dict[str, Any]:
-    return agreement(said_of_readings(actor), timezone.now())
-
-
-COUNTS: dict[Panel, Callable[[Actor], dict[str, Any]]] = {
-    Panel.AGREEMENT: agreement_figures,
-    Panel.TRUTH: truth,
-    Panel.DRIFT: drift,
+# Of each panel: what is read of the record, in a transaction of the clinic, and what is reckoned of it, outside of one.
+Count = tuple[Callable[[Actor], Any], Callable[[Any], dict[str, Any]]]
+COUNTS: dict[Panel, Count] = {
+    Panel.AGREEMENT: (said_of_readings, lambda said: agreement(said, timezone.now())),
+    Panel.TRUTH: (known_of, truth),
+    Panel.DRIFT: (watched_of, drift),
 }
 
 
@@ -38,10 +37,16 @@ def sweep_figures() -> None:
     with acting(system()):
         clinics = list(Clinic.objects.all())
     for clinic in clinics:
-        for panel in COUNTS:
-            with acting(system(clinic_id=clinic.pk)) as actor, timezone.override(clinic.time_zone):
-                if is_due(actor, panel):
-                    count_panel(actor, panel)
+        with next_in_spite_of_it("figures", clinic), timezone.override(clinic.time_zone):
+            for panel in COUNTS:
+                count_if_due(clinic, panel)
+
+
+def count_if_due(clinic: Clinic, panel: Panel) -> None:
+    with acting(system(clinic_id=clinic.pk)) as actor:
+        is_asked = is_due(actor, panel)
+    if is_asked:
+        count_panel(system(clinic_id=clinic.pk), panel)
 
 
 def is_due(actor: Actor, panel: Panel) -> bool:
@@ -55,19 +60,23 @@ def is_due(actor: Actor, panel: Panel) -> bool:
 
 
 def count_panel(actor: Actor, panel: Panel) -> CountedPanel:
-    """Count it now, in the place of what was counted before."""
-    newest, began = newest_event(actor), time.perf_counter()
-    figures = COUNTS[panel](actor)
+    """Count it now, in the place of what was counted before, in transactions of its own."""
+    read, reckon = COUNTS[panel]
+    began = time.perf_counter()
+    with acting(actor):
+        newest, found = newest_event(actor), read(actor)
+    figures = reckon(found)
     counted = {
         "figures": figures,
         "counted_at": timezone.now(),
         "seconds": time.perf_counter() - began,
         "last_event": newest,
     }
-    panel_row, _is_new = CountedPanel.objects.update_or_create(
-        clinic_id=actor.own_clinic(), panel=panel, defaults=counted
-    )
-    return panel_row
+    with acting(actor):
+        row, _is_new = CountedPanel.objects.update_or_create(
+            clinic_id=actor.own_clinic(), panel=panel, defaults=counted
+        )
+    return row
 
 
 def newest_event(actor: Actor) -> int:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, Band, NoticeKind, NoticeWay
+from screening.dashboard.alarms import kept_from
 from screening.models import Alarm, FollowUp, Notice, NoticeChoice, Retake, Screening, Signature
 from screening.status import ReadingStatus
 from skinclinic.accounts.language import spoken_by
@@ -143,12 +144,17 @@ def of_retakes(people: People, ids: set[str]) -> Iterator[Notice]:
     for retake in Retake.objects.filter(screening_id__in=ids):
         for actor in people.actors:
             if actor.user_id == retake.assignee_id:
+                # Given to her once more, it is new to her once more.
+                again = Notice.objects.filter(recipient=actor.user_id, kind=NoticeKind.RETAKE)
+                again.filter(screening=retake.screening_id).update(seen_at=None, mailed_at=None)
                 yield from people.notice(actor, NoticeKind.RETAKE, retake.patient_id, screening_id=retake.screening_id)
 
 
 def of_alarms(people: People, ids: set[str]) -> Iterator[Notice]:
     for alarm in Alarm.objects.open().filter(pk__in=ids):
         for actor in people.with_role(MANAGER):
+            if alarm.code in kept_from(actor, people.clinic):
+                continue
             yield from people.notice(actor, NoticeKind.ALARM, None, alarm_id=alarm.pk)
 
 

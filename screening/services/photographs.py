@@ -153,7 +153,12 @@ def queue_screening(*, visit: Visit, image: LesionImage) -> Screening:
 
 
 def give_time_anew(visit: Visit) -> None:
-    """What is added to a signed visit is due as if the visit were opened now, and not overdue on its first minute."""
+    """What is added to a signed visit is due as if the visit were opened now, and not overdue on its first minute.
+
+    An imported visit has no due time, whatever is added to it.
+    """
+    if visit.is_imported:
+        return
     screenings = Screening.objects.in_use().filter(visit=visit)
     if screenings.signed().exists() and not screenings.to_be_reviewed().exists():
         Visit.objects.filter(pk=visit.pk).update(due_at=due_from_now(visit.clinic_id, Urgency(visit.urgency)))

@@ -13,11 +13,14 @@ from screening.codes import AlarmCode
 from screening.dashboard.alarms import Asked, address, sentence
 from screening.models import Alarm, FollowUp, Notice, Screening
 from screening.services.alarms import acknowledge_alarm, note_alarms, sweep_alarms
+from screening.services.alarms import note as note_alarm
 from screening.services.errors import ReasonMissing, StaleTransition
 from screening.services.notices import sweep_notices
 from screening.services.outcomes import Finding, enter_outcome
 from screening.services.reviews import Opinion
 from screening.tests.conftest import give, read_by_model, rows, sign, the_only, wait_until
+from skinclinic.accounts.models import Membership
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
 from skinclinic.events.models import Event
 from skinclinic.workers import RollCall
@@ -235,3 +238,48 @@ def test_the_beat_sees_that_no_worker_is_there(real_cast, start_worker, broker, 
     wait_until(lambda: "worker" in {alarm.code for alarm in rows(real_cast, Alarm) if alarm.raised_at})
     wait_until(lambda: [notice.kind for notice in rows(real_cast, Notice)] == ["alarm"])
     assert 0 < broker.pttl("skinclinic:watch") <= 3000
+
+
+def test_who_reviews_blind_is_not_told_how_many_are_high(cast, there, settings):
+    """The watch counts them all; her own page does not."""
+    settings.ALARM_AFTER = 0
+    with cast.in_north() as actor:
+        Membership.objects.filter(user=cast.ada.user).update(roles=["manager", "reviewer"])
+        note_alarms(actor, [Asked(AlarmCode.HIGH_UNSIGNED, {"count": 1})], timezone.now())
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, blind_first_reading=True)
+    sweep_notices()
+    assert rows(cast, Notice) == []
+    note(cast, at=timezone.now())
+    assert "high reading" not in cast.ada.client.get(reverse("alarms")).content.decode()
+    assert "1 high reading" in cast.otto.client.get(reverse("alarms")).content.decode()
+
+
+def test_less_than_the_watch_saw_is_acknowledged_all_the_same(cast):
+    now = timezone.now()
+    for minutes in (0, 1):
+        note(cast, problems(2), at=now + minutes * MINUTE)
+    assert acknowledge(cast, problems(1)).acknowledged_count == 2
+    note(cast, problems(2), at=now + 2 * MINUTE)
+    assert len(rows(cast, Alarm)) == 1
+
+
+def test_the_watch_and_a_manager_at_one_moment_make_one_alarm(cast):
+    note(cast, STUCK, at=timezone.now())
+    with cast.in_north() as actor:
+        again = note_alarm(actor, STUCK, None, timezone.now())
+    assert again.pk == the_only(cast, Alarm).pk
+
+
+def test_one_clinics_trouble_is_no_others(cast, there, monkeypatch, caplog):
+    looked = []
+
+    def fails(clinic, roll):
+        looked.append(clinic.name)
+        if clinic == cast.north:
+            raise ValueError("of the north")
+
+    monkeypatch.setattr("screening.services.alarms.watch_clinic", fails)
+    sweep_alarms()
+    assert sorted(looked) == ["North", "South"]
+    assert str(cast.north.pk) in caplog.text

@@ -44,7 +44,7 @@ def withdrawal(chart, kind: str = "ai_reading") -> str:
 @pytest.mark.parametrize(
     ("kind", "stops"),
     [
-        ("photograph", "No new photograph of this patient is stored"),
+        ("photograph", "New photographs of this patient are refused"),
         ("ai_reading", "The model reads no photograph of this patient any more"),
         ("teaching", "may not be used in teaching any more"),
         ("research", "may not be used in research any more"),

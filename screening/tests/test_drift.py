@@ -3,7 +3,7 @@
 import math
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -30,6 +30,7 @@ from screening.dashboard.drift import (
     permutation_p,
     readings_of,
     stability_index,
+    watched_of,
 )
 from screening.dashboard.drift_page import drift_page
 from screening.dashboard.now import look
@@ -40,6 +41,7 @@ from skinclinic.workers import RollCall
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday
 DAY = timedelta(days=1)
+THIS_WEEK = date(2026, 11, 23)
 counts = st.lists(st.integers(0, 50), min_size=4, max_size=4)
 
 
@@ -114,11 +116,30 @@ def test_weeks_of_few_readings_are_not_tested():
     assert found["alarming"] == []
 
 
-def test_two_quiet_measures_between_them_alarm_nobody():
-    weeks = [{"measures": {"score": {"p": p}, "classes": {"p": q}}} for p, q in ((0.0005, 0.5), (0.5, 0.0005))]
-    assert alarming(weeks) == []
-    assert alarming(weeks[:1]) == []
-    assert alarming([weeks[0], weeks[0]]) == ["score"]
+def week(ago: int, **p: float | None) -> dict:
+    begins = THIS_WEEK - ago * 7 * DAY
+    return {"begins": begins.isoformat(), "measures": {name: {"p": chance} for name, chance in p.items()}}
+
+
+@pytest.mark.parametrize(
+    ("weeks", "names"),
+    [
+        ([week(2, score=0.0005, classes=0.5), week(1, score=0.5, classes=0.0005)], []),
+        ([week(1, score=0.0005)], []),
+        ([week(2, score=0.0005), week(1, score=0.0005)], ["score"]),
+        ([week(2, score=None, classes=0.0005), week(1, score=None, classes=0.0005)], ["classes"]),
+        ([week(3, score=0.0005), week(1, score=0.0005)], []),  # not one after the other
+        ([week(9, score=0.0005), week(8, score=0.0005)], []),  # long ago
+    ],
+)
+def test_only_one_measure_in_the_two_weeks_before_this_one_alarms(weeks, names):
+    assert alarming(weeks, THIS_WEEK) == names
+
+
+def test_weeks_in_which_nothing_could_be_read_alarm():
+    readings = clinic(0, 0)
+    unread = [replace(each, score=None, likeliest="unscorable") for each in readings[FIRST:]]
+    assert "classes" in figures([*readings[:FIRST], *unread], NOW, "1", [])["alarming"]
 
 
 def test_figures_are_those_of_plain_python():
@@ -186,11 +207,11 @@ def test_readings_are_the_versions_own(cast, chart, screening, random_photograph
     with cast.in_north() as actor:
         Screening.objects.filter(pk=withdrawn.pk).update(withdrawn_at=timezone.now(), withdrawn_reason="other")
         version = ModelVersion.objects.get().pk
-        assert drift(actor) == {}
+        assert drift(watched_of(actor)) == {}
         ReadingPolicy.objects.create(clinic=cast.north, active_id=version)
         first, second = readings_of(actor, version)
         assert list(readings_of(actor, "another")) == []
-        assert drift(actor)["baseline"]["readings"] == 2
+        assert drift(watched_of(actor))["baseline"]["readings"] == 2
     assert (first.score is not None, second.score, second.likeliest) == (True, None, "unscorable")
     assert first.came_by == "portal"
     assert unread.reading_status == "queued"
@@ -204,7 +225,7 @@ def counted(cast, found) -> None:
 
 
 def test_the_page_and_the_dashboard_say_so(cast):
-    counted(cast, figures(clinic(0, 0, 0.3, 0.3), timezone.now(), "1", [(0.1, "nv")]))
+    counted(cast, figures(clinic(0, 0, 0.3, 0.3), NOW, "1", [(0.1, "nv")]))
     page = cast.ada.client.get(reverse("drift")).content.decode()
     assert "Two weeks beyond chance" in page
     assert "below 0.001" in page

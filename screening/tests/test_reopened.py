@@ -134,3 +134,30 @@ def test_the_list_takes_few_queries(cast, reopened, django_assert_max_num_querie
     client.get(reverse("worklist"))
     with django_assert_max_num_queries(14 + 3):
         client.get(reverse("worklist"))
+
+
+def test_an_imported_visit_has_no_due_time_whatever_is_added_to_it(cast, chart, screening, random_photograph):
+    with cast.in_north():
+        Visit.objects.filter(pk=chart.visit.pk).update(photographed_on=timezone.localdate(), due_at=None)
+        chart.visit.refresh_from_db()
+    read_by_model(cast, screening, refer=False)
+    give(cast, screening)
+    sign(cast, chart.visit)
+    make_screening(cast.alice, chart, random_photograph())
+    with cast.in_north():
+        assert Visit.objects.get(pk=chart.visit.pk).due_at is None
+
+
+def test_a_letter_reassures_nobody_whose_spot_looks_conspicuous_on_another_photograph(
+    cast, chart, screening, random_photograph
+):
+    read_by_model(cast, screening, refer=False)
+    give(cast, screening)
+    sign(cast, chart.visit)
+    later = make_screening(cast.alice, chart, random_photograph())
+    read_by_model(cast, later, refer=True)
+    give(cast, later, replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise"))
+    sign(cast, chart.visit)
+    letter = page(cast.alice, "visit_letter", chart.visit.pk)
+    assert "Another one shows something conspicuous." in letter
+    assert "Nothing needs to be done" not in letter

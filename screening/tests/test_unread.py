@@ -86,6 +86,12 @@ def test_a_retake_can_be_given_to_another(cast, chart, screening):
     assign(cast, screening, anna)
     assign(cast, screening, cast.alice)
     assert the_only(cast, Retake).assignee == cast.alice.user
+    sweep_notices()
+    cast.alice.client.post(reverse("notices_seen"), keys(cast))
+    assign(cast, screening, anna)
+    assign(cast, screening, cast.alice)
+    sweep_notices()
+    assert the_only(cast, Notice, kind="retake", recipient=cast.alice.user).seen_at is None
     assert "Photographs to take again" in cast.alice.client.get(reverse("today")).content.decode()
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.codes import NoticeKind, Recommendation
-from screening.dashboard.alarms import Asked, asking
+from screening.dashboard.alarms import Asked, asking, kept_from
 from screening.dashboard.now import FINISHED, Now, is_late, lacks_pathology, look
 from screening.models import Alarm, FollowUp
 from screening.services.alarms import acknowledge_alarm
@@ -66,6 +66,7 @@ def shown_alarms(actor: Actor, now: Now) -> list[ShownAlarm]:
 def alarms(request: HttpRequest) -> HttpResponse:
     """Those that ask now, each with its form; then those that are over."""
     over = Alarm.objects.visible_to(request.actor).raised().filter(ended_at__isnull=False)
+    over = over.exclude(code__in=kept_from(request.actor, request.clinic))
     context = {
         "shown": shown_alarms(request.actor, look(request.actor, call_roll())),
         "page": Paginator(over.select_related("acknowledged_by"), PAGE).get_page(request.GET.get("page")),
@@ -100,6 +101,7 @@ def overdue(request: HttpRequest) -> HttpResponse:
     context = {
         "follow_ups": list(found.filter(is_late(now)).order_by("due_on", "id")[:LIST]),
         "pathology": list(found.filter(lacks_pathology(now)).order_by("closed_at", "id")[:LIST]),
+        "most": LIST,
     }
     listed = [row.pk for row in (*context["follow_ups"], *context["pathology"])]
     record_page("follow_ups_listed", subject_type="screening_followup", ids=listed)

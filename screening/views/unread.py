@@ -1,9 +1,9 @@
 """What was not read: failed readings to try again, and photographs to take again."""
 
-from collections import Counter
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -34,9 +34,8 @@ def unread(request: HttpRequest) -> HttpResponse:
     unfit = unfit.with_reading().select_related("retake__assignee", "visit__clinician").order_by("created_at", "id")
     context = {
         "failed": failed,
-        "reasons": [
-            (FailureCode(code).label, count) for code, count in Counter(s.failure_code for s in failed).items()
-        ],
+        "reasons": reasons_of(request.actor),
+        "most": LIST,
         "unfit": list(unfit[:LIST]),
         "retry": RetryForm(),
         "clinicians": clinicians_of(request.actor),
@@ -50,6 +49,12 @@ def unread(request: HttpRequest) -> HttpResponse:
 def failed_for(actor: Actor):
     failed = Screening.objects.visible_to(actor).in_use().filter(reading_status=ReadingStatus.FAILED)
     return failed.shown_to(actor).filter(is_hidden=False)
+
+
+def reasons_of(actor: Actor) -> list[tuple[str, int]]:
+    """Of all of them, the most common first."""
+    counts = failed_for(actor).order_by().values_list("failure_code").annotate(count=Count("pk")).order_by("-count")
+    return [(FailureCode(code).label, count) for code, count in counts]
 
 
 def clinicians_of(actor: Actor) -> "list[User]":
