@@ -1,5 +1,6 @@
 """The figures of agreement, with their names and as a page shows them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from ml.labels import DIAGNOSES
 from patients.codes import BodySite, Sex, SkinType
 from screening import words
 from screening.codes import DifferenceReason
+from screening.dashboard.agreement import CUTS
 from screening.dashboard.opinions import Given
 from screening.dashboard.shown import FEWEST, hidden_below, number, share
 from skinclinic.accounts.models import User
@@ -97,7 +99,7 @@ def part(figures: Figures, given: Given, names: Mapping[str, str]) -> Part:
         cells=[hidden_below(count) for count in whole["cells"]],
         reading_refers=share(whole["reading_refers"]),
         suspicious=share(whole["suspicious"]),
-        cuts=[(cut_name(cut), rows_of(cut, rows, names)) for cut, rows in figures["cuts"].items()],
+        cuts=[(cut_name(cut), rows_of(cut, figures["cuts"][cut], names)) for cut in CUTS],
         classes=[class_name(code) for code in seven["classes"]],
         diagnoses=[
             (class_name(code), [hidden_below(count) for count in counts])
@@ -123,8 +125,17 @@ def switches_of(found: Figures) -> dict[str, str]:
 
 
 def rows_of(cut: str, rows: Figures, names: Mapping[str, str]) -> list[Row]:
-    named = [row_of(key_name(cut, key, names), found) for key, found in rows.items()]
-    return sorted(named, key=lambda row: row.is_hidden)
+    """By name, bands of age and types of skin in their order; what is hidden comes last."""
+    named = [(key, row_of(key_name(cut, key, names), found)) for key, found in rows.items()]
+    in_order = cut in {"age", "skin_type"}
+    named.sort(key=lambda each: (each[1].is_hidden, number_in(each[0]) if in_order else 0, each[1].name))
+    return [row for _key, row in named]
+
+
+def number_in(key: str) -> int:
+    """Where it stands in its order, such as 40 of 40-59; what has no number comes last."""
+    digits = re.match(r"\d+", key)
+    return int(digits[0]) if digits else 1000
 
 
 def row_of(name: str, found: Figures) -> Row:

@@ -13,7 +13,7 @@ Shown = Mapping[str, float | None]
 
 
 def hidden_below(count: int) -> str:
-    return str(count) if count >= FEWEST else _("fewer than %(fewest)d") % {"fewest": FEWEST}
+    return str(count) if count >= FEWEST else f"<{FEWEST}"
 
 
 def share(estimate: Shown) -> str:
