@@ -109,10 +109,11 @@ def report_of(
     clinic: Clinic,
     printed_by: str,
     numbers: Sequence[PatientIdentifier],
+    is_letter: bool = False,
 ) -> Report:
     """screenings: of the visit, in use, with everything that a result page shows; none hidden from the reader.
 
-    overviews: by the lesion's key; they stand beside the first photograph of it.
+    overviews: by the lesion's key; they stand beside the first photograph of it. A letter speaks of each spot once.
     """
     overviews = dict(overviews)
     signed = [screening for screening in screenings if screening.is_signed]
@@ -138,7 +139,7 @@ def report_of(
                 overviews.pop(screening.image.lesion_id, None),
                 [each for each in screenings if is_of_same_lesion(each, screening)],
             )
-            for screening in signed
+            for screening in (decisive(signed) if is_letter else signed)
         ],
         unsigned=len(screenings) - len(signed),
         printed=moment(timezone.now()),
@@ -148,6 +149,29 @@ def report_of(
         advice=as_told(letter_advice_at(clinic, signed_at(signed))).splitlines(),
         disclaimer=str(DISCLAIMER),
     )
+
+
+def taken_in_words(image: LesionImage) -> str:
+    if image.captured_at:
+        return gettext("Taken %(moment)s") % {"moment": moment(image.captured_at)}
+    return gettext("Uploaded %(moment)s") % {"moment": moment(image.created_at)}
+
+
+def decisive(signed: Sequence[Screening]) -> list[Screening]:
+    """Of each lesion the photograph whose review says most: a suspicion, else one that could be judged, else any."""
+    found: dict[UUID, Screening] = {}
+    for screening in signed:
+        before = found.get(screening.image.lesion_id)
+        if before is None or weight_of(screening) > weight_of(before):
+            found[screening.image.lesion_id] = screening
+    return list(found.values())
+
+
+def weight_of(screening: Screening) -> tuple[bool, bool]:
+    review = screening.signed_review
+    if review is None:
+        return False, False
+    return review.suspicious, review.recommendation != Recommendation.RETAKE
 
 
 def signed_at(signed: Sequence[Screening]) -> datetime:
@@ -176,7 +200,7 @@ def reported(
     return ReportedLesion(
         label=image.lesion.label,
         heading=gettext("Lesion %(label)s") % {"label": image.lesion.label},
-        taken_at=gettext("Taken %(moment)s") % {"moment": moment(image.taken_at)},
+        taken_at=taken_in_words(image),
         image_id=str(image.pk),
         screening_id=str(screening.pk),
         diagnosis=review.get_diagnosis_display(),
@@ -237,8 +261,6 @@ def doubts_about(others: Sequence[Screening]) -> list[str]:
     doubts = []
     if any(review and review.recommendation == Recommendation.RETAKE for review in reviews):
         doubts.append(gettext("Another one did not show enough to be judged."))
-    if any(review and review.suspicious for review in reviews):
-        doubts.append(gettext("Another one shows something conspicuous."))
     if None in reviews:
         doubts.append(gettext("Another one has not been judged by a doctor yet."))
     return doubts

@@ -19,7 +19,7 @@ from skinclinic.locks import next_in_spite_of_it
 from skinclinic.workers import RollCall, call_roll
 
 # What comes back so soon is the same trouble: it goes on where it was, acknowledged or not.
-THE_SAME_WITHIN = timedelta(hours=1)
+THE_SAME_WITHIN = timedelta(minutes=10)
 
 
 def sweep_alarms() -> None:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -176,3 +177,10 @@ def test_follow_up_ends_with_the_photograph_that_is_moved_away(cast, chart, scre
         assert FollowUp.objects.get().status == "withdrawn"
     page = cast.alice.client.get(f"/visits/{chart.visit.pk}/").content.decode()
     assert "Withdrawn from this visit" in page
+
+
+def test_who_refuses_photographs_is_offered_no_upload(cast, chart):
+    decide(cast.alice, chart, "photograph", "refused")
+    page = cast.alice.client.get(reverse("visit", args=[chart.visit.pk])).content.decode()
+    assert "none can be added" in page
+    assert "data-upload" not in page

@@ -159,5 +159,6 @@ def test_a_letter_reassures_nobody_whose_spot_looks_conspicuous_on_another_photo
     give(cast, later, replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise"))
     sign(cast, chart.visit)
     letter = page(cast.alice, "visit_letter", chart.visit.pk)
-    assert "Another one shows something conspicuous." in letter
+    assert "finds this spot conspicuous" in letter
+    assert "nothing suspicious" not in letter
     assert "Nothing needs to be done" not in letter

@@ -102,5 +102,6 @@ def make_report(
             clinic=request.clinic,
             printed_by=request.actor.name,
             numbers=numbers,
+            is_letter=form == "letter",
         )
     return report, screenings, overviews

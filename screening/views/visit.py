@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Visit
-from patients.services import allows_reading
+from patients.services import allows_reading, refuses_photographs
 from screening.codes import Finding, HeldStatus, PhotographKind, ReviewKind
 from screening.images import MAX_BYTES
 from screening.models import HeldSignature, Overview, Screening, Signature
@@ -73,6 +73,7 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "is_reading": any(awaits_reading(screening) for screening in screenings),
         "lesions": list(shown.patient.lesions.order_by("number")),
         "reading_allowed": allows_reading(shown.patient_id),
+        "photographs_refused": refuses_photographs(shown.patient_id),
         "findings": Finding.choices,
         "largest": MAX_BYTES,
         "kinds": PhotographKind.choices,
