@@ -40,6 +40,12 @@ PHOTOGRAPH_STANDS = """() => {
 WAYS = [
     ("today", "/today/", None),
     ("dashboard", "/dashboard/", None),
+    ("alarms", "/dashboard/alarms/", None),
+    ("not read", "/dashboard/unread/", None),
+    ("overdue", "/dashboard/overdue/", None),
+    ("agreement", "/dashboard/agreement/", None),
+    ("truth", "/dashboard/truth/", None),
+    ("drift", "/dashboard/drift/", None),
     ("notices", "/notices/", None),
     ("imports", "/imports/", None),
     ("import", "imports", "main a[href^='/imports/']:not([href$='.csv'])"),

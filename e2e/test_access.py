@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page
 
 from conftest import Cast, Person, make_chart, make_screening
 from e2e.steps import sign_in
 from patients.services import open_visit
-from screening.models import ReadingProblem
+from screening.codes import Panel
+from screening.dashboard import agreement, drift, truth
+from screening.models import CountedPanel, ReadingProblem
 from screening.services.notices import sweep_notices
 from screening.services.problems import report_problem
+from screening.tests import test_agreement, test_drift, test_truth
 from screening.tests.conftest import finish, give, rows, sign
 
 pytestmark = pytest.mark.browser
@@ -40,6 +44,7 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
         shown = type(again).objects.shown_to(rita).get(pk=again.pk)
         report_problem(actor=rita, screening=shown, submission=again.pk, kind="score", words="")
     sweep_notices()
+    count_something(real_cast)
     return {
         "patient_id": chart.patient.pk,
         "visit_id": chart.visit.pk,
@@ -48,6 +53,21 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
         "screening_id": signed.pk,
         "again": again.pk,
     }
+
+
+def count_something(cast: Cast) -> None:
+    """Figures as a clinic of some years has them, so that each panel shows what it can show."""
+    drifted = drift.figures(test_drift.clinic(0, 0.3, 0.3), test_drift.NOW, "1", [(0.1, "nv"), (0.9, "mel")])
+    found = {
+        Panel.AGREEMENT: agreement.agreement(test_agreement.history(1), test_agreement.NOW),
+        Panel.TRUTH: {"all": truth.worth(truth.lesions(*test_truth.history(1)))},
+        Panel.DRIFT: drifted,
+    }
+    with cast.in_north():
+        for panel, figures in found.items():
+            CountedPanel.objects.create(
+                clinic=cast.north, panel=panel, figures=figures, counted_at=timezone.now(), seconds=1, last_event=0
+            )
 
 
 def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
@@ -76,9 +96,11 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
             reverse("lesion_new", args=[patient]),
             reverse("screening_withdraw", args=[keys["again"]]),
         ],
-        "rita": [reverse("worklist"), reverse("worklist") + "?reading=low", reverse("models")],
+        "rita": [reverse("agreement"), reverse("worklist"), reverse("worklist") + "?reading=low", reverse("models")],
         "ada": [
             reverse("dashboard"),
+            *(reverse(name) for name in ("alarms", "unread", "overdue", "agreement", "truth", "drift")),
+            reverse("look_back", args=["0.0.0-fake"]),
             reverse("worklist"),
             reverse("clinic_settings"),
             reverse("clinic_history"),

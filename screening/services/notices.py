@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from screening.cautions import shown_band
-from screening.codes import ALWAYS_TOLD, Band, NoticeKind, NoticeWay
+from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, Band, NoticeKind, NoticeWay
 from screening.dashboard.alarms import kept_from
 from screening.models import Alarm, FollowUp, Notice, NoticeChoice, Retake, Screening, Signature
 from screening.status import ReadingStatus
@@ -133,6 +133,9 @@ def kind_of(screening: Screening) -> NoticeKind | None:
 
 
 def of_signatures(people: People, ids: set[str]) -> Iterator[Notice]:
+    """What was told of a photograph asks for nothing more once it is signed."""
+    about_signed = Notice.objects.unseen().filter(kind__in=sorted(NOTICES_OF_SCREENINGS), screening__signature__in=ids)
+    about_signed.update(seen_at=timezone.now())
     for signature in Signature.objects.filter(pk__in=ids).select_related("visit"):
         for actor in people.clinicians_of(signature.visit.clinician_id):
             if actor.user_id != signature.reviewer_id:

@@ -453,3 +453,14 @@ def test_a_new_visit_is_no_notice(cast, chart):
         open_visit(actor=alice, patient=chart.patient, question="", history=[])
     sweep_notices()
     assert not told(cast)
+
+
+def test_what_was_told_of_a_photograph_is_seen_once_it_is_signed(cast, chart, screening):
+    read_by_model(cast, screening, refer=True)
+    sweep_notices()
+    assert ("Rita", "high_reading") in told(cast)
+    give(cast, screening, replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise"))
+    sign(cast, chart.visit)
+    sweep_notices()
+    unseen = {(notice.recipient.get_short_name(), notice.kind) for notice in notices(cast) if not notice.seen_at}
+    assert unseen == {("Alice", "review_signed")}

@@ -246,3 +246,24 @@ def test_a_manager_decides_and_nonsense_is_refused(cast):
     assert Clinic.objects.get(pk=cast.north.pk).second_reading_percent == 10
     with pytest.raises(ValueError, match="is_demo"):
         decide(cast, is_demo=True)
+
+
+def test_who_goes_on_gives_back_what_waits_for_another_reader(everything_twice, chart, screening):
+    cast = everything_twice
+    give(cast, screening, by=cast.rita)
+    assert "Give it back to the list" in page(cast.rita, "visit", chart.visit.pk)
+    next_one = {"clinic": str(cast.north.pk), "after": str(chart.visit.pk)}
+    cast.rita.client.post(reverse("visit_next"), next_one)
+    with cast.in_north():
+        assert Visit.objects.get(pk=chart.visit.pk).taken_by is None
+    assert give(cast, screening, by=cast.rolf)
+
+
+def test_who_goes_on_keeps_what_she_has_not_read_to_its_end(everything_twice, chart, screening, random_photograph):
+    cast = everything_twice
+    make_screening(cast.alice, chart, random_photograph())
+    give(cast, screening, by=cast.rita)
+    next_one = {"clinic": str(cast.north.pk), "after": str(chart.visit.pk)}
+    cast.rita.client.post(reverse("visit_next"), next_one)
+    with cast.in_north():
+        assert Visit.objects.get(pk=chart.visit.pk).taken_by == cast.rita.user

@@ -19,9 +19,11 @@ from screening.querysets import ScreeningQuerySet, visits_to_review
 from screening.services.errors import NotYours
 from screening.services.holding import give_signature, hold_signature, undo_signature
 from screening.services.reviews import release_visit, take_visit
+from screening.services.second import is_second_reading_due, lacks_second_reader, readers_of
 from screening.services.signing import sign_visit
 from screening.views.worklist import NARROWED
 from skinclinic.accounts.confirm import confirm, keep_confirmed
+from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import REVIEWER, Actor
 from skinclinic.errors import ClinicError
@@ -110,7 +112,7 @@ def signature_undo(request: HttpRequest, held_id: UUID) -> HttpResponse:
 def visit_next(request: HttpRequest) -> HttpResponse:
     """Take the next free visit of her list, and open the first of its photographs that lacks her opinion.
 
-    The one she comes from, `after`, goes back to the list if she has said nothing of it.
+    The one she comes from, `after`, goes back to the list if she has said nothing of it, or waits for another reader.
     """
     after = uuid_or_none(request.POST.get("after"))
     keys = next_visits(request, after)
@@ -127,8 +129,22 @@ def visit_next(request: HttpRequest) -> HttpResponse:
 
 
 def give_back_unread(actor: Actor, visit: Visit) -> None:
-    if not Review.objects.filter(screening__visit=visit, reviewer=actor.user_id).exists():
+    """Where she has said nothing, or has said all and a second reader is asked for."""
+    said = Review.objects.filter(screening__visit=visit, reviewer=actor.user_id).exists()
+    if not said or waits_for_another(actor, visit):
         release_visit(actor=actor, visit=visit)
+
+
+def waits_for_another(actor: Actor, visit: Visit) -> bool:
+    waiting = list(Screening.objects.to_be_reviewed().filter(visit=visit))
+    readers = readers_of(waiting)
+    has_read_all = all(actor.user_id in readers[each.pk] for each in waiting)
+    clinic = Clinic.objects.get(pk=actor.own_clinic())
+    return (
+        has_read_all
+        and is_second_reading_due(clinic, waiting, readers)
+        and lacks_second_reader(waiting, readers, actor.user_id)
+    )
 
 
 @require_GET
