@@ -1,3 +1,4 @@
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -84,17 +85,28 @@ class PatientForm(forms.ModelForm):
 
 
 class CorrectionForm(PatientForm):
-    record_number = None
     confirmed = None
     version = forms.IntegerField(widget=forms.HiddenInput)
 
 
 class ConsentForm(forms.Form):
+    """`born`: nobody consents before that; empty where nothing is judged."""
+
     kind = forms.ChoiceField(label=_("Kind"), choices=[("", _("Choose…")), *ConsentKind.choices])
     decision = forms.ChoiceField(label=_("Decision"), choices=ConsentDecision.choices, widget=forms.RadioSelect)
     decided_on = forms.DateField(
         label=_("Date"), widget=DayInput, initial=timezone.localdate, validators=[validate_past_date]
     )
+
+    def __init__(self, *args: Any, born: date | None = None, **more: Any):
+        super().__init__(*args, **more)
+        self.born = born
+
+    def clean_decided_on(self) -> date:
+        decided: date = self.cleaned_data["decided_on"]
+        if self.born and decided < self.born:
+            raise forms.ValidationError(_("This day is before the patient's birth. Correct one of the two."))
+        return decided
 
 
 class VisitForm(forms.ModelForm):

@@ -70,16 +70,43 @@ def add_identifier(
     *, patient: Patient, system: str, value: str, number_type: str = IdentifierType.RECORD
 ) -> PatientIdentifier:
     """Raises IdentifierTaken also when somebody else gives the same number at the same moment."""
+    number = PatientIdentifier(
+        clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
+    )
+    save_identifier(number)
+    return number
+
+
+def save_identifier(number: PatientIdentifier) -> None:
+    """Raises IdentifierTaken."""
     try:
         with transaction.atomic():
-            return PatientIdentifier.objects.create(
-                clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
-            )
+            number.save()
     except IntegrityError as error:
-        holder = PatientIdentifier.objects.filter(clinic_id=patient.clinic_id, system=system, value=value).first()
+        holders = PatientIdentifier.objects.filter(clinic=number.clinic_id, system=number.system, value=number.value)
+        holder = holders.first()
         if holder is None:
             raise
         raise IdentifierTaken(holder.patient) from error
+
+
+def record_number_of(patient: Patient) -> PatientIdentifier | None:
+    return patient.identifiers.filter(system=RECORD_NUMBER).order_by("created_at").first()
+
+
+def correct_record_number(*, patient: Patient, value: str) -> None:
+    """What she is known by from now on; the ledger keeps that it changed. Raises IdentifierTaken.
+
+    An empty value leaves what there is: a number that systems know her by is not taken away.
+    """
+    number = record_number_of(patient)
+    if not value or (number and number.value == value):
+        return
+    if number is None:
+        add_identifier(patient=patient, system=RECORD_NUMBER, value=value)
+        return
+    number.value = value
+    save_identifier(number)
 
 
 def correct_patient(
@@ -90,8 +117,9 @@ def correct_patient(
     sex: str,
     skin_type: int | None,
     risk_factors: Iterable[str],
+    record_number: str = "",
 ) -> None:
-    """Write the corrected details, unless somebody else did since `version` was shown."""
+    """Write the corrected details, unless somebody else did since `version` was shown. Raises IdentifierTaken."""
     with transaction.atomic():
         moved = Patient.objects.filter(pk=patient.pk, version=version).update(
             sex=sex, skin_type=skin_type, risk_factors=list(risk_factors), version=F("version") + 1
@@ -101,6 +129,7 @@ def correct_patient(
                 _("Somebody changed these details while you wrote. Load the page again and repeat your change.")
             )
         PatientIdentity.objects.filter(pk=patient.pk).update(**{name: identity[name] for name in IDENTITY_FIELDS})
+        correct_record_number(patient=patient, value=record_number)
 
 
 def note_consent(*, actor: Actor, patient: Patient, kind: str, decision: str, decided_on: date) -> Consent:

@@ -21,6 +21,7 @@ from patients.services import (
     correct_patient,
     merge_patients,
     note_consent,
+    record_number_of,
     refuse_without_consent,
     register_patient,
     unmerge_patient,
@@ -93,7 +94,8 @@ def likely_duplicates(request: HttpRequest, form: PatientForm) -> list[Patient]:
 def patient_correct(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     kept = ("sex", "skin_type", "risk_factors", "version")
-    initial = {name: getattr(patient, name) for name in kept}
+    number = record_number_of(patient)
+    initial = {name: getattr(patient, name) for name in kept} | {"record_number": number.value if number else ""}
     form = CorrectionForm(request.POST or None, instance=patient.identity, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -104,7 +106,10 @@ def patient_correct(request: HttpRequest, patient_id: UUID) -> HttpResponse:
                 sex=form.cleaned_data["sex"],
                 skin_type=form.cleaned_data["skin_type"],
                 risk_factors=form.cleaned_data["risk_factors"],
+                record_number=form.cleaned_data["record_number"],
             )
+        except IdentifierTaken as taken:
+            form.add_error("record_number", str(taken))
         except StaleForm as stale:
             form.add_error(None, str(stale))
         else:
@@ -116,8 +121,8 @@ def patient_correct(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 @require_POST
 @member_required(CLINICIAN, REVIEWER, MANAGER)
 def consent_note(request: HttpRequest, patient_id: UUID) -> HttpResponse:
-    patient = get_visible(Patient.objects.all(), request.actor, patient_id)
-    form = ConsentForm(request.POST)
+    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    form = ConsentForm(request.POST, born=patient.identity.birth_date)
     if form.is_valid():
         note_consent(actor=request.actor, patient=patient, **form.cleaned_data)
         messages.success(request, _("The consent is noted."))

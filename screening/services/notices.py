@@ -134,7 +134,9 @@ def kind_of(screening: Screening) -> NoticeKind | None:
 
 def of_signatures(people: People, ids: set[str]) -> Iterator[Notice]:
     """What was told of a photograph asks for nothing more once it is signed."""
-    about_signed = Notice.objects.unseen().filter(kind__in=sorted(NOTICES_OF_SCREENINGS), screening__signature__in=ids)
+    about_signed = Notice.objects.unseen().filter(
+        kind__in=sorted(NOTICES_OF_SCREENINGS), screening__signature_id__in=ids
+    )
     about_signed.update(seen_at=timezone.now())
     for signature in Signature.objects.filter(pk__in=ids).select_related("visit"):
         for actor in people.clinicians_of(signature.visit.clinician_id):
