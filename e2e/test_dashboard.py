@@ -28,20 +28,20 @@ def test_an_alarm_from_a_stopped_worker_to_its_acknowledgement_and_its_end(
     worker.process.kill()
     for key in broker.scan_iter(match="skinclinic:worker:*"):
         broker.delete(key)  # as it would be after 20 s
-    wait_until(lambda: [alarm.code for alarm in rows(real_cast, Alarm) if alarm.raised_at] == ["worker"])
+    wait_until(lambda: any(alarm.raised_at for alarm in rows(real_cast, Alarm, code="worker")))
     ada.reload()
     expect(ada.get_by_text(ALARM)).to_be_visible()
-    ada.get_by_role("link", name="Acknowledge").click()
+    ada.get_by_role("link", name="Acknowledge").first.click()
     ada.get_by_label("What is being done about it").fill("The machine is started again.")
     ada.get_by_role("button", name="Acknowledge").click()
     expect(ada.get_by_text("Acknowledged. It stays here until it is over.")).to_be_visible()
     start_worker()
-    wait_until(lambda: the_only(real_cast, Alarm).ended_at is not None)
+    wait_until(lambda: the_only(real_cast, Alarm, code="worker").ended_at is not None)
     ada.reload()
     over = ada.get_by_role("region", name="Over")
     expect(over.get_by_text(ALARM)).to_be_visible()
     expect(over.get_by_text("The machine is started again.")).to_be_visible()
-    alarm = the_only(real_cast, Alarm)
+    alarm = the_only(real_cast, Alarm, code="worker")
     assert (alarm.acknowledged_by, alarm.note) == (real_cast.ada.user, "The machine is started again.")
 
 

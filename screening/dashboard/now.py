@@ -198,7 +198,7 @@ def seconds(duration: Combinable) -> Extract:
 def waits(took: Extract, **only: Q) -> dict[str, Aggregate]:
     """The columns of a `Waits`."""
     return {
-        "count": Count("pk", **only),
+        "count": Count(took, **only),
         "median": Percentile(took, share=0.5, **only),
         "p95": Percentile(took, share=0.95, **only),
     }
