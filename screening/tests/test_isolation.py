@@ -6,12 +6,23 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.utils import ProgrammingError
 from django.test import Client
+from django.utils import timezone
 
 from conftest import make_chart, make_screening
 from patients.models import Lesion, Patient, PatientIdentity, Visit
-from screening.models import LesionImage, Screening, StoredChunk
+from screening.models import (
+    Alarm,
+    CountedPanel,
+    LesionImage,
+    ModelVersion,
+    Retake,
+    Screening,
+    StoredChunk,
+    SwitchRequest,
+)
 from skinclinic.accounts.models import Membership, User
 from skinclinic.audit.acting import acting, system
+from skinclinic.audit.models import AuditEvent
 
 
 def clinic_tables() -> list[str]:
@@ -127,3 +138,24 @@ def test_disabled_membership_ends_access_at_once(cast, chart):
     with cast.in_north():
         Membership.objects.filter(user=cast.alice.user).update(is_active=False)
     assert client.get(f"/visits/{chart.visit.pk}/live/").status_code == 302
+
+
+def test_a_stranger_sees_nothing_of_the_dashboard(cast, chart, screening):
+    """Asked in North's own transaction, so that it is `visible_to` that hides it and not the policies."""
+    version = ModelVersion.objects.create(version="1", weights_sha256="0" * 64, preprocessing="1", manifest={})
+    now = timezone.now()
+    with cast.in_north():
+        Alarm.objects.create(clinic=cast.north, code="worker", seen_at=now)
+        CountedPanel.objects.create(
+            clinic=cast.north, panel="drift", figures={}, counted_at=now, seconds=1, last_event=0
+        )
+        Retake.objects.create(
+            clinic=cast.north, patient=chart.patient, screening=screening, assignee=cast.alice.user,
+            assigned_by=cast.ada.user, assigned_at=now,
+        )  # fmt: skip
+        SwitchRequest.objects.create(clinic=cast.north, version=version, reason="x", asked_by=cast.ada.user)
+        for model in (Alarm, CountedPanel, Retake, SwitchRequest):
+            assert model.objects.visible_to(cast.ada.actor).exists(), model
+            assert not model.objects.visible_to(cast.bob.actor).exists(), model
+        told = set(AuditEvent.objects.filter(action="insert").values_list("subject_type", flat=True))
+    assert told >= {"screening_alarm", "screening_retake", "screening_switchrequest"}
