@@ -124,9 +124,12 @@ class PatientIdentity(models.Model):
         return f"{self.family_name}, {self.given_name}"
 
     def age_on(self, day: date) -> int:
-        """Whole years."""
-        before_birthday = (day.month, day.day) < (self.birth_date.month, self.birth_date.day)
-        return day.year - self.birth_date.year - before_birthday
+        return age_on(self.birth_date, day)
+
+
+def age_on(born: date, day: date) -> int:
+    """Whole years."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 class PatientIdentifier(ClinicRecord):

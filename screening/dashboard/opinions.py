@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
+from patients.models import age_on
 from screening.codes import Diagnosis, ReviewKind
 from screening.models import Review
 from skinclinic.audit.acting import Actor
@@ -150,11 +151,6 @@ def said_of(row: dict[str, Any], given: Given, patient: int) -> SaidOf:
         skin_type=row["skin_type"],
         age=age_on(row["born"], row["created_at"].date()),
     )
-
-
-def age_on(born: date, day: date) -> int:
-    """Whole years."""
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def age_band(age: int) -> str:

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
+from screening.dashboard.shown import said
 from screening.forms import ExpectedShareForm
 from screening.models import (
     ModelVersion,
@@ -24,7 +25,6 @@ from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import expect_malignant_share
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor
 from skinclinic.audit.models import AuditEvent
-from skinclinic.text import decimal
 
 TABLES = (
     "screening_readingpolicy",
@@ -60,9 +60,8 @@ class Row:
         return refers % {"found": percent(found), "left": percent(left)}
 
 
-def percent(share: dict[str, float]) -> str:
-    shown = {name: decimal(100 * share[name], ".1f") for name in ("value", "low", "high")}
-    return gettext("%(value)s %% (%(low)s to %(high)s)") % shown
+def percent(share: dict[str, float | None]) -> str:
+    return said(share, 100, ".1f", gettext("%(value)s %% (%(low)s to %(high)s)"))
 
 
 @require_GET
