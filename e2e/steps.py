@@ -57,13 +57,21 @@ def open_visit(page: Page, question: str) -> None:
 
 def mark_lesion(page: Page, site: str) -> None:
     page.get_by_role("link", name=re.compile("Mark (a|another) lesion")).click()
+    wait_for_scripts(page, "New lesion")
     page.get_by_label("Back of the body").click(position={"x": 70, "y": 110})
     page.get_by_label("Site").select_option(site)
     page.get_by_role("button", name="Add lesion").click()
     expect(page.get_by_text("is on the body map")).to_be_visible()
 
 
+def wait_for_scripts(page: Page, heading: str) -> None:
+    """The page with this heading listens; one that is still loading shows its elements before it does."""
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    page.wait_for_load_state()
+
+
 def upload(page: Page, *files: dict[str, object]) -> None:
+    wait_for_scripts(page, "Visit")
     page.get_by_label("Choose photographs").set_input_files(list(files))
     page.get_by_role("button", name=re.compile("^Upload for")).click()
     expect(page.get_by_text("Stored; it waits to be read.")).to_have_count(len(files))

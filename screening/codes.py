@@ -205,6 +205,8 @@ class AlarmCode(models.TextChoices):
     FAILED = "failed", _("Readings fail")
     UNFIT = "unfit", _("Many photographs are unfit")
     DRIFT = "drift", _("Readings have drifted")
+    UNSEALED = "unsealed", _("The ledger is not being sealed")
+    BROKEN_LEDGER = "broken_ledger", _("The ledger is not what was sealed")
     HIGH_UNSIGNED = "high_unsigned", _("High readings wait for their review")
     HIGH_UNACKNOWLEDGED = "high_unacknowledged", _("Reviews of high readings wait to be acknowledged")
     VISITS = "visits", _("Visits are overdue for review")

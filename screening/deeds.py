@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
@@ -46,6 +48,16 @@ THINGS = {
     "screening_importbatch": _("Import"),
     "screening_importrow": _("Row of an import"),
     "screening_lesionlabel": _("Label of a lesion"),
+    "screening_alarm": _("Alarm"),
+    "screening_noticechoice": _("Choice of notices"),
+    "screening_savedfilter": _("Kept list"),
+    "screening_readingpolicy": _("Model of the clinic"),
+    "screening_switchrequest": _("Switch of the model"),
+    "screening_shadowversion": _("Model that reads beside"),
+    "screening_suspension": _("Suspension of readings"),
+    "accounts_membership": _("Membership"),
+    "audit_verification": _("Verification of the ledger"),
+    "api_client": _("Client of the API"),
     CLINIC: _("The clinic's settings"),
 }
 DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}
@@ -69,6 +81,19 @@ LOOKS = {
     "import_files_seen": _("Names of an import's files seen"),
     "import_report_taken": _("Report of an import taken away"),
     "refused": _("Refused"),
+    "upload_refused": _("Photograph refused"),
+    "api_listed": _("Listed by another system"),
+    "patients_listed": _("Patients listed"),
+    "worklist_seen": _("Worklist opened"),
+    "screenings_listed": _("Screenings listed"),
+    "problems_listed": _("Reported problems listed"),
+    "follow_ups_listed": _("Follow-ups listed"),
+    "notices_listed": _("Notices listed"),
+    "ledger_seen": _("Ledger opened"),
+    "signed_in": _("Signed in"),
+    "signed_out": _("Signed out"),
+    "sign_in_failed": _("Sign-in failed"),
+    "confirmation_failed": _("Password not confirmed"),
 }
 STATUSES = {
     "reading_status": {
@@ -95,6 +120,14 @@ DECIDED = {
     ("screening_shadowversion", "delete"): _("Model reads beside no more"),
     ("screening_suspension", "insert"): _("Readings suspended"),
     ("screening_switchrequest", "insert"): _("Switch of the model asked for"),
+}
+# Things whose columns say nothing to a person, or are told on a page of their own.
+BARE = {
+    "api_client",
+    "audit_verification",
+    "screening_alarm",
+    "screening_noticechoice",
+    "screening_savedfilter",
 }
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
@@ -158,6 +191,7 @@ COLUMNS = frozenset(
         gettext_noop("given name"),
         gettext_noop("history"),
         gettext_noop("is another"),
+        gettext_noop("is active"),
         gettext_noop("kind"),
         gettext_noop("label"),
         gettext_noop("laterality"),
@@ -175,6 +209,7 @@ COLUMNS = frozenset(
         gettext_noop("refusal"),
         gettext_noop("reported on"),
         gettext_noop("risk factors"),
+        gettext_noop("roles"),
         gettext_noop("sex"),
         gettext_noop("site"),
         gettext_noop("skin type"),
@@ -201,16 +236,25 @@ REASONS = dict([*WithdrawalReason.choices, *RetryReason.choices])
 
 @dataclass(frozen=True)
 class Line:
+    """A line of the ledger as it is read; `patient_id`: whose record tells more, where the line itself does not."""
+
     at: datetime
     who: str
     what: str
     details: list[tuple[str, str]]
     reason: str
+    patient_id: UUID | None = None
 
 
-def line_of(event: AuditEvent, named: Mapping[str, str]) -> Line:
+def line_of(event: AuditEvent, named: Mapping[str, str] = MappingProxyType({})) -> Line:
     """named: what a subject is called where its own changes do not say it."""
     return Line(event.at, event.actor_name, sentence(event), told_of(event, named), reason_of(event))
+
+
+def bare_line_of(event: AuditEvent) -> Line:
+    """Of what was done to a patient's record only that it was: the rest stands in her history."""
+    told = [] if event.patient_id else details(event)
+    return Line(event.at, event.actor_name, sentence(event), told, reason_of(event), event.patient_id)
 
 
 def reason_of(event: AuditEvent) -> str:
@@ -262,7 +306,7 @@ def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]
 
 def details(event: AuditEvent) -> list[tuple[str, str]]:
     """What changed, before and after where the ledger holds it."""
-    if event.action not in DEEDS:
+    if event.action not in DEEDS or event.subject_type in BARE:
         return []
     told = []
     for column, change in sorted(event.changes.items()):

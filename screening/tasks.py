@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import figures, holding, importing, notices, queue, readings
+from screening.services import figures, holding, importing, ledger, notices, queue, readings
 from skinclinic.locks import only_one
 
 
@@ -56,3 +56,10 @@ def sweep_figures_task() -> None:
     with only_one("sweep-figures") as mine:
         if mine:
             figures.sweep_figures()
+
+
+@shared_task(soft_time_limit=1800, time_limit=1830)
+def sweep_ledger_task() -> None:
+    with only_one("sweep-ledger") as mine:
+        if mine:
+            ledger.sweep_verifications()

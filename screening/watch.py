@@ -1,4 +1,4 @@
-"""The watch: a thread of the beat that looks for alarms and tells of them.
+"""The watch: a thread of the beat that seals the ledger, looks for alarms and tells of them.
 
 It is no task, since a worker cannot report that no worker is there.
 """
@@ -11,10 +11,14 @@ from django.db import Error, close_old_connections, connection
 
 from screening.services.alarms import sweep_alarms
 from screening.services.notices import sweep_notices
+from skinclinic.audit.sealing import seal_ledger
 from skinclinic.locks import only_one
 from skinclinic.workers import say_watching
 
 logger = logging.getLogger(__name__)
+
+
+SWEEPS = {"seal-ledger": seal_ledger, "sweep-alarms": sweep_alarms, "sweep-notices": sweep_notices}
 
 
 class Watch(threading.Thread):
@@ -33,7 +37,7 @@ class Watch(threading.Thread):
         """A database that is away is no reason to stop watching."""
         try:
             close_old_connections()
-            for name, sweep in (("sweep-alarms", sweep_alarms), ("sweep-notices", sweep_notices)):
+            for name, sweep in SWEEPS.items():
                 with only_one(name) as mine:
                     if mine:
                         sweep()

@@ -280,6 +280,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },
+    "sweep-ledger": {
+        "task": "screening.tasks.sweep_ledger_task",
+        "schedule": READING_SWEEP_EVERY,
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
     "sweep-figures": {
         "task": "screening.tasks.sweep_figures_task",
         "schedule": FIGURES_SWEEP_EVERY,

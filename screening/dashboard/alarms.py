@@ -16,6 +16,7 @@ from skinclinic.audit.acting import REVIEWER, Actor
 
 FAILED_SHARE = 0.01
 UNFIT_TIMES_USUAL, UNFIT_AT_LEAST = 2.0, 5
+UNSEALED_AFTER = 300  # seconds; the watch seals every few
 
 Facts = Mapping[str, Any]
 
@@ -51,6 +52,7 @@ def kept_from(actor: Actor, clinic: Clinic) -> set[str]:
 def asking(now: Now) -> Iterator[Asked]:
     """The rules that hold, the most pressing first."""
     yield from asked_of_reading(now)
+    yield from asked_of_ledger(now)
     yield from asked_of_work(now)
 
 
@@ -75,6 +77,13 @@ def asked_of_reading(now: Now) -> Iterator[Asked]:
         yield Asked(AlarmCode.UNFIT, {"unfit": now.unfit, "read": now.read, "usual": round(100 * usual)})
     if now.drifted:
         yield Asked(AlarmCode.DRIFT)
+
+
+def asked_of_ledger(now: Now) -> Iterator[Asked]:
+    if now.ledger_fault:
+        yield Asked(AlarmCode.BROKEN_LEDGER)
+    if now.unsealed and now.unsealed > UNSEALED_AFTER:
+        yield Asked(AlarmCode.UNSEALED, {"minutes": int(now.unsealed // 60)})
 
 
 def asked_of_work(now: Now) -> Iterator[Asked]:
@@ -105,6 +114,8 @@ def address(code: str) -> str:
         AlarmCode.FAILED: reverse("unread"),
         AlarmCode.UNFIT: reverse("unread"),
         AlarmCode.DRIFT: reverse("drift"),
+        AlarmCode.UNSEALED: reverse("ledger"),
+        AlarmCode.BROKEN_LEDGER: reverse("ledger"),
         AlarmCode.HIGH_UNSIGNED: f"{worklist}?reading=high",
         AlarmCode.HIGH_UNACKNOWLEDGED: reverse("today"),
         AlarmCode.VISITS: f"{worklist}?show=overdue",
@@ -137,6 +148,14 @@ SENTENCES = {
         "%(unfit)d of %(read)d photographs of the last day were not fit to be read; usual are %(usual)d %%."
     ),
     AlarmCode.DRIFT: _("For two weeks readings have differed from this clinic's first ones by more than chance."),
+    AlarmCode.UNSEALED: ngettext_lazy(
+        "The oldest line of the ledger has waited %(minutes)d minute to be sealed; the watch (beat) seals it.",
+        "The oldest line of the ledger has waited %(minutes)d minutes to be sealed; the watch (beat) seals it.",
+        "minutes",
+    ),
+    AlarmCode.BROKEN_LEDGER: _(
+        "The ledger is not what was sealed: somebody changed it past the application. Keep the database as it is."
+    ),
     AlarmCode.HIGH_UNSIGNED: ngettext_lazy(
         "%(count)d high reading has waited for its review for more than two working days.",
         "%(count)d high readings have waited for their review for more than two working days.",

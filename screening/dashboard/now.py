@@ -28,6 +28,7 @@ from screening.models import CountedPanel, FollowUp, Outcome, ReadingProblem, Sc
 from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
+from skinclinic.audit.models import UnsealedEvent, Verification
 from skinclinic.workers import RollCall
 
 FINISHED = (ReadingStatus.PREDICTED, ReadingStatus.UNSCORABLE, ReadingStatus.FAILED)
@@ -80,6 +81,8 @@ class Now:
     problems: int
     suspended: int
     drifted: list[str]
+    unsealed: float | None
+    ledger_fault: str
     roll: RollCall | None
 
     @property
@@ -107,21 +110,30 @@ def look(actor: Actor, roll: RollCall | None, now: datetime | None = None) -> No
         to_signature=Waits(**signed.order_by().aggregate(**waits(took))),
         **high_readings(actor, now),
         **overdue(actor, now),
-        **waiting(actor),
+        **waiting(actor, now),
         roll=roll,
     )
 
 
-def waiting(actor: Actor) -> dict[str, Any]:
-    """What waits for an answer, in one query."""
+def waiting(actor: Actor, now: datetime) -> dict[str, Any]:
+    """What waits for an answer, in one query; and what the last one who verified the ledger found."""
+    verified = Verification.objects.visible_to(actor).filter(finished_at__isnull=False).newest_first()
+    unsealed = UnsealedEvent.objects.order_by("event")
     drift = CountedPanel.objects.visible_to(actor).filter(panel=Panel.DRIFT)
     found = Clinic.objects.values(
         reviews_unacknowledged=number_of(Signature.objects.visible_to(actor).unacknowledged()),
         problems=number_of(ReadingProblem.objects.visible_to(actor).open()),
         suspended=number_of(Suspension.objects.visible_to(actor).open().filter(model_version=None)),
         drifted=Subquery(drift.values("figures__alarming")),
+        unsealed=Subquery(unsealed.values("at")[:1]),
+        ledger_fault=Subquery(verified.values("fault")[:1]),
     ).get(pk=actor.own_clinic())
-    return found | {"drifted": found["drifted"] or []}
+    since = found["unsealed"]
+    return found | {
+        "drifted": found["drifted"] or [],
+        "unsealed": (now - since).total_seconds() if since else None,
+        "ledger_fault": found["ledger_fault"] or "",
+    }
 
 
 def number_of(rows: QuerySet) -> Coalesce:

@@ -46,6 +46,8 @@ QUIET = Now(
     problems=0,
     suspended=0,
     drifted=[],
+    unsealed=None,
+    ledger_fault="",
     roll=THERE,
 )
 

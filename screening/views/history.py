@@ -1,7 +1,7 @@
 """What was done and seen, who by and when: narrowed, page by page, and as a table for an auditor."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable
+from operator import itemgetter
 from uuid import UUID
 
 from django import forms
@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from screening.deeds import DEEDS, line_of
+from screening import deeds
+from screening.deeds import DEEDS, Line, line_of
 from screening.models import FollowUp, Prediction, ReadingProblem, Review, Screening
 from screening.querysets import ScreeningQuerySet
 from screening.tables import table_response
@@ -22,11 +23,13 @@ from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
 from skinclinic.audit.models import AuditEvent, AuditEventQuerySet
 from skinclinic.audit.record import record
 
+Tell = Callable[[AuditEvent], Line]
 PAGE = 200
 # More than this is asked for day by day.
 MOST_IN_TABLE = 50_000
 CHANGES, LOOKS = "changes", "looks"
 KINDS = [("", _("Everything")), (CHANGES, _("What was changed")), (LOOKS, _("Who looked"))]
+SEEN_OR_DONE, CHANGED = "act", "thing"
 COLUMNS = (_("number"), _("at"), _("who"), _("what"), _("details"), _("reason"))
 
 
@@ -59,6 +62,36 @@ class HistoryForm(forms.Form):
         if asked.get("until"):
             wanted &= Q(at__date__lte=asked["until"])
         return events.filter(wanted)
+
+
+class LedgerForm(HistoryForm):
+    """The whole ledger is narrowed to one kind of thing or of act as well."""
+
+    what = forms.ChoiceField(label=_("What"), required=False)
+    field_order = ("kind", "what", "who", "since", "until")
+
+    def __init__(self, *args: object, **kwargs: object):
+        super().__init__(*args, **kwargs)
+        self.fields["what"].choices = what_can_be
+
+    def narrow(self, events: AuditEventQuerySet) -> AuditEventQuerySet:
+        found = super().narrow(events)
+        way, _colon, name = self.cleaned_data.get("what", "").partition(":")
+        if way == CHANGED:
+            return found.filter(subject_type=name, action__in=list(DEEDS))
+        return found.filter(action=name) if way == SEEN_OR_DONE else found
+
+
+def what_can_be() -> list[tuple[str, object]]:
+    """Things that are changed and acts that change nothing, by name."""
+    things = [(f"{CHANGED}:{table}", str(name)) for table, name in deeds.THINGS.items()]
+    acts = [(f"{SEEN_OR_DONE}:{act}", str(name)) for act, name in deeds.LOOKS.items()]
+    by_name = itemgetter(1)
+    return [
+        ("", _("Anything")),
+        (_("Changed"), sorted(things, key=by_name)),
+        (_("Seen or done"), sorted(acts, key=by_name)),
+    ]
 
 
 @require_GET
@@ -120,13 +153,10 @@ def ids_of_screening(screening: Screening) -> list[UUID]:
 
 
 def history_page(
-    request: HttpRequest, events: AuditEventQuerySet, named: Mapping[str, str] = MappingProxyType({})
+    request: HttpRequest, events: AuditEventQuerySet, tell: Tell = line_of, form_class: type[HistoryForm] = HistoryForm
 ) -> dict[str, object]:
-    """The newest lines, or those before the line that `?before=` names; `older` leads to the next page.
-
-    named: what a subject is called where its own changes do not say it.
-    """
-    form = HistoryForm(request.GET, actor=request.actor)
+    """The newest lines, or those before the line that `?before=` names; `older` leads to the next page."""
+    form = form_class(request.GET, actor=request.actor)
     before = request.GET.get("before", "")
     is_first = not (before.isdecimal() and len(before) < 19)
     events = form.narrow(events)
@@ -136,7 +166,7 @@ def history_page(
     asked = request.GET.copy()
     asked.pop("before", None)
     return {
-        "lines": [line_of(event, named) for event in found[:PAGE]],
+        "lines": [tell(event) for event in found[:PAGE]],
         "older": found[PAGE - 1].pk if len(found) > PAGE else None,
         "is_first": is_first,
         "history_form": form,
@@ -153,18 +183,17 @@ def people_of(actor: Actor) -> list[tuple[str, str]]:
 
 
 def history_table(
-    request: HttpRequest, events: AuditEventQuerySet, named: Mapping[str, str] = MappingProxyType({})
+    request: HttpRequest, events: AuditEventQuerySet, tell: Tell = line_of, form_class: type[HistoryForm] = HistoryForm
 ) -> HttpResponse:
     """The same lines as CSV, the newest first, for auditors and managers. That it was made is on the ledger."""
     require_role(request.actor, AUDITOR, MANAGER)
-    events = HistoryForm(request.GET, actor=request.actor).narrow(events)
-    rows = [cells_of(event, named) for event in events[:MOST_IN_TABLE].iterator()]
+    events = form_class(request.GET, actor=request.actor).narrow(events)
+    rows = [cells_of(event.pk, tell(event)) for event in events[:MOST_IN_TABLE].iterator()]
     record("history_exported", detail={"lines": len(rows), "asked": request.GET.urlencode()})
     return table_response("history", COLUMNS, rows)
 
 
-def cells_of(event: AuditEvent, named: Mapping[str, str]) -> list[object]:
-    line = line_of(event, named)
+def cells_of(number: int, line: Line) -> list[object]:
     told = "; ".join(f"{name}: {change}" for name, change in line.details)
     at = timezone.localtime(line.at).isoformat(timespec="seconds")
-    return [event.pk, at, line.who, line.what, told, line.reason]
+    return [number, at, line.who, line.what, told, line.reason]

@@ -1,6 +1,7 @@
 """Which models read for the clinic: the page of the managers, and its acts."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.dashboard.shown import said
+from screening.deeds import line_of
 from screening.forms import ExpectedShareForm
 from screening.models import (
     ModelVersion,
@@ -87,7 +89,7 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
         "is_manager": request.actor.has_role(MANAGER),
         "open_problems": open_problems(request.actor),
         "may_agree": request.actor.has_role(MANAGER, REVIEWER),
-        **history_page(request, events, named=suspended_things(request.actor)),
+        **history_page(request, events, partial(line_of, named=suspended_things(request.actor))),
     }
     return render(request, "screening/models.html", context)
 

@@ -1,6 +1,11 @@
-"""The ledger, and the private old values that it must not hold."""
+"""The ledger, the seals on it, and the private old values that it must not hold."""
+
+import uuid
+from typing import Self
 
 from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from skinclinic.audit.acting import Actor
 
@@ -79,3 +84,109 @@ class PrivateValue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject_type}.{self.column}"
+
+
+class Seal(models.Model):
+    """A link of the chain: lines that were sealed together, the digest of the seal before and of theirs in one."""
+
+    number = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    lines = models.IntegerField()
+    digest = models.BinaryField()
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return head_of(self.number, bytes(self.digest))
+
+
+class SealedEvent(models.Model):
+    """What a line of the ledger was when it was sealed."""
+
+    event = models.BigIntegerField(primary_key=True)
+    seal = models.BigIntegerField()
+    position = models.IntegerField()
+    digest = models.BinaryField()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["seal", "position"], name="sealed_place_once")]
+
+    def __str__(self) -> str:
+        return f"{self.event} in {self.seal}"
+
+
+class UnsealedEvent(models.Model):
+    """A line that waits to be sealed; `audit_append` puts it here, sealing takes it away."""
+
+    event = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return str(self.event)
+
+
+def head_of(number: int, digest: bytes) -> str:
+    """The chain's head as people keep it elsewhere: the last seal's number and digest."""
+    return f"{number}:{digest.hex()}"
+
+
+class Fault(models.TextChoices):
+    """What can be wrong with a ledger; the sentence names the line or the seal."""
+
+    LINE_CHANGED = "line_changed", _("Line %(event)s was changed.")
+    LINE_DELETED = "line_deleted", _("Line %(event)s was deleted.")
+    LINE_STRAY = "line_stray", _("Line %(event)s was not written by the ledger itself.")
+    SEAL_GONE = "seal_gone", _("Seal %(seal)s is gone.")
+    SEAL_SHORT = "seal_short", _("Some of the lines of seal %(seal)s are gone.")
+    SEAL_REWRITTEN = "seal_rewritten", _("Seal %(seal)s was rewritten: it does not follow from its lines.")
+    HEAD_DIFFERS = "head_differs", _("Seal %(seal)s is another one than the head that was kept says.")
+    TRIGGER_OFF = "trigger_off", _("%(table)s writes nothing on the ledger: its trigger is switched off.")
+
+
+class VerificationQuerySet(models.QuerySet["Verification"]):
+    def visible_to(self, actor: Actor) -> Self:
+        return self.filter(clinic_id=actor.clinic_id) if actor.clinic_id else self.none()
+
+    def running(self) -> Self:
+        return self.filter(finished_at__isnull=True)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-asked_at")
+
+
+class Verification(models.Model):
+    """The whole ledger held against its seals, because somebody of a clinic asked for it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clinic_id = models.UUIDField()
+    asked_by = models.TextField()
+    asked_at = models.DateTimeField(default=timezone.now)
+    lines_in_all = models.BigIntegerField()
+    lines = models.BigIntegerField(default=0, help_text="Verified so far.")
+    head = models.TextField(blank=True, help_text="Of the last seal that was verified.")
+    finished_at = models.DateTimeField(null=True)
+    fault = models.TextField(choices=Fault.choices, blank=True)
+    named = models.JSONField(default=dict, help_text="What the fault's sentence names.")
+
+    objects = VerificationQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["clinic_id", "-asked_at"], name="verification_by_clinic")]
+
+    def __str__(self) -> str:
+        return f"{self.asked_at:%Y-%m-%d %H:%M} {self.fault or self.head}"
+
+    @property
+    def sentence(self) -> str:
+        """What was found wrong; empty where nothing was."""
+        return str(Fault(self.fault).label) % self.named if self.fault else ""
+
+    @property
+    def percent(self) -> int:
+        return min(100, 100 * self.lines // self.lines_in_all) if self.lines_in_all else 100

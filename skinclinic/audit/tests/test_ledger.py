@@ -19,6 +19,9 @@ OUR_APPS = ("accounts", "audit", "events", "api", "patients", "screening")
 NOT_RECORDED = {
     "audit_auditevent": "the ledger itself",
     "audit_privatevalue": "written by the ledger's trigger",
+    "audit_seal": "over the ledger",
+    "audit_sealedevent": "over the ledger",
+    "audit_unsealedevent": "lines that wait for their seal",
     "events_event": "the outbox only repeats what the ledger's rows say",
     "screening_notice": "repeats what the ledger's rows say; when it was seen and mailed stands in it",
     "screening_storedfile": "bytes; the photograph's row stands for them",
