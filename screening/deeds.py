@@ -120,6 +120,8 @@ DECIDED = {
     ("screening_shadowversion", "delete"): _("Model reads beside no more"),
     ("screening_suspension", "insert"): _("Readings suspended"),
     ("screening_switchrequest", "insert"): _("Switch of the model asked for"),
+    ("audit_verification", "insert"): _("Verification of the ledger asked for"),
+    ("audit_verification", "update"): _("Ledger verified"),
 }
 # Things whose columns say nothing to a person, or are told on a page of their own.
 BARE = {
@@ -295,7 +297,19 @@ def step_of_switching(changes: dict[str, Any]) -> str:
     return gettext("Switch of the model agreed to") if agreed else gettext("Switch of the model taken back")
 
 
-STEPS = {"screening_suspension": step_of_resuming, "screening_switchrequest": step_of_switching}
+def step_of_alarm(changes: dict[str, Any]) -> str:
+    if "acknowledged_at" in changes:
+        return gettext("Alarm acknowledged")
+    if "raised_at" in changes:
+        return gettext("Alarm raised")
+    return gettext("Alarm over") if changes.get("ended_at", [None, None])[1] else gettext("Alarm goes on")
+
+
+STEPS = {
+    "screening_suspension": step_of_resuming,
+    "screening_switchrequest": step_of_switching,
+    "screening_alarm": step_of_alarm,
+}
 
 
 def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:
