@@ -46,6 +46,8 @@ WAYS = [
     ("agreement", "/dashboard/agreement/", None),
     ("truth", "/dashboard/truth/", None),
     ("drift", "/dashboard/drift/", None),
+    ("side by side", "/dashboard/beside/", None),
+    ("ledger", "/ledger/", None),
     ("notices", "/notices/", None),
     ("imports", "/imports/", None),
     ("import", "imports", "main a[href^='/imports/']:not([href$='.csv'])"),

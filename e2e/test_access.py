@@ -13,11 +13,11 @@ from conftest import Cast, Person, make_chart, make_screening
 from e2e.steps import sign_in
 from patients.services import open_visit
 from screening.codes import Panel
-from screening.dashboard import agreement, drift, truth
+from screening.dashboard import agreement, beside, drift, truth
 from screening.models import CountedPanel, ReadingProblem
 from screening.services.notices import sweep_notices
 from screening.services.problems import report_problem
-from screening.tests import test_agreement, test_drift, test_truth
+from screening.tests import test_agreement, test_beside, test_drift, test_truth
 from screening.tests.conftest import finish, give, rows, sign
 
 pytestmark = pytest.mark.browser
@@ -62,6 +62,7 @@ def count_something(cast: Cast) -> None:
         Panel.AGREEMENT: agreement.agreement(test_agreement.history(1), test_agreement.NOW),
         Panel.TRUTH: {"all": truth.worth(truth.lesions(*test_truth.history(1)))},
         Panel.DRIFT: drifted,
+        Panel.BESIDE: beside.side_by_side(test_beside.history(1)),
     }
     with cast.in_north():
         for panel, figures in found.items():
@@ -99,7 +100,10 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
         "rita": [reverse("agreement"), reverse("worklist"), reverse("worklist") + "?reading=low", reverse("models")],
         "ada": [
             reverse("dashboard"),
-            *(reverse(name) for name in ("alarms", "unread", "overdue", "agreement", "truth", "drift")),
+            *(
+                reverse(name)
+                for name in ("alarms", "unread", "overdue", "agreement", "truth", "drift", "beside", "ledger")
+            ),
             reverse("look_back", args=["0.0.0-fake"]),
             reverse("worklist"),
             reverse("clinic_settings"),

@@ -221,3 +221,4 @@ class Panel(models.TextChoices):
     AGREEMENT = "agreement", _("Agreement")
     TRUTH = "truth", _("Against the truth")
     DRIFT = "drift", _("Drift")
+    BESIDE = "beside", _("Side by side")

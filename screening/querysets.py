@@ -156,12 +156,11 @@ class PredictionQuerySet(ClinicQuerySet):
         return self.filter(decides__isnull=True)
 
     def counted_by_version(self) -> dict[str, dict[str, int]]:
-        """How many decided, stood beside, and of these refer or do not as the deciding one of the same photograph."""
+        """How many decided, and how many stood beside."""
         beside = Q(decides__isnull=True)
         counts = self.values("model_version").annotate(
             readings=Count("pk", filter=~beside),
             beside=Count("pk", filter=beside),
-            agreeing=Count("pk", filter=beside & Q(refer=F("screening__prediction__refer"))),
         )
         return {row.pop("model_version"): row for row in counts}
 

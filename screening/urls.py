@@ -41,6 +41,7 @@ urlpatterns = [
     path("dashboard/agreement/", figures.agreement, name="agreement"),
     path("dashboard/truth/", figures.truth, name="truth"),
     path("dashboard/drift/", figures.drift, name="drift"),
+    path("dashboard/beside/", figures.beside, name="beside"),
     path("today/", home.today, name="today"),
     path("clinic/history/", history.clinic_history, name="clinic_history"),
     path("ledger/", ledger.ledger, name="ledger"),

@@ -163,7 +163,7 @@ def test_a_shadow_reads_silently(real_cast, models, random_photograph):
         assert NEW not in text, page
     table = real_cast.ada.client.get(reverse("models")).content.decode()
     assert "Readings beside" in table
-    assert "1, of which" in table
+    assert reverse("beside") in table
     post(real_cast.ada, "shadow_end", NEW)
     assert "None" not in real_cast.ada.client.get(reverse("models")).content.decode()
     later = upload(real_cast, random_photograph())

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 from screening.codes import Panel
 from screening.dashboard.agreement import PERIODS
 from screening.dashboard.agreement_page import own_rows, parts
+from screening.dashboard.beside_page import beside_pages
 from screening.dashboard.drift_page import drift_page
 from screening.dashboard.truth_page import truth_page
 from screening.models import CountedPanel
@@ -51,3 +52,11 @@ def drift(request: HttpRequest) -> HttpResponse:
     panel = counted(request, Panel.DRIFT)
     page = drift_page(panel.figures) if panel and panel.figures else None
     return render(request, "dashboard/drift.html", {"panel": panel, "page": page})
+
+
+@require_GET
+@member_required(MANAGER, AUDITOR)
+def beside(request: HttpRequest) -> HttpResponse:
+    panel = counted(request, Panel.BESIDE)
+    pages = beside_pages(panel.figures) if panel else []
+    return render(request, "dashboard/beside.html", {"panel": panel, "pages": pages})

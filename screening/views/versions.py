@@ -49,7 +49,12 @@ class Row:
     suspension: Suspension | None
     readings: int
     beside: int
-    agreeing: int
+
+    @property
+    def is_retired(self) -> bool:
+        """It has read here, and reads no more; nobody stopped it."""
+        reads = self.is_active or self.is_shadow or self.suspension is not None
+        return bool(self.readings or self.beside) and not reads
 
     @property
     def refers(self) -> str:
@@ -145,7 +150,7 @@ def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
     shadows = set(ShadowVersion.objects.visible_to(actor).values_list("model_version", flat=True))
     stopped = {stop.model_version_id: stop for stop in suspensions}
     counts = Prediction.objects.visible_to(actor).counted_by_version()
-    none = {"readings": 0, "beside": 0, "agreeing": 0}
+    none = {"readings": 0, "beside": 0}
     return [
         Row(
             version=version,
