@@ -150,6 +150,14 @@ class ProblemKind(models.TextChoices):
     OTHER = "other", _("Other, in words")
 
 
+class IncidentKind(models.TextChoices):
+    """What harmed a patient, or could have."""
+
+    MISSED_CANCER = "missed_cancer", _("Missed cancer")
+    WRONG_PATIENT = "wrong_patient", _("Wrong patient")
+    OTHER = "other", _("Other")
+
+
 class RetryReason(models.TextChoices):
     WORKER_MENDED = "worker_mended", _("The worker was mended")
     MODEL_CHANGED = "model_changed", _("The model was put right")
@@ -213,6 +221,7 @@ class AlarmCode(models.TextChoices):
     FOLLOW_UPS = "follow_ups", _("Follow-ups are overdue")
     PATHOLOGY = "pathology", _("Pathology is overdue")
     PROBLEMS = "problems", _("Reports of problems wait for an answer")
+    INCIDENTS = "incidents", _("Incidents have no owner")
 
 
 class Panel(models.TextChoices):

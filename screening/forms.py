@@ -15,6 +15,7 @@ from screening.codes import (
     Diagnosis,
     DifferenceReason,
     FollowUpStatus,
+    IncidentKind,
     NoticeKind,
     NoticeWay,
     ProblemKind,
@@ -210,6 +211,18 @@ class ProblemForm(NeededAtTimesForm):
         if not cleaned.get("words") and cleaned.get("kind") == ProblemKind.OTHER:
             self.add_error("words", _("Say in words what is wrong."))
         return cleaned
+
+
+class IncidentForm(forms.Form):
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    kind = forms.ChoiceField(label=_("What kind"), choices=IncidentKind.choices, widget=forms.RadioSelect)
+    words = forms.CharField(
+        label=_("What happened"),
+        max_length=2000,
+        strip=True,
+        widget=forms.Textarea({"rows": 4}),
+        help_text=_("Who noticed what and when, whether somebody was harmed, and what was done at once."),
+    )
 
 
 class AnswerForm(forms.Form):

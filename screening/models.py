@@ -27,6 +27,7 @@ from screening.codes import (
 from screening.dashboard.tables import Alarm, CountedPanel
 from screening.desk import Draft, HeldSignature, Retake, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
+from screening.incidents import Incident, IncidentNote
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.notices import Notice, NoticeChoice
 from screening.querysets import (
@@ -50,6 +51,8 @@ __all__ = [
     "HeldSignature",
     "ImportBatch",
     "ImportRow",
+    "Incident",
+    "IncidentNote",
     "LesionLabel",
     "ModelVersion",
     "Notice",

@@ -94,6 +94,7 @@ def asked_of_work(now: Now) -> Iterator[Asked]:
         AlarmCode.FOLLOW_UPS: sum(now.follow_ups_overdue.values()),
         AlarmCode.PATHOLOGY: now.pathology_overdue,
         AlarmCode.PROBLEMS: now.problems,
+        AlarmCode.INCIDENTS: now.incidents,
     }
     for code, count in counts.items():
         if count:
@@ -122,6 +123,7 @@ def address(code: str) -> str:
         AlarmCode.FOLLOW_UPS: late,
         AlarmCode.PATHOLOGY: late,
         AlarmCode.PROBLEMS: reverse("problems"),
+        AlarmCode.INCIDENTS: reverse("incidents"),
     }.get(AlarmCode(code), "")
 
 
@@ -176,6 +178,9 @@ SENTENCES = {
         "Of %(count)d lesion that was biopsied or excised more than four weeks ago no pathology is here.",
         "Of %(count)d lesions that were biopsied or excised more than four weeks ago no pathology is here.",
         "count",
+    ),
+    AlarmCode.INCIDENTS: ngettext_lazy(
+        "%(count)d incident is open and has no owner.", "%(count)d incidents are open and have no owner.", "count"
     ),
     AlarmCode.PROBLEMS: ngettext_lazy(
         "%(count)d reported problem with a reading waits for an answer.",

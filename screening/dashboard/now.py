@@ -24,6 +24,7 @@ from django.db.models.functions import Coalesce, Extract
 from django.utils import timezone
 
 from screening.codes import Band, FollowUpStatus, Panel, Recommendation
+from screening.incidents import Incident
 from screening.models import CountedPanel, FollowUp, Outcome, ReadingProblem, Screening, Signature, Suspension
 from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
 from skinclinic.accounts.models import Clinic
@@ -79,6 +80,7 @@ class Now:
     follow_ups_overdue: dict[str, int]
     pathology_overdue: int
     problems: int
+    incidents: int
     suspended: int
     drifted: list[str]
     unsealed: float | None
@@ -123,6 +125,7 @@ def waiting(actor: Actor, now: datetime) -> dict[str, Any]:
     found = Clinic.objects.values(
         reviews_unacknowledged=number_of(Signature.objects.visible_to(actor).unacknowledged()),
         problems=number_of(ReadingProblem.objects.visible_to(actor).open()),
+        incidents=number_of(Incident.objects.visible_to(actor).without_owner()),
         suspended=number_of(Suspension.objects.visible_to(actor).open().filter(model_version=None)),
         drifted=Subquery(drift.values("figures__alarming")),
         unsealed=Subquery(unsealed.values("at")[:1]),

@@ -210,7 +210,7 @@ def test_what_is_overdue_is_listed_with_whose_it_is(cast, there, chart, screenin
 @pytest.mark.parametrize("code", AlarmCode)
 def test_every_alarm_has_its_sentence_and_its_way(code):
     facts = {"count": 2, "minutes": 6, "name": "here", "reason": "No model.", "failed": 1, "read": 9, "unfit": 5}
-    counted = {"high_unsigned", "high_unacknowledged", "visits", "follow_ups", "pathology", "problems"}
+    counted = {"high_unsigned", "high_unacknowledged", "visits", "follow_ups", "pathology", "problems", "incidents"}
     facts |= {"usual": 4}
     facts = {"count": 2} if code in counted else {name: fact for name, fact in facts.items() if name != "count"}
     assert sentence(code, facts).endswith(".")

@@ -44,6 +44,7 @@ QUIET = Now(
     follow_ups_overdue={},
     pathology_overdue=0,
     problems=0,
+    incidents=0,
     suspended=0,
     drifted=[],
     unsealed=None,
