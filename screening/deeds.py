@@ -85,6 +85,8 @@ LOOKS = {
     "incidents_listed": _("Incidents listed"),
     "incident_seen": _("Incident opened"),
     "incidents_exported": _("Incidents exported"),
+    "table_exported": _("Table of the record exported"),
+    "research_exported": _("Set for research exported"),
     "refused": _("Refused"),
     "upload_refused": _("Photograph refused"),
     "api_listed": _("Listed by another system"),

@@ -23,6 +23,7 @@ from screening.codes import (
     RetryReason,
     WithdrawalReason,
 )
+from screening.exports import EXPORTS
 from screening.models import Draft, Outcome
 from skinclinic.accounts.models import User
 from skinclinic.text import validate_one_line
@@ -223,6 +224,27 @@ class IncidentForm(forms.Form):
         widget=forms.Textarea({"rows": 4}),
         help_text=_("Who noticed what and when, whether somebody was harmed, and what was done at once."),
     )
+
+
+class ReasonForm(forms.Form):
+    """Something leaves the clinic, for a reason that the ledger keeps."""
+
+    reason = forms.CharField(
+        label=_("What for"), max_length=300, strip=True, help_text=_("Name no patient: this stands on the ledger.")
+    )
+
+
+class ExportForm(ReasonForm):
+    table = forms.ChoiceField(
+        label=_("Table"), choices=lambda: [(name, export.label) for name, export in EXPORTS.items()]
+    )
+    since = forms.DateField(label=_("Since"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    field_order = ("table", "since", "until", "reason")
+
+
+class ResearchForm(ReasonForm):
+    prefix = "research"
 
 
 class AnswerForm(forms.Form):
