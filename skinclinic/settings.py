@@ -62,7 +62,7 @@ INSTALLED_APPS = [
     "skinclinic.api",
     "patients",
     "screening",
-    "django.contrib.admin",
+    "screening.apps.OperatorAdmin",
     "allauth",
     "allauth.account",
     "oauth2_provider",

@@ -1,23 +1,12 @@
-"""The operator's side: people and clinics. Records are read-only here, and she sees none of any patient's."""
+"""What the operator reads of people and clinics; the site makes all of it read-only."""
 
 from django.contrib import admin
 
 from skinclinic.accounts.models import Clinic, User
 
 
-class ReadOnly(admin.ModelAdmin):
-    def has_add_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False
-
-
 @admin.register(User)
-class UserAdmin(ReadOnly):
+class UserAdmin(admin.ModelAdmin):
     list_display = ("email", "full_name", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff")
     search_fields = ("email", "full_name")
@@ -25,5 +14,5 @@ class UserAdmin(ReadOnly):
 
 
 @admin.register(Clinic)
-class ClinicAdmin(ReadOnly):
+class ClinicAdmin(admin.ModelAdmin):
     list_display = ("name", "time_zone", "is_demo", "created_at")

@@ -1,0 +1,65 @@
+"""The operator's side: all of it read-only, none of it a patient's."""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from conftest import Cast
+from screening.models import ModelVersion
+from screening.operator import SHOWN, OperatorSite
+from skinclinic.accounts.models import User
+
+
+@pytest.fixture
+def olga(db) -> Client:
+    operator = User.objects.create_superuser("olga@example.org", full_name="Olga Operator")
+    browser = Client()
+    browser.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    return browser
+
+
+def test_it_works(cast, chart, screening, olga):
+    page = olga.get("/admin/").content.decode()
+    row = re.search(r"<tr><th scope=\"row\">North</th>(.*?)</tr>", page, re.DOTALL)
+    assert row
+    assert re.findall(r"<td>(\d+)", row[1]) == ["5", "1", "0", "0", "1"]
+    assert "South" in page
+    assert "does not run" in page
+    assert "lines in" in page
+
+
+def test_nothing_of_a_patient_is_on_it(cast, chart, screening, olga):
+    pages = ["/admin/", *(reverse(f"admin:{label.lower().replace('.', '_')}_changelist") for label in SHOWN)]
+    ModelVersion.objects.create(version="1", weights_sha256="0" * 64, preprocessing="1", manifest={})
+    for page in [*pages, reverse("admin:accounts_clinic_change", args=[cast.north.pk])]:
+        response = olga.get(page)
+        assert response.status_code == 200, page
+        text = response.content.decode()
+        for private in ("Winterbottom", "Erna", str(chart.patient.pk), str(screening.pk)):
+            assert private not in text, page
+
+
+def test_nothing_can_be_changed_in_it(cast: Cast, olga):
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        assert olga.get(reverse(f"{name}_add")).status_code == 403
+    for row in (cast.north, cast.alice.user):
+        name = f"admin:accounts_{row._meta.model_name}"
+        for act in ("change", "delete"):
+            assert olga.post(reverse(f"{name}_{act}", args=[row.pk]), {"name": "x", "post": "yes"}).status_code == 403
+    asked = {"action": "delete_selected", "_selected_action": [str(cast.alice.user.pk)], "post": "yes"}
+    olga.post(reverse("admin:accounts_user_changelist"), asked)
+    assert User.objects.filter(pk=cast.alice.user.pk).exists()
+
+
+def test_other_packages_show_nothing_there():
+    assert isinstance(admin.site, OperatorSite) or admin.site._wrapped
+    assert {model._meta.label for model in admin.site._registry} == SHOWN
+
+
+@pytest.mark.parametrize("name", ["alice", "ada", "otto"])
+def test_people_of_a_clinic_do_not_come_in(cast, name):
+    assert getattr(cast, name).client.get("/admin/").status_code == 302
