@@ -73,8 +73,7 @@ def prepare() -> None:
 
     django.setup()
     call_command("prepare_database", verbosity=0)
-    if not (ROOT / "staticfiles").is_dir():
-        call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def start(arguments: list[str], log, *, name: str) -> subprocess.Popen[bytes]:
