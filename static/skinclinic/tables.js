@@ -1,5 +1,6 @@
-/* Tables of counts can be taken as a file: no row of them is a patient, so nothing has to be asked of the clinic. */
+/* The dashboard's pages: on a phone the tab that is shown is in sight. Tables of counts can be taken as a file: no row of them is a patient, so nothing has to be asked of the clinic. */
 (() => {
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const { csv, file } = document.querySelector("[data-csv]")?.dataset ?? {};
   if (!csv) return;
   const words = (cell) => cell.innerText.trim().replace(/\s+/g, " ");
