@@ -104,6 +104,8 @@ def recommended(recommendation: str, months: int | None) -> str:
 
 # What takes a lesion out of the clinic's hands, or a piece of it to the laboratory.
 ACTING_RECOMMENDATIONS = frozenset({Recommendation.BIOPSY, Recommendation.EXCISE, Recommendation.REFER})
+# What a report of pathology answers.
+TAKES_TISSUE = frozenset({Recommendation.BIOPSY, Recommendation.EXCISE})
 
 
 class ReviewKind(models.TextChoices):
@@ -136,7 +138,7 @@ class FollowUpStatus(models.TextChoices):
     DECLINED = "declined", _("Declined by the patient")
     LOST = "lost", _("Lost to follow-up")
     WITHDRAWN = "withdrawn", _("Withdrawn with the photograph")
-    SUPERSEDED = "superseded", _("Replaced by an amended review")
+    SUPERSEDED = "superseded", _("Replaced by a later review")
 
 
 class ProblemKind(models.TextChoices):

@@ -196,7 +196,11 @@ COLUMNS = frozenset(
 )
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d(T|$)")
 # Why something was done, where that is chosen and not typed.
-REASONS = dict([*WithdrawalReason.choices, *RetryReason.choices])
+REASONS = {
+    **dict([*WithdrawalReason.choices, *RetryReason.choices]),
+    "pathology reported": _("pathology reported"),
+    "pathology report corrected or taken back": _("pathology report corrected or taken back"),
+}
 
 
 @dataclass(frozen=True)

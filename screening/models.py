@@ -360,7 +360,7 @@ class Signature(PatientRecord):
 
 
 class FollowUp(PatientRecord):
-    """What a signed review asks for, who sees to it, and until when."""
+    """What a signed review asks for, who sees to it, and until when; of one lesion the same is open once."""
 
     lesion = models.ForeignKey(Lesion, on_delete=models.PROTECT, related_name="follow_ups")
     review = models.OneToOneField(Review, on_delete=models.PROTECT, related_name="follow_up")
@@ -369,6 +369,10 @@ class FollowUp(PatientRecord):
     due_on = models.DateField()
     status = models.CharField(max_length=12, choices=FollowUpStatus.choices, default=FollowUpStatus.OPEN)
     closed_at = models.DateTimeField(null=True)
+    replaced_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced")
+    reported_by = models.ForeignKey(
+        "Outcome", on_delete=models.PROTECT, null=True, related_name="closed", help_text="The report that closed it."
+    )
 
     objects = FollowUpQuerySet.as_manager()
 
@@ -379,6 +383,12 @@ class FollowUp(PatientRecord):
                 name="follow_up_closed_at_some_time",
             ),
             models.CheckConstraint(condition=Q(status__in=FollowUpStatus.values), name="follow_up_status_known"),
+            models.CheckConstraint(
+                condition=(Q(replaced_by__isnull=True) | Q(status="superseded"))
+                & (Q(reported_by__isnull=True) | Q(status="done")),
+                name="follow_up_closed_by_what_it_says",
+            ),
+            models.UniqueConstraint(fields=["lesion", "what"], condition=Q(status="open"), name="follow_up_open_once"),
         ]
 
     def __str__(self) -> str:

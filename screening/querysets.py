@@ -1,6 +1,6 @@
 """Named filters of screenings. `visible_to` is the truth about who sees what."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -22,12 +22,12 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Now
+from django.db.models.functions import Now, TruncDate
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
-from screening.codes import FollowUpStatus
+from screening.codes import TAKES_TISSUE, FollowUpStatus
 from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 
@@ -253,6 +253,11 @@ class FollowUpQuerySet(ClinicQuerySet):
 
     def for_owner(self, user_id: UUID | None) -> Self:
         return self.filter(Q(owner=user_id) | Q(owner=None))
+
+    def closed_by_report_of(self, lesion_id: UUID, day: date) -> Self:
+        """The open ones that a report of that day closes: an older report is about other tissue."""
+        asked = self.open().filter(lesion=lesion_id, what__in=sorted(TAKES_TISSUE))
+        return asked.annotate(asked_on=TruncDate("created_at")).filter(asked_on__lte=day)
 
 
 class OutcomeQuerySet(ClinicQuerySet):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -167,11 +168,12 @@ def decisive(signed: Sequence[Screening]) -> list[Screening]:
     return list(found.values())
 
 
-def weight_of(screening: Screening) -> tuple[bool, bool]:
+def weight_of(screening: Screening) -> tuple[bool, bool, float]:
+    """Of two that say the same else, the one that asks for the sooner look says more."""
     review = screening.signed_review
     if review is None:
-        return False, False
-    return review.suspicious, review.recommendation != Recommendation.RETAKE
+        return False, False, 0
+    return review.suspicious, review.recommendation != Recommendation.RETAKE, 1 / (review.follow_up_months or math.inf)
 
 
 def signed_at(signed: Sequence[Screening]) -> datetime:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Lesion
 from screening import course
+from screening.codes import TAKES_TISSUE, FollowUpStatus
 from screening.forms import OutcomeForm, TakeBackForm
 from screening.models import FollowUp, Outcome, Overview, Screening
 from screening.services.notices import see_notices
@@ -39,6 +40,12 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
     outcomes = Outcome.objects.visible_to(request.actor).filter(lesion=shown)
     reported = list(outcomes.in_force().select_related("entered_by").order_by("-reported_on", "-created_at"))
     form.offer(reported)
+    follow_ups = list(
+        FollowUp.objects.visible_to(request.actor)
+        .filter(lesion=shown)
+        .select_related("lesion", "owner", "reported_by")
+        .order_by("due_on", "created_at")
+    )
     return {
         "lesion": shown,
         "patient": shown.patient,
@@ -57,12 +64,8 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
             (outcome, course.beside_pathology(outcome, screenings), TakeBackForm(auto_id=f"back-{outcome.pk}-%s"))
             for outcome in reported
         ],
-        "follow_ups": list(
-            FollowUp.objects.visible_to(request.actor)
-            .filter(lesion=shown)
-            .select_related("lesion", "owner")
-            .order_by("due_on")
-        ),
+        "follow_ups": follow_ups,
+        "for_tissue": [each for each in follow_ups if each.status == FollowUpStatus.OPEN and each.what in TAKES_TISSUE],
         "today": timezone.localdate(),
         "may_enter": request.actor.has_role(CLINICIAN, REVIEWER),
         "form": form,
@@ -90,20 +93,45 @@ def outcome_enter(request: HttpRequest, lesion_id: UUID) -> HttpResponse:
         said = form.cleaned_data
         finding = Finding(said["diagnosis"], said["reported_on"], said["words"])
         earlier = said["supersedes"] and get_visible(outcomes_of(shown), request.actor, said["supersedes"])
+        closed_by_earlier = earlier and closed_by(earlier)
         try:
-            enter_outcome(
+            outcome = enter_outcome(
                 actor=request.actor,
                 lesion=shown,
                 submission=said["submission"],
                 finding=finding,
                 supersedes=earlier or None,
+                keeps_open=said["keeps_open"],
             )
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, _("The report is corrected.") if earlier else _("The report is entered."))
+            told = said_of_correction(closed_by_earlier) if earlier else said_of_report(closed_by(outcome))
+            messages.success(request, told)
             return redirect("lesion", shown.pk)
     return render(request, "screening/lesion.html", lesion_context(request, shown, form))
+
+
+def closed_by(outcome: Outcome) -> str:
+    """What the report answers, such as “Biopsy, Excise”."""
+    return ", ".join(each.get_what_display() for each in outcome.closed.order_by("what"))
+
+
+def said_of_report(closed: str) -> str:
+    if not closed:
+        return _("The report is entered.")
+    return _("The report is entered. It answers what was asked for, which is closed: %(closed)s.") % {"closed": closed}
+
+
+def said_of_correction(opened: str) -> str:
+    return " ".join(filter(None, [_("The report is corrected."), said_of_opened(opened)]))
+
+
+def said_of_opened(opened: str) -> str:
+    if not opened:
+        return ""
+    again = _("What it had closed is open again: %(opened)s. Close that yourself if the tissue was taken.")
+    return again % {"opened": opened}
 
 
 def outcomes_of(shown: Lesion):
@@ -119,6 +147,7 @@ def outcome_take_back(request: HttpRequest, outcome_id: UUID) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("Say why the entry is taken back."))
         return redirect("lesion", taken.lesion_id)
+    opened = closed_by(taken)
     try:
         enter_outcome(
             actor=request.actor,
@@ -127,7 +156,8 @@ def outcome_take_back(request: HttpRequest, outcome_id: UUID) -> HttpResponse:
             finding=Finding("", taken.reported_on, form.cleaned_data["words"]),
             supersedes=taken,
         )
-        messages.success(request, _("The report is taken back. The history keeps it."))
+        told = [_("The report is taken back. The history keeps it."), said_of_opened(opened)]
+        messages.success(request, " ".join(filter(None, told)))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
     return redirect("lesion", taken.lesion_id)

@@ -19,11 +19,12 @@ from screening.presentation import BLIND, open_first, present
 from screening.querysets import ScreeningQuerySet
 from screening.services.drafts import drop_draft, find_draft
 from screening.services.errors import ReadingUnseen
+from screening.services.follow_ups import close_follow_up
 from screening.services.notices import see_notices
 from screening.services.photographs import duplicates_of
 from screening.services.readings import retry_reading
 from screening.services.reviews import Opinion, may_not_adjudicate, opinion_from, save_opinion, shown_reading_id
-from screening.services.signing import amend_review, close_follow_up
+from screening.services.signing import amend_review
 from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting
