@@ -27,7 +27,7 @@ from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
-from screening.codes import TAKES_TISSUE, FollowUpStatus
+from screening.codes import TAKES_TISSUE, FollowUpStatus, ReviewKind
 from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 
@@ -188,8 +188,8 @@ def is_suspended(screening: str = "") -> Exists:
 
 
 def is_hidden_from(actor: Actor) -> Combinable:
-    """Of a screening: the clinic has its reviewers read blind, and this one has not given her opinion yet; or it shows
-    its clinicians no unreviewed readings, or no low ones.
+    """Of a screening: the clinic has its reviewers read blind, and this one has not given an opinion that covers it; or
+    it shows its clinicians no unreviewed readings, or no low ones.
 
     A reviewer is also kept from older readings of a lesion that is to be read again, and from those of a photograph
     that was moved to one.
@@ -197,11 +197,11 @@ def is_hidden_from(actor: Actor) -> Combinable:
     if not actor.has_role(REVIEWER):
         return is_unreviewed() if is_only_clinician(actor) else Value(False)
     unread = apps.get_model("screening", "Screening").objects.to_be_reviewed()
-    unread = unread.exclude(opinion_of(actor, "image__lesion", "visit"))
+    unread = unread.exclude(has_judged(actor))
     # Postgres goes from left to right here: what is cheap comes first, and most clinics do not ask for it.
     return ExpressionWrapper(
         Q(clinic__blind_first_reading=True)
-        & ~Q(opinion_of(actor, "image__lesion", "visit"))
+        & ~Q(has_judged(actor))
         & (
             Q(withdrawn_at__isnull=True, review_status__in=sorted(REVIEW_IS_OPEN))
             | Q(Exists(unread.filter(image__lesion=OuterRef("image__lesion"))))
@@ -228,10 +228,18 @@ def is_unreviewed() -> Combinable:
     )
 
 
-def opinion_of(actor: Actor, lesion: str, visit: str) -> Exists:
-    """The actor has said something of the row's lesion in the row's visit."""
-    reviews = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
-    return Exists(reviews.filter(screening__image__lesion=OuterRef(lesion), screening__visit=OuterRef(visit)))
+def has_judged(actor: Actor, screening: str = "", visit: str = "visit") -> Exists:
+    """The actor has given an opinion that covers the row's screening (`screening`: the way to it, ending in "__").
+
+    That is one on the photograph itself, or a blind one, given since it came, on another of its lesion in its visit.
+    What she said with a reading of the lesion before her covers its own photograph alone: a new one may have come.
+    """
+    said = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
+    of_lesion = Q(kind=ReviewKind.BLIND, screening__image__lesion=OuterRef(f"{screening}image__lesion"))
+    since = Q(created_at__gte=OuterRef(f"{screening}created_at"))
+    return Exists(
+        said.filter(Q(screening=OuterRef(f"{screening}pk")) | of_lesion & since, screening__visit=OuterRef(visit))
+    )
 
 
 def is_to_be_judged_blind(actor: Actor) -> Combinable:
@@ -243,7 +251,7 @@ def is_to_be_judged_blind(actor: Actor) -> Combinable:
         return Value(False)
     said = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
     begun = said.filter(screening__review_status__in=sorted(REVIEW_IS_OPEN)).values("screening__visit")
-    judged = Q(pk__in=begun) & Q(opinion_of(actor, "screenings__image__lesion", "pk"))
+    judged = Q(pk__in=begun) & Q(has_judged(actor, "screenings__", "pk"))
     return ExpressionWrapper(Q(clinic__blind_first_reading=True) & ~judged, output_field=BooleanField())
 
 
