@@ -145,6 +145,7 @@ class Screening(PatientRecord):
 
     is_hidden: bool  # only of those fetched with `shown_to(actor)`
     hidden_until: str  # likewise
+    is_repeat: bool  # only of those fetched `with_repeats_marked()`
 
     objects = ScreeningQuerySet.as_manager()
 

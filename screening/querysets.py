@@ -76,6 +76,14 @@ class ScreeningQuerySet(ClinicQuerySet):
         """By the database's clock, which wrote the lease."""
         return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=Now())
 
+    def with_repeats_marked(self) -> Self:
+        """`is_repeat`: of a file that was sent for the same lesion before, and is in use there (docs/decisions/021)."""
+        return self.annotate(is_repeat=is_repeat())
+
+    def counted_once(self) -> Self:
+        """Of photographs of one lesion that came from one file, the first that is in use."""
+        return self.exclude(is_repeat())
+
     def in_reading_order(self) -> Self:
         """Lesion after lesion, and of one lesion as they were taken in."""
         return self.order_by("image__lesion__number", "created_at", "id")
@@ -185,6 +193,14 @@ def is_suspended(screening: str = "") -> Exists:
     to_come = Q(IsNull(OuterRef(f"{screening}prediction"), True), model_version__decides_in__clinic=F("clinic"))
     stops = apps.get_model("screening", "Suspension").objects.open()
     return Exists(stops.filter(Q(model_version=None) | its_version | to_come, clinic=OuterRef(f"{screening}clinic")))
+
+
+def is_repeat() -> Exists:
+    """Of a screening: an older one in use is of the same lesion, and came from the same file."""
+    others = apps.get_model("screening", "Screening").objects.in_use()
+    same = others.filter(image__lesion=OuterRef("image__lesion"), image__upload_sha256=OuterRef("image__upload_sha256"))
+    at = OuterRef("created_at")
+    return Exists(same.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=OuterRef("pk"))))
 
 
 def is_hidden_from(actor: Actor) -> Combinable:

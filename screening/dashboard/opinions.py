@@ -76,14 +76,15 @@ class SaidOf:
 def said_of_readings(actor: Actor) -> list[SaidOf]:
     """Of all photographs in use: each reviewer's first blind opinion, and what she last said with the reading shown.
 
-    Amendments and decisions between readers are neither; nor is what was said while no reading was there.
+    A file that was sent more than once for a lesion is one photograph. Amendments and decisions between readers are
+    neither; nor is what was said while no reading was there.
     """
-    found: dict[tuple[UUID, UUID, Given], SaidOf] = {}
+    found: dict[tuple[UUID, str, UUID, Given], SaidOf] = {}
     patients: dict[UUID, int] = {}
     reviews = Review.objects.filter(clinic=actor.own_clinic(), kind__in=[ReviewKind.BLIND, ReviewKind.OPINION])
     for row in rows_of(reviews):
         given = Given.BLIND if row["kind"] == ReviewKind.BLIND else Given.SHOWN
-        key = (row["screening"], row["reviewer"], given)
+        key = (row["lesion"], row["file"], row["reviewer"], given)
         if row["band"] and not (given == Given.BLIND and key in found):
             found[key] = said_of(row, given, patients.setdefault(row["whose"], len(patients)))
     return list(found.values())
@@ -109,6 +110,8 @@ def rows_of(reviews: "QuerySet[Review]") -> Iterator[dict[str, Any]]:
             "recommendation",
             "follow_up_months",
             "difference_reason",
+            lesion=F("screening__image__lesion"),
+            file=F("screening__image__upload_sha256"),
             version=Coalesce("reading_shown__model_version", "screening__prediction__model_version"),
             before_suspicious=F("blind_opinion__suspicious"),
             before_diagnosis=F("blind_opinion__diagnosis"),

@@ -37,6 +37,7 @@ def get_lesion(request: HttpRequest, lesion_id: UUID) -> Lesion:
 
 def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> dict[str, object]:
     screenings = sorted(screenings_of(request, shown), key=course.taken_at, reverse=True)
+    counted = [each for each in screenings if not each.is_repeat]
     outcomes = Outcome.objects.visible_to(request.actor).filter(lesion=shown)
     reported = list(outcomes.in_force().select_related("entered_by").order_by("-reported_on", "-created_at"))
     form.offer(reported)
@@ -57,9 +58,9 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
             .select_related("visit", "image")
             .order_by("-created_at")
         ),
-        "chart": course.draw(course.points_of(screenings)),
+        "chart": course.draw(course.points_of(counted)),
         "chart_lines": course.scale(),
-        "change": course.change_sentence(screenings),
+        "change": course.change_sentence(counted),
         "outcomes": [
             (outcome, course.beside_pathology(outcome, screenings), TakeBackForm(auto_id=f"back-{outcome.pk}-%s"))
             for outcome in reported
@@ -78,6 +79,7 @@ def screenings_of(request: HttpRequest, shown: Lesion) -> list[Screening]:
         .in_use()
         .filter(image__lesion=shown)
         .with_reading()
+        .with_repeats_marked()
         .prefetch_related("prediction__model_version")
         .shown_to(request.actor)
     )
