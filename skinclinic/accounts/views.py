@@ -5,11 +5,12 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, LanguageForm
@@ -34,6 +35,20 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if is_first_run():
         return redirect("first_run")
     return LoginView.as_view()(request)
+
+
+@require_GET
+def session_now(request: HttpRequest) -> JsonResponse:
+    """Asked for by a page before it sends what somebody typed, so that a session that has ended loses nothing."""
+    answer = JsonResponse(
+        {
+            "person": request.actor.user_id,
+            "clinic": request.actor.clinic_id,
+            "token": get_token(request),
+        }
+    )
+    answer["Cache-Control"] = "no-store, private"
+    return answer
 
 
 @require_http_methods(["GET", "POST"])
