@@ -126,6 +126,8 @@ SETTINGS = {
     "due_hours_soon": _("hours until a visit marked “soon” is due"),
     "due_hours_routine": _("hours until a routine visit is due"),
     "letter_advice": _("what every patient's letter ends with"),
+    "address": _("address"),
+    "phone": _("telephone"),
     "is_demo": _("demo"),
 }
 # What other columns are called, marked for the catalogue: the ledger's own names are English words.
@@ -326,7 +328,7 @@ def moment_of(text: str) -> str:
 
 
 def shown(choices: Mapping[object, object], value: object) -> str:
-    if value in (None, "", []):
+    if value in (None, "", [], {}):
         return gettext("nothing")
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
@@ -334,6 +336,12 @@ def shown(choices: Mapping[object, object], value: object) -> str:
         return decimal(value, ".3g")
     if isinstance(value, str) and (written := moment_of(value)):
         return written
-    if isinstance(value, list):
-        return ", ".join(str(choices.get(item, item)) for item in value)
+    if isinstance(value, list | dict):
+        return several(choices, value)
     return str(choices.get(value, as_told(str(value)).replace("_", " ")))
+
+
+def several(choices: Mapping[object, object], values: list[object] | dict[str, object]) -> str:
+    if isinstance(values, dict):
+        return "; ".join(f"{key}: {said}" for key, said in values.items())
+    return ", ".join(str(choices.get(item, item)) for item in values)

@@ -26,7 +26,7 @@ from patients.models import PatientIdentifier, Visit
 from screening.codes import Diagnosis, Recommendation
 from screening.models import FollowUp, LesionImage, Review, Screening
 from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
-from skinclinic.accounts.models import Clinic, as_told
+from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.services import letter_advice_at
 from skinclinic.text import decimal, in_sentence
 
@@ -80,6 +80,7 @@ class ReportedLesion:
 @dataclass
 class Report:
     clinic: str
+    letterhead: list[str]
     patient: str
     born: str
     sex: str
@@ -124,6 +125,7 @@ def report_of(
     identity = visit.patient.identity
     return Report(
         clinic=clinic.name,
+        letterhead=clinic.letterhead,
         patient=identity.name,
         born=date_format(identity.birth_date, DAY),
         sex=in_sentence(visit.patient.get_sex_display()),
@@ -147,7 +149,7 @@ def report_of(
         printed_on=moment(timezone.now(), DAY),
         printed_by=printed_by,
         address=settings.SITE_URL + reverse("visit", args=[visit.pk]),
-        advice=as_told(letter_advice_at(clinic, signed_at(signed))).splitlines(),
+        advice=letter_advice_at(clinic, signed_at(signed), get_language() or settings.LANGUAGE_CODE).splitlines(),
         disclaimer=str(DISCLAIMER),
     )
 

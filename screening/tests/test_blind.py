@@ -27,7 +27,7 @@ from skinclinic.audit.models import AuditEvent
 SUSPICIOUS = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
 # What else the form of the clinic's settings carries.
 TOLD = {
-    "unreviewed_readings": "not_low", "letter_advice": "Call us.", "due_hours_urgent": "24", "due_hours_soon": "72",
+    "unreviewed_readings": "not_low", "letter_advice_en": "Call us.", "due_hours_urgent": "24", "due_hours_soon": "72",
     "due_hours_routine": "168",
 }  # fmt: skip
 # What is another in each answer: keys of forms, the request's number, and the time.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from html.parser import HTMLParser
 from uuid import UUID, uuid4
 
@@ -33,7 +34,7 @@ from screening.templatetags.chips import drawn_chip
 from screening.tests.conftest import finish, give, read_by_model, sign
 from screening.tests.importing import ERNA, JOSEF, begin, post, run, send_all, send_photograph
 from screening.tests.test_pages import ONLY, pages
-from skinclinic.accounts.models import ASSUMED, LETTER_ADVICE, Clinic, User
+from skinclinic.accounts.models import ASSUMED, Clinic, User
 
 OPEN, SHUT = "⟦", "⟧"
 # The same in every language: units, formats, the model's codes, and what is called by its name.
@@ -373,19 +374,21 @@ def test_no_layout_or_script_has_words_of_its_own():
 def settings_form(client: Client) -> dict[str, str]:
     """As her browser would send the clinic's settings back, with the line ends of one."""
     page = client.get(reverse("clinic_settings")).content.decode()
-    advice = re.search(r'<textarea name="letter_advice"[^>]*>\s*(.*?)</textarea>', page, re.DOTALL)[1]
+    advice = dict(re.findall(r'<textarea name="(letter_advice_\w+)"[^>]*>\s*(.*?)</textarea>', page, re.DOTALL))
     hours = dict(re.findall(r'name="(due_hours_\w+|second_reading_percent)" value="(\d+)"', page))
-    return hours | {"unreviewed_readings": "not_low", "letter_advice": advice.replace("\n", "\r\n")}
+    advice = {name: unescape(text).replace("\n", "\r\n") for name, text in advice.items()}
+    return hours | {"unreviewed_readings": "not_low"} | advice
 
 
 def test_text_that_nobody_wrote_stays_nobodys_when_the_settings_are_saved(cast):
     ada = german(cast, "ada")
     form = settings_form(ada) | {"clinic": str(cast.north.pk)}
-    assert form["letter_advice"].startswith("Sehen Sie sich Ihre Haut einmal im Monat an.")
+    assert form["letter_advice_de"].startswith("Sehen Sie sich Ihre Haut einmal im Monat an.")
+    assert form["letter_advice_en"].startswith("Look at your skin once a month.")
     assert ada.post(reverse("clinic_settings"), form).status_code == 302
-    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == LETTER_ADVICE
-    ada.post(reverse("clinic_settings"), form | {"letter_advice": "Rufen Sie an.\r\nJederzeit."})
-    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == "Rufen Sie an.\nJederzeit."
+    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == {}
+    ada.post(reverse("clinic_settings"), form | {"letter_advice_de": "Rufen Sie an.\r\nJederzeit."})
+    assert Clinic.objects.get(pk=cast.north.pk).letter_advice == {"de": "Rufen Sie an.\nJederzeit."}
 
 
 def test_source_that_nobody_wrote_is_told_in_the_readers_language(cast):

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, LanguageForm
-from skinclinic.accounts.models import as_told
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,
@@ -110,9 +109,9 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
 def clinic_settings(request: HttpRequest) -> HttpResponse:
     """What a manager decides for her clinic. Every change is on the ledger."""
     decided = {name: getattr(request.clinic, name) for name in REVIEWING}
-    form = ClinicForm(request.POST or None, initial=decided | {"letter_advice": as_told(decided["letter_advice"])})
+    form = ClinicForm(request.POST or None, initial=decided)
     if request.method == "POST" and form.is_valid():
-        decide_reviewing(actor=request.actor, **form.cleaned_data)
+        decide_reviewing(actor=request.actor, **form.decided())
         messages.success(request, _("Saved. It holds from now on."))
         return redirect("clinic_settings")
     return render(request, "accounts/clinic_settings.html", {"form": form})
