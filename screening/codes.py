@@ -177,15 +177,18 @@ class NoticeKind(models.TextChoices):
     REVIEW_SIGNED = "review_signed", _("Review signed")
     FOLLOW_UP_OVERDUE = "follow_up_overdue", _("Follow-up overdue")
     ALARM = "alarm", _("Alarm of the dashboard")
+    SWITCH_ASKED = "switch_asked", _("Your agreement is asked for: another model")
+    RESUME_ASKED = "resume_asked", _("Your agreement is asked for: resume readings")
 
 
 # What a person cannot decline to be told, and what somebody of a role can.
 ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE})
 DECLINED_BY = {
     CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE, NoticeKind.REVIEW_SIGNED},
-    REVIEWER: {NoticeKind.HIGH_READING},
-    MANAGER: {NoticeKind.ALARM},
+    REVIEWER: {NoticeKind.HIGH_READING, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},
+    MANAGER: {NoticeKind.ALARM, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},
 }
+ASKS_AGREEMENT = frozenset({NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED})
 NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE})
 
 
