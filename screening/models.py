@@ -395,6 +395,10 @@ class FollowUp(PatientRecord):
     def __str__(self) -> str:
         return f"follow-up {self.pk}"
 
+    @property
+    def is_open(self) -> bool:
+        return self.status == FollowUpStatus.OPEN
+
 
 class Outcome(PatientRecord):
     """What pathology found in a lesion. Never changed: a later one corrects it, or takes it back with no diagnosis."""

@@ -275,6 +275,10 @@ class FollowUpQuerySet(ClinicQuerySet):
     def open(self) -> Self:
         return self.filter(status=FollowUpStatus.OPEN)
 
+    def open_first(self) -> Self:
+        """Then those that are closed; each half by the day it is due."""
+        return self.order_by(Case(When(status=FollowUpStatus.OPEN, then=0), default=1), "due_on", "created_at")
+
     def for_owner(self, user_id: UUID | None) -> Self:
         return self.filter(Q(owner=user_id) | Q(owner=None))
 
@@ -299,7 +303,10 @@ OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 
 
 def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None = None) -> ClinicQuerySet:
-    """The actor's worklist: every visit with something unsigned in it, the most pressing first, then the oldest.
+    """The actor's worklist: every visit with something unsigned in it, the most pressing first.
+
+    Of equally pressing ones that which is due first, so “soon” comes before routine; then the oldest. What has no due
+    time, being imported, comes last of these.
 
     A visit whose signature is about to be given is on nobody's.
 
@@ -334,5 +341,5 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
             rank=rank,
             waiting_since=Min(F("screenings__created_at"), output_field=DateTimeField()),
         )
-        .order_by("rank", "waiting_since", "id")
+        .order_by("rank", F("due_at").asc(nulls_last=True), "waiting_since", "id")
     )

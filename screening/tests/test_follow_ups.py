@@ -67,6 +67,10 @@ def test_photographs_of_one_lesion_ask_for_one_thing_once(cast, chart, screening
         assert replaced.replaced_by == opened.get(lesion=chart.lesion), "it is kept, and says by which"
     shown = cast.alice.client.get(reverse("today")).content.decode()
     assert shown.count("Excise, ") == 2
+    chart_page = cast.alice.client.get(reverse("patient_chart", args=[chart.patient.pk])).content.decode()
+    assert chart_page.count('name="status"') == 2, "what is closed is folded below"
+    assert "1 that is closed" in chart_page
+    assert "sex: female" in chart_page
 
 
 def test_of_one_visit_that_which_is_due_first_stays_open(cast, chart, screening, random_photograph):

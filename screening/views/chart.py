@@ -40,7 +40,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
             FollowUp.objects.visible_to(request.actor)
             .filter(patient__in=ids)
             .select_related("lesion", "owner", "reported_by")
-            .order_by("due_on", "created_at")
+            .open_first()
         ),
         "today": timezone.localdate(),
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),

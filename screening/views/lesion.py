@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from patients.models import Lesion
 from screening import course
-from screening.codes import TAKES_TISSUE, FollowUpStatus
+from screening.codes import TAKES_TISSUE
 from screening.forms import OutcomeForm, TakeBackForm
 from screening.models import FollowUp, Outcome, Overview, Screening
 from screening.services.notices import see_notices
@@ -45,7 +45,7 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
         FollowUp.objects.visible_to(request.actor)
         .filter(lesion=shown)
         .select_related("lesion", "owner", "reported_by")
-        .order_by("due_on", "created_at")
+        .open_first()
     )
     return {
         "lesion": shown,
@@ -66,7 +66,7 @@ def lesion_context(request: HttpRequest, shown: Lesion, form: OutcomeForm) -> di
             for outcome in reported
         ],
         "follow_ups": follow_ups,
-        "for_tissue": [each for each in follow_ups if each.status == FollowUpStatus.OPEN and each.what in TAKES_TISSUE],
+        "for_tissue": [each for each in follow_ups if each.is_open and each.what in TAKES_TISSUE],
         "today": timezone.localdate(),
         "may_enter": request.actor.has_role(CLINICIAN, REVIEWER),
         "form": form,
