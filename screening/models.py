@@ -27,6 +27,7 @@ from screening.codes import (
 from screening.dashboard.tables import Alarm, CountedPanel
 from screening.desk import Draft, HeldSignature, Retake, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
+from screening.judging import Judgement, differs_from, has_switched, says_something
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.notices import Notice, NoticeChoice
 from screening.querysets import (
@@ -250,8 +251,7 @@ class Prediction(PatientRecord):
 
     @property
     def says_something(self) -> bool:
-        """A score below the threshold says nothing where it may be wrong either way."""
-        return self.refer or not self.cautions
+        return says_something(refers=self.refer, cautions=self.cautions)
 
 
 class Review(PatientRecord):
@@ -314,7 +314,9 @@ class Review(PatientRecord):
     def differs(self) -> bool:
         """Whether the suspicion is another than the reading's, if one was shown."""
         reading = self.reading_shown
-        return reading is not None and reading.says_something and reading.refer != self.suspicious
+        return reading is not None and differs_from(
+            suspicious=self.suspicious, refers=reading.refer, cautions=reading.cautions
+        )
 
     def conflicts_with(self, other: "Review") -> bool:
         """Whether two readers differ so that a third has to decide: in suspicion, or in whether to act."""
@@ -325,11 +327,11 @@ class Review(PatientRecord):
     def switched(self) -> bool:
         """Whether she judged otherwise before she saw the reading."""
         before = self.blind_opinion
-        return before is not None and before.judgement != self.judgement
+        return has_switched(before.judgement if before else None, self.judgement)
 
     @property
-    def judgement(self) -> tuple[bool, str, str, int | None]:
-        return self.suspicious, self.diagnosis, self.recommendation, self.follow_up_months
+    def judgement(self) -> Judgement:
+        return Judgement(self.suspicious, self.diagnosis, self.recommendation, self.follow_up_months)
 
 
 class Signature(PatientRecord):

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from patients.models import age_on
 from screening.codes import Diagnosis, ReviewKind
+from screening.judging import Judgement, differs_from, has_switched
 from screening.models import Review
 from skinclinic.audit.acting import Actor
 
@@ -130,9 +131,13 @@ def rows_of(reviews: "QuerySet[Review]") -> Iterator[dict[str, Any]]:
 
 def said_of(row: dict[str, Any], given: Given, patient: int) -> SaidOf:
     shares, before = row["probabilities"], row["before_suspicious"]
-    judged = (row["suspicious"], row["diagnosis"], row["recommendation"], row["follow_up_months"])
-    judged_before = (before, row["before_diagnosis"], row["before_recommendation"], row["before_months"])
-    says_something = row["refer"] or not row["cautions"]
+    judged = Judgement(row["suspicious"], row["diagnosis"], row["recommendation"], row["follow_up_months"])
+    judged_before = (
+        None
+        if before is None
+        else Judgement(before, row["before_diagnosis"], row["before_recommendation"], row["before_months"])
+    )
+    differs = differs_from(suspicious=row["suspicious"], refers=row["refer"], cautions=row["cautions"])
     return SaidOf(
         screening=row["screening"],
         patient=patient,
@@ -145,9 +150,9 @@ def said_of(row: dict[str, Any], given: Given, patient: int) -> SaidOf:
         cautioned=bool(row["cautions"]),
         suspicious=row["suspicious"],
         doctors_class=CLASS_OF[row["diagnosis"]],
-        differs=given == Given.SHOWN and says_something and row["refer"] != row["suspicious"],
+        differs=given == Given.SHOWN and differs,
         difference_reason=row["difference_reason"],
-        switched=before is not None and judged != judged_before,
+        switched=has_switched(judged_before, judged),
         given_before=before,
         site=row["site"],
         sex=row["sex"],
