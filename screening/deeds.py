@@ -148,6 +148,7 @@ COLUMNS = frozenset(
         gettext_noop("diagnosis"),
         gettext_noop("diameter mm"),
         gettext_noop("difference reason"),
+        gettext_noop("differs"),
         gettext_noop("due at"),
         gettext_noop("due on"),
         gettext_noop("email"),
