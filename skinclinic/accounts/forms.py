@@ -86,7 +86,7 @@ class ClinicForm(forms.Form):
         written = (self.initial or {}).get("letter_advice", {})
         for code, name in settings.LANGUAGES:
             self.fields[f"{ADVICE}{code}"] = forms.CharField(
-                label=_("What a patient's letter in %(language)s ends with") % {"language": name},
+                label=_("What a patient's letter ends with: %(language)s") % {"language": name},
                 initial=advice_in(code, written),
                 max_length=2000,
                 strip=True,
