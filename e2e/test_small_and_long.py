@@ -123,3 +123,19 @@ def test_a_refused_photograph_looks_refused(real_cast: Cast, open_page: Callable
     expect(refused.get_by_role("progressbar")).to_be_hidden()
     expect(stored.get_by_role("progressbar")).to_be_visible()
     expect(stored.get_by_text("Refused", exact=True)).to_be_hidden()
+
+
+def test_an_opinion_is_saved_without_scrolling_however_many_cautions_there_are(
+    real_cast: Cast, open_page: Callable[..., Page], photograph_bytes: bytes
+):
+    screening = make_screening(real_cast.alice, make_chart(real_cast.alice), photograph_bytes)
+    finish(real_cast, screening, refer=True, band="high")
+    page = sign_in(open_page(), real_cast.rita)
+    page.goto(f"/screenings/{screening.pk}/")
+    save = page.get_by_role("button", name="Save opinion")
+    expect(save).to_be_in_viewport(ratio=1)
+    caution = '<div class="caution">The skin type is not recorded; the model was tested on light skin.</div>'
+    page.locator("#reading-title").evaluate("(title, html) => title.insertAdjacentHTML('afterend', html)", caution * 5)
+    expect(save).to_be_in_viewport(ratio=1)
+    page.get_by_label("Recommendation").select_option("Follow up")
+    expect(save).to_be_in_viewport(ratio=1)

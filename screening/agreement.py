@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
 
-from screening.codes import Diagnosis, Recommendation, recommended
-from screening.models import Review, Screening
+from screening.codes import MALIGNANT_DIAGNOSES, Diagnosis, Recommendation, recommended
+from screening.models import Prediction, Review, Screening
 from screening.presentation import ShownReading
 from screening.services.reviews import Opinion
 from screening.status import ReviewStatus
@@ -29,7 +29,7 @@ def quick_opinion(screening: Screening, reading: ShownReading, said: Review | No
 
     `said`: her last opinion; given before the reading was shown, it is what she keeps. None while that is hidden,
     when it shows no band (suspended, withheld, unfit, absent), when she has judged beside it or differs from it, and
-    when its diagnosis contradicts its decision.
+    when `contradicts` says that its diagnosis is another than its decision.
     """
     prediction = screening.prediction
     if screening.review_status not in QUICK or not reading.band or prediction is None:
@@ -37,12 +37,40 @@ def quick_opinion(screening: Screening, reading: ShownReading, said: Review | No
     if said is not None:
         keeps = said.reading_shown_id != prediction.pk and said.suspicious == prediction.refer
         return opinion_of(said) if keeps else None
-    opinion = Opinion(
+    if contradicts(prediction):
+        return None
+    return Opinion(
         suspicious=prediction.refer,
-        diagnosis=DOCTORS_NAME[max(prediction.probabilities, key=prediction.probabilities.__getitem__)],
+        diagnosis=likeliest(prediction),
         recommendation=Recommendation.REFER if prediction.refer else Recommendation.REASSURE,
     )
-    return None if Review(**vars(opinion)).contradicts_itself else opinion
+
+
+def likeliest(prediction: Prediction) -> Diagnosis:
+    return DOCTORS_NAME[max(prediction.probabilities, key=prediction.probabilities.__getitem__)]
+
+
+def contradicts(prediction: Prediction) -> bool:
+    """Its score adds up the malignant classes, so it may ask for a specialist while a benign one is the likeliest.
+
+    A doctor can mean that, such as of an atypical nevus; one key cannot say it for her.
+    """
+    return prediction.refer != (likeliest(prediction) in MALIGNANT_DIAGNOSES)
+
+
+def contradiction_in_words(screening: Screening, reading: ShownReading) -> str:
+    """Why nothing is offered to agree to, where that is why; empty otherwise."""
+    prediction = screening.prediction
+    if screening.review_status not in QUICK or not reading.band or prediction is None or not contradicts(prediction):
+        return ""
+    named = {"diagnosis": likeliest(prediction).label}
+    if prediction.refer:
+        said = _("The score is above the threshold, though the likeliest diagnosis is benign: %(diagnosis)s.") % named
+    else:
+        said = (
+            _("The score is below the threshold, though the likeliest diagnosis is malignant: %(diagnosis)s.") % named
+        )
+    return f"{said} " + _("So there is nothing to agree to with one key; say what you find.")
 
 
 def opinion_of(review: Review) -> Opinion:

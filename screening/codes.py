@@ -104,6 +104,8 @@ def recommended(recommendation: str, months: int | None) -> str:
 
 # What takes a lesion out of the clinic's hands, or a piece of it to the laboratory.
 ACTING_RECOMMENDATIONS = frozenset({Recommendation.BIOPSY, Recommendation.EXCISE, Recommendation.REFER})
+# What a report of pathology answers.
+TAKES_TISSUE = frozenset({Recommendation.BIOPSY, Recommendation.EXCISE})
 
 
 class ReviewKind(models.TextChoices):
@@ -136,7 +138,7 @@ class FollowUpStatus(models.TextChoices):
     DECLINED = "declined", _("Declined by the patient")
     LOST = "lost", _("Lost to follow-up")
     WITHDRAWN = "withdrawn", _("Withdrawn with the photograph")
-    SUPERSEDED = "superseded", _("Replaced by an amended review")
+    SUPERSEDED = "superseded", _("Replaced by a later review")
 
 
 class ProblemKind(models.TextChoices):
@@ -183,15 +185,18 @@ class NoticeKind(models.TextChoices):
     REVIEW_SIGNED = "review_signed", _("Review signed")
     FOLLOW_UP_OVERDUE = "follow_up_overdue", _("Follow-up overdue")
     ALARM = "alarm", _("Alarm of the dashboard")
+    SWITCH_ASKED = "switch_asked", _("Your agreement is asked for: another model")
+    RESUME_ASKED = "resume_asked", _("Your agreement is asked for: resume readings")
 
 
 # What a person cannot decline to be told, and what somebody of a role can.
 ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE})
 DECLINED_BY = {
     CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE, NoticeKind.REVIEW_SIGNED},
-    REVIEWER: {NoticeKind.HIGH_READING},
-    MANAGER: {NoticeKind.ALARM},
+    REVIEWER: {NoticeKind.HIGH_READING, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},
+    MANAGER: {NoticeKind.ALARM, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},
 }
+ASKS_AGREEMENT = frozenset({NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED})
 NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE})
 
 

@@ -168,6 +168,8 @@ SETTINGS = {
     "due_hours_soon": _("hours until a visit marked “soon” is due"),
     "due_hours_routine": _("hours until a routine visit is due"),
     "letter_advice": _("what every patient's letter ends with"),
+    "address": _("address"),
+    "phone": _("telephone"),
     "is_demo": _("demo"),
 }
 # What other columns are called, marked for the catalogue: the ledger's own names are English words.
@@ -188,6 +190,7 @@ COLUMNS = frozenset(
         gettext_noop("diagnosis"),
         gettext_noop("diameter mm"),
         gettext_noop("difference reason"),
+        gettext_noop("differs"),
         gettext_noop("due at"),
         gettext_noop("due on"),
         gettext_noop("email"),
@@ -241,7 +244,11 @@ COLUMNS = frozenset(
 )
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d(T|$)")
 # Why something was done, where that is chosen and not typed.
-REASONS = dict([*WithdrawalReason.choices, *RetryReason.choices])
+REASONS = {
+    **dict([*WithdrawalReason.choices, *RetryReason.choices]),
+    "pathology reported": _("pathology reported"),
+    "pathology report corrected or taken back": _("pathology report corrected or taken back"),
+}
 
 
 @dataclass(frozen=True)
@@ -388,7 +395,7 @@ def moment_of(text: str) -> str:
 
 
 def shown(choices: Mapping[object, object], value: object) -> str:
-    if value in (None, "", []):
+    if value in (None, "", [], {}):
         return gettext("nothing")
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
@@ -396,6 +403,12 @@ def shown(choices: Mapping[object, object], value: object) -> str:
         return decimal(value, ".3g")
     if isinstance(value, str) and (written := moment_of(value)):
         return written
-    if isinstance(value, list):
-        return ", ".join(str(choices.get(item, item)) for item in value)
+    if isinstance(value, list | dict):
+        return several(choices, value)
     return str(choices.get(value, as_told(str(value)).replace("_", " ")))
+
+
+def several(choices: Mapping[object, object], values: list[object] | dict[str, object]) -> str:
+    if isinstance(values, dict):
+        return "; ".join(f"{key}: {said}" for key, said in values.items())
+    return ", ".join(str(choices.get(item, item)) for item in values)

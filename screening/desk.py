@@ -29,6 +29,7 @@ class HeldSignature(PatientRecord):
     visit = models.ForeignKey(Visit, on_delete=models.PROTECT, related_name="held_signatures")
     reviewer = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     opinions = ArrayField(models.UUIDField(), help_text="Those that stood beside the button.")
+    differs = models.BooleanField(default=False, help_text="From the first reader: it goes to a third, not out.")
     due_at = models.DateTimeField()
     status = models.CharField(max_length=8, choices=HeldStatus.choices, default=HeldStatus.HELD)
     refusal = models.CharField(max_length=300, blank=True, help_text="Why it was not given, in words for the reviewer.")

@@ -176,6 +176,9 @@ class OutcomeForm(NeededAtTimesForm):
     words = forms.CharField(
         label=_("In words"), max_length=2000, required=False, widget=forms.Textarea({"rows": 2}), strip=True
     )
+    keeps_open = forms.BooleanField(
+        label=_("No: what is asked for is still to be taken, and stays open"), required=False
+    )
 
     def offer(self, entries: Iterable[Outcome]) -> None:
         """Let it take the place of one of these."""

@@ -28,6 +28,7 @@ from screening.dashboard.tables import Alarm, CountedPanel
 from screening.desk import Draft, HeldSignature, Retake, SavedFilter
 from screening.importing import ImportBatch, ImportRow, LesionLabel
 from screening.incidents import Incident, IncidentNote
+from screening.judging import Judgement, differs_from, has_switched, says_something
 from screening.model_versions import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.notices import Notice, NoticeChoice
 from screening.querysets import (
@@ -148,6 +149,7 @@ class Screening(PatientRecord):
 
     is_hidden: bool  # only of those fetched with `shown_to(actor)`
     hidden_until: str  # likewise
+    is_repeat: bool  # only of those fetched `with_repeats_marked()`
 
     objects = ScreeningQuerySet.as_manager()
 
@@ -252,8 +254,7 @@ class Prediction(PatientRecord):
 
     @property
     def says_something(self) -> bool:
-        """A score below the threshold says nothing where it may be wrong either way."""
-        return self.refer or not self.cautions
+        return says_something(refers=self.refer, cautions=self.cautions)
 
 
 class Review(PatientRecord):
@@ -316,7 +317,9 @@ class Review(PatientRecord):
     def differs(self) -> bool:
         """Whether the suspicion is another than the reading's, if one was shown."""
         reading = self.reading_shown
-        return reading is not None and reading.says_something and reading.refer != self.suspicious
+        return reading is not None and differs_from(
+            suspicious=self.suspicious, refers=reading.refer, cautions=reading.cautions
+        )
 
     def conflicts_with(self, other: "Review") -> bool:
         """Whether two readers differ so that a third has to decide: in suspicion, or in whether to act."""
@@ -327,11 +330,11 @@ class Review(PatientRecord):
     def switched(self) -> bool:
         """Whether she judged otherwise before she saw the reading."""
         before = self.blind_opinion
-        return before is not None and before.judgement != self.judgement
+        return has_switched(before.judgement if before else None, self.judgement)
 
     @property
-    def judgement(self) -> tuple[bool, str, str, int | None]:
-        return self.suspicious, self.diagnosis, self.recommendation, self.follow_up_months
+    def judgement(self) -> Judgement:
+        return Judgement(self.suspicious, self.diagnosis, self.recommendation, self.follow_up_months)
 
 
 class Signature(PatientRecord):
@@ -363,7 +366,7 @@ class Signature(PatientRecord):
 
 
 class FollowUp(PatientRecord):
-    """What a signed review asks for, who sees to it, and until when."""
+    """What a signed review asks for, who sees to it, and until when; of one lesion the same is open once."""
 
     lesion = models.ForeignKey(Lesion, on_delete=models.PROTECT, related_name="follow_ups")
     review = models.OneToOneField(Review, on_delete=models.PROTECT, related_name="follow_up")
@@ -372,6 +375,10 @@ class FollowUp(PatientRecord):
     due_on = models.DateField()
     status = models.CharField(max_length=12, choices=FollowUpStatus.choices, default=FollowUpStatus.OPEN)
     closed_at = models.DateTimeField(null=True)
+    replaced_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced")
+    reported_by = models.ForeignKey(
+        "Outcome", on_delete=models.PROTECT, null=True, related_name="closed", help_text="The report that closed it."
+    )
 
     objects = FollowUpQuerySet.as_manager()
 
@@ -382,10 +389,20 @@ class FollowUp(PatientRecord):
                 name="follow_up_closed_at_some_time",
             ),
             models.CheckConstraint(condition=Q(status__in=FollowUpStatus.values), name="follow_up_status_known"),
+            models.CheckConstraint(
+                condition=(Q(replaced_by__isnull=True) | Q(status="superseded"))
+                & (Q(reported_by__isnull=True) | Q(status="done")),
+                name="follow_up_closed_by_what_it_says",
+            ),
+            models.UniqueConstraint(fields=["lesion", "what"], condition=Q(status="open"), name="follow_up_open_once"),
         ]
 
     def __str__(self) -> str:
         return f"follow-up {self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == FollowUpStatus.OPEN
 
 
 class Outcome(PatientRecord):

@@ -4,7 +4,7 @@ from typing import Self
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 
 from patients.models import ClinicRecord, Patient, PatientRecord
@@ -23,8 +23,10 @@ class NoticeQuerySet(ClinicQuerySet):
         return told.exclude(screening__in=hidden.values("pk"), kind__in=TELL_OF_READINGS)
 
     def standing(self) -> Self:
-        """Without those of alarms that are over."""
-        return self.filter(alarm__ended_at__isnull=True)
+        """Without those of alarms that are over, and of what nobody asks for any more, or she asks for herself."""
+        asked = Q(suspension__resumed_at__isnull=True, suspension__resume_asked_by__isnull=False)
+        is_asked = ~Q(kind=NoticeKind.RESUME_ASKED) | asked & ~Q(suspension__resume_asked_by=F("recipient"))
+        return self.filter(is_asked, alarm__ended_at__isnull=True, switch__ended_at__isnull=True)
 
     def unseen(self) -> Self:
         return self.filter(seen_at__isnull=True)
@@ -36,22 +38,28 @@ class NoticeQuerySet(ClinicQuerySet):
 TELL_OF_READINGS = sorted(NOTICES_OF_SCREENINGS)
 
 
+OF_NO_PATIENT = ("alarm", "switch", "suspension")
+THINGS = ("screening", "signature", "follow_up", *OF_NO_PATIENT)
+
+
 def is_about(thing: str, *kinds: str) -> Q:
-    """Notices of these kinds name this thing and no other; only an alarm's has no patient."""
-    empty = {f"{name}__isnull": name != thing for name in ("screening", "signature", "follow_up", "alarm")}
-    return Q(kind__in=kinds, patient__isnull=thing == "alarm", **empty)
+    """Notices of these kinds name this thing and no other; those of alarms and of models have no patient."""
+    empty = {f"{name}__isnull": name != thing for name in THINGS}
+    return Q(kind__in=kinds, patient__isnull=thing in OF_NO_PATIENT, **empty)
 
 
 class Notice(PatientRecord):
     """One person is told of one thing, once. Never changed but for when she saw it and when it was mailed."""
 
-    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, null=True, related_name="+")  # an alarm has none
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, null=True, related_name="+")  # not of all
     recipient = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=NoticeKind.choices)
     screening = models.ForeignKey("screening.Screening", on_delete=models.PROTECT, null=True, related_name="notices")
     signature = models.ForeignKey("screening.Signature", on_delete=models.PROTECT, null=True, related_name="notices")
     follow_up = models.ForeignKey("screening.FollowUp", on_delete=models.PROTECT, null=True, related_name="notices")
     alarm = models.ForeignKey("screening.Alarm", on_delete=models.PROTECT, null=True, related_name="notices")
+    switch = models.ForeignKey("screening.SwitchRequest", on_delete=models.PROTECT, null=True, related_name="notices")
+    suspension = models.ForeignKey("screening.Suspension", on_delete=models.PROTECT, null=True, related_name="notices")
     by_mail = models.BooleanField()
     seen_at = models.DateTimeField(null=True)
     mailed_at = models.DateTimeField(null=True)
@@ -65,11 +73,15 @@ class Notice(PatientRecord):
             models.UniqueConstraint(fields=["recipient", "signature"], name="notice_of_a_signature_once"),
             models.UniqueConstraint(fields=["recipient", "follow_up"], name="notice_of_a_follow_up_once"),
             models.UniqueConstraint(fields=["recipient", "alarm"], name="notice_of_an_alarm_once"),
+            models.UniqueConstraint(fields=["recipient", "switch"], name="notice_of_a_switch_once"),
+            models.UniqueConstraint(fields=["recipient", "suspension"], name="notice_of_a_suspension_once"),
             models.CheckConstraint(
                 condition=is_about("screening", *sorted(NOTICES_OF_SCREENINGS))
                 | is_about("signature", NoticeKind.REVIEW_SIGNED)
                 | is_about("follow_up", NoticeKind.FOLLOW_UP_OVERDUE)
-                | is_about("alarm", NoticeKind.ALARM),
+                | is_about("alarm", NoticeKind.ALARM)
+                | is_about("switch", NoticeKind.SWITCH_ASKED)
+                | is_about("suspension", NoticeKind.RESUME_ASKED),
                 name="notice_is_about_what_its_kind_says",
             ),
         ]
@@ -96,6 +108,8 @@ class Notice(PatientRecord):
                 return reverse("lesion", args=[self.follow_up.lesion_id])
             case NoticeKind.ALARM:
                 return reverse("dashboard")
+            case NoticeKind.SWITCH_ASKED | NoticeKind.RESUME_ASKED:
+                return reverse("models")
             case _:
                 raise ValueError(f"{self.kind} leads nowhere.")
 

@@ -1,6 +1,6 @@
 """Named filters of screenings. `visible_to` is the truth about who sees what."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -22,12 +22,12 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Now
+from django.db.models.functions import Now, TruncDate
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from patients.querysets import ClinicQuerySet
-from screening.codes import FollowUpStatus
+from screening.codes import TAKES_TISSUE, FollowUpStatus, ReviewKind
 from screening.status import REVIEW_IS_OPEN, REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 
@@ -75,6 +75,14 @@ class ScreeningQuerySet(ClinicQuerySet):
     def with_expired_lease(self) -> Self:
         """By the database's clock, which wrote the lease."""
         return self.filter(reading_status=ReadingStatus.RUNNING, lease_until__lt=Now())
+
+    def with_repeats_marked(self) -> Self:
+        """`is_repeat`: of a file that was sent for the same lesion before, and is in use there (docs/decisions/021)."""
+        return self.annotate(is_repeat=is_repeat())
+
+    def counted_once(self) -> Self:
+        """Of photographs of one lesion that came from one file, the first that is in use."""
+        return self.exclude(is_repeat())
 
     def in_reading_order(self) -> Self:
         """Lesion after lesion, and of one lesion as they were taken in."""
@@ -186,9 +194,17 @@ def is_suspended(screening: str = "") -> Exists:
     return Exists(stops.filter(Q(model_version=None) | its_version | to_come, clinic=OuterRef(f"{screening}clinic")))
 
 
+def is_repeat() -> Exists:
+    """Of a screening: an older one in use is of the same lesion, and came from the same file."""
+    others = apps.get_model("screening", "Screening").objects.in_use()
+    same = others.filter(image__lesion=OuterRef("image__lesion"), image__upload_sha256=OuterRef("image__upload_sha256"))
+    at = OuterRef("created_at")
+    return Exists(same.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=OuterRef("pk"))))
+
+
 def is_hidden_from(actor: Actor) -> Combinable:
-    """Of a screening: the clinic has its reviewers read blind, and this one has not given her opinion yet; or it shows
-    its clinicians no unreviewed readings, or no low ones.
+    """Of a screening: the clinic has its reviewers read blind, and this one has not given an opinion that covers it; or
+    it shows its clinicians no unreviewed readings, or no low ones.
 
     A reviewer is also kept from older readings of a lesion that is to be read again, and from those of a photograph
     that was moved to one.
@@ -196,11 +212,11 @@ def is_hidden_from(actor: Actor) -> Combinable:
     if not actor.has_role(REVIEWER):
         return is_unreviewed() if is_only_clinician(actor) else Value(False)
     unread = apps.get_model("screening", "Screening").objects.to_be_reviewed()
-    unread = unread.exclude(opinion_of(actor, "image__lesion", "visit"))
+    unread = unread.exclude(has_judged(actor))
     # Postgres goes from left to right here: what is cheap comes first, and most clinics do not ask for it.
     return ExpressionWrapper(
         Q(clinic__blind_first_reading=True)
-        & ~Q(opinion_of(actor, "image__lesion", "visit"))
+        & ~Q(has_judged(actor))
         & (
             Q(withdrawn_at__isnull=True, review_status__in=sorted(REVIEW_IS_OPEN))
             | Q(Exists(unread.filter(image__lesion=OuterRef("image__lesion"))))
@@ -227,10 +243,18 @@ def is_unreviewed() -> Combinable:
     )
 
 
-def opinion_of(actor: Actor, lesion: str, visit: str) -> Exists:
-    """The actor has said something of the row's lesion in the row's visit."""
-    reviews = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
-    return Exists(reviews.filter(screening__image__lesion=OuterRef(lesion), screening__visit=OuterRef(visit)))
+def has_judged(actor: Actor, screening: str = "", visit: str = "visit") -> Exists:
+    """The actor has given an opinion that covers the row's screening (`screening`: the way to it, ending in "__").
+
+    That is one on the photograph itself, or a blind one, given since it came, on another of its lesion in its visit.
+    What she said with a reading of the lesion before her covers its own photograph alone: a new one may have come.
+    """
+    said = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
+    of_lesion = Q(kind=ReviewKind.BLIND, screening__image__lesion=OuterRef(f"{screening}image__lesion"))
+    since = Q(created_at__gte=OuterRef(f"{screening}created_at"))
+    return Exists(
+        said.filter(Q(screening=OuterRef(f"{screening}pk")) | of_lesion & since, screening__visit=OuterRef(visit))
+    )
 
 
 def is_to_be_judged_blind(actor: Actor) -> Combinable:
@@ -242,7 +266,7 @@ def is_to_be_judged_blind(actor: Actor) -> Combinable:
         return Value(False)
     said = apps.get_model("screening", "Review").objects.filter(reviewer=actor.user_id)
     begun = said.filter(screening__review_status__in=sorted(REVIEW_IS_OPEN)).values("screening__visit")
-    judged = Q(pk__in=begun) & Q(opinion_of(actor, "screenings__image__lesion", "pk"))
+    judged = Q(pk__in=begun) & Q(has_judged(actor, "screenings__", "pk"))
     return ExpressionWrapper(Q(clinic__blind_first_reading=True) & ~judged, output_field=BooleanField())
 
 
@@ -250,8 +274,17 @@ class FollowUpQuerySet(ClinicQuerySet):
     def open(self) -> Self:
         return self.filter(status=FollowUpStatus.OPEN)
 
+    def open_first(self) -> Self:
+        """Then those that are closed; each half by the day it is due."""
+        return self.order_by(Case(When(status=FollowUpStatus.OPEN, then=0), default=1), "due_on", "created_at")
+
     def for_owner(self, user_id: UUID | None) -> Self:
         return self.filter(Q(owner=user_id) | Q(owner=None))
+
+    def closed_by_report_of(self, lesion_id: UUID, day: date) -> Self:
+        """The open ones that a report of that day closes: an older report is about other tissue."""
+        asked = self.open().filter(lesion=lesion_id, what__in=sorted(TAKES_TISSUE))
+        return asked.annotate(asked_on=TruncDate("created_at")).filter(asked_on__lte=day)
 
 
 class OutcomeQuerySet(ClinicQuerySet):
@@ -269,7 +302,10 @@ OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
 
 
 def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None = None) -> ClinicQuerySet:
-    """The actor's worklist: every visit with something unsigned in it, the most pressing first, then the oldest.
+    """The actor's worklist: every visit with something unsigned in it, the most pressing first.
+
+    Of equally pressing ones that which is due first, so “soon” comes before routine; then the oldest. What has no due
+    time, being imported, comes last of these.
 
     A visit whose signature is about to be given is on nobody's.
 
@@ -304,5 +340,5 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
             rank=rank,
             waiting_since=Min(F("screenings__created_at"), output_field=DateTimeField()),
         )
-        .order_by("rank", "waiting_since", "id")
+        .order_by("rank", F("due_at").asc(nulls_last=True), "waiting_since", "id")
     )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -25,7 +26,7 @@ from patients.models import PatientIdentifier, Visit
 from screening.codes import Diagnosis, Recommendation
 from screening.models import FollowUp, LesionImage, Review, Screening
 from screening.presentation import DISCLAIMER, ShownReading, present, shown_score
-from skinclinic.accounts.models import Clinic, as_told
+from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.services import letter_advice_at
 from skinclinic.text import decimal, in_sentence
 
@@ -79,6 +80,7 @@ class ReportedLesion:
 @dataclass
 class Report:
     clinic: str
+    letterhead: list[str]
     patient: str
     born: str
     sex: str
@@ -123,6 +125,7 @@ def report_of(
     identity = visit.patient.identity
     return Report(
         clinic=clinic.name,
+        letterhead=clinic.letterhead,
         patient=identity.name,
         born=date_format(identity.birth_date, DAY),
         sex=in_sentence(visit.patient.get_sex_display()),
@@ -146,7 +149,7 @@ def report_of(
         printed_on=moment(timezone.now(), DAY),
         printed_by=printed_by,
         address=settings.SITE_URL + reverse("visit", args=[visit.pk]),
-        advice=as_told(letter_advice_at(clinic, signed_at(signed))).splitlines(),
+        advice=letter_advice_at(clinic, signed_at(signed), get_language() or settings.LANGUAGE_CODE).splitlines(),
         disclaimer=str(DISCLAIMER),
     )
 
@@ -167,11 +170,12 @@ def decisive(signed: Sequence[Screening]) -> list[Screening]:
     return list(found.values())
 
 
-def weight_of(screening: Screening) -> tuple[bool, bool]:
+def weight_of(screening: Screening) -> tuple[bool, bool, float]:
+    """Of two that say the same else, the one that asks for the sooner look says more."""
     review = screening.signed_review
     if review is None:
-        return False, False
-    return review.suspicious, review.recommendation != Recommendation.RETAKE
+        return False, False, 0
+    return review.suspicious, review.recommendation != Recommendation.RETAKE, 1 / (review.follow_up_months or math.inf)
 
 
 def signed_at(signed: Sequence[Screening]) -> datetime:

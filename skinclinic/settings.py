@@ -104,7 +104,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "skinclinic.accounts.context.clinic",
             ],
-            "builtins": ["django.templatetags.i18n", "screening.templatetags.chips"],
+            "builtins": ["django.templatetags.i18n", "screening.templatetags.chips", "screening.templatetags.pages"],
         },
     },
 ]

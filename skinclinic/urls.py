@@ -16,6 +16,7 @@ urlpatterns = [
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("accounts/login/", accounts.sign_in),
+    path("accounts/session/", accounts.session_now, name="session"),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("skinclinic.api.urls")),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from patients.services import open_visit
 from skinclinic.accounts.models import Clinic
 
-OTHERS = {"second_reading_percent": "0", "unreviewed_readings": "not_low", "letter_advice": "Call us."}
+OTHERS = {"second_reading_percent": "0", "unreviewed_readings": "not_low", "letter_advice_en": "Call us."}
 
 
 def decide(cast, urgent: int, soon: int, routine: int):

@@ -72,7 +72,7 @@ def drift(watched: tuple[str, Sequence[Reading]]) -> Figures:
 def readings_of(actor: Actor, version: str) -> Iterator[Reading]:
     """The first ones of the version and those of the last half year, the oldest first."""
     mine = Screening.objects.visible_to(actor).in_use().filter(prediction__model_version=version)
-    mine = mine.filter(reading_status__in=[ReadingStatus.PREDICTED, ReadingStatus.UNSCORABLE])
+    mine = mine.filter(reading_status__in=[ReadingStatus.PREDICTED, ReadingStatus.UNSCORABLE]).counted_once()
     first = mine.order_by("finished_at", "id").values("pk")[:FIRST]
     since = monday(timezone.now()) - WEEKS * WEEK
     rows = (

@@ -23,7 +23,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Extract
 from django.utils import timezone
 
-from screening.codes import Band, FollowUpStatus, Panel, Recommendation
+from screening.codes import TAKES_TISSUE, Band, FollowUpStatus, Panel
 from screening.incidents import Incident
 from screening.models import CountedPanel, FollowUp, Outcome, ReadingProblem, Screening, Signature, Suspension
 from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
@@ -36,7 +36,6 @@ FINISHED = (ReadingStatus.PREDICTED, ReadingStatus.UNSCORABLE, ReadingStatus.FAI
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
 WORKING_DAYS_TO_ACKNOWLEDGE = 2
 SATURDAY = 5
-TAKES_TISSUE = (Recommendation.BIOPSY, Recommendation.EXCISE)
 PATHOLOGY_WITHIN = timedelta(weeks=4)
 
 

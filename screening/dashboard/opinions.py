@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from patients.models import age_on
 from screening.codes import Diagnosis, ReviewKind
+from screening.judging import Judgement, differs_from, has_switched
 from screening.models import Review
 from skinclinic.audit.acting import Actor
 
@@ -76,14 +77,15 @@ class SaidOf:
 def said_of_readings(actor: Actor) -> list[SaidOf]:
     """Of all photographs in use: each reviewer's first blind opinion, and what she last said with the reading shown.
 
-    Amendments and decisions between readers are neither; nor is what was said while no reading was there.
+    A file that was sent more than once for a lesion is one photograph. Amendments and decisions between readers are
+    neither; nor is what was said while no reading was there.
     """
-    found: dict[tuple[UUID, UUID, Given], SaidOf] = {}
+    found: dict[tuple[UUID, str, UUID, Given], SaidOf] = {}
     patients: dict[UUID, int] = {}
     reviews = Review.objects.filter(clinic=actor.own_clinic(), kind__in=[ReviewKind.BLIND, ReviewKind.OPINION])
     for row in rows_of(reviews):
         given = Given.BLIND if row["kind"] == ReviewKind.BLIND else Given.SHOWN
-        key = (row["screening"], row["reviewer"], given)
+        key = (row["lesion"], row["file"], row["reviewer"], given)
         if row["band"] and not (given == Given.BLIND and key in found):
             found[key] = said_of(row, given, patients.setdefault(row["whose"], len(patients)))
     return list(found.values())
@@ -109,6 +111,8 @@ def rows_of(reviews: "QuerySet[Review]") -> Iterator[dict[str, Any]]:
             "recommendation",
             "follow_up_months",
             "difference_reason",
+            lesion=F("screening__image__lesion"),
+            file=F("screening__image__upload_sha256"),
             version=Coalesce("reading_shown__model_version", "screening__prediction__model_version"),
             before_suspicious=F("blind_opinion__suspicious"),
             before_diagnosis=F("blind_opinion__diagnosis"),
@@ -127,9 +131,13 @@ def rows_of(reviews: "QuerySet[Review]") -> Iterator[dict[str, Any]]:
 
 def said_of(row: dict[str, Any], given: Given, patient: int) -> SaidOf:
     shares, before = row["probabilities"], row["before_suspicious"]
-    judged = (row["suspicious"], row["diagnosis"], row["recommendation"], row["follow_up_months"])
-    judged_before = (before, row["before_diagnosis"], row["before_recommendation"], row["before_months"])
-    says_something = row["refer"] or not row["cautions"]
+    judged = Judgement(row["suspicious"], row["diagnosis"], row["recommendation"], row["follow_up_months"])
+    judged_before = (
+        None
+        if before is None
+        else Judgement(before, row["before_diagnosis"], row["before_recommendation"], row["before_months"])
+    )
+    differs = differs_from(suspicious=row["suspicious"], refers=row["refer"], cautions=row["cautions"])
     return SaidOf(
         screening=row["screening"],
         patient=patient,
@@ -142,9 +150,9 @@ def said_of(row: dict[str, Any], given: Given, patient: int) -> SaidOf:
         cautioned=bool(row["cautions"]),
         suspicious=row["suspicious"],
         doctors_class=CLASS_OF[row["diagnosis"]],
-        differs=given == Given.SHOWN and says_something and row["refer"] != row["suspicious"],
+        differs=given == Given.SHOWN and differs,
         difference_reason=row["difference_reason"],
-        switched=before is not None and judged != judged_before,
+        switched=has_switched(judged_before, judged),
         given_before=before,
         site=row["site"],
         sex=row["sex"],

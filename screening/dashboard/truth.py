@@ -119,17 +119,23 @@ def end_of(day: date) -> datetime:
 
 
 def followed(actor: Actor) -> dict[UUID, Known]:
-    """Benign: never signed as suspicious, and looked at again and signed as not suspicious half a year later."""
+    """Benign: never signed as suspicious, and looked at again and signed as not suspicious half a year later.
+
+    The same file sent again is no second look.
+    """
     signed = Screening.objects.visible_to(actor).in_use().filter(signature__isnull=False).order_by()
     first: dict[UUID, datetime] = {}
     last: dict[UUID, datetime] = {}
     suspicious: set[UUID] = set()
-    rows = signed.values_list("image__lesion", "signed_review__suspicious", "signature__created_at")
-    for lesion, is_suspicious, at in rows.iterator(AT_ONCE):
-        first[lesion] = min(at, first.get(lesion, at))
-        last[lesion] = max(at, last.get(lesion, at))
+    rows = signed.with_repeats_marked().values_list(
+        "image__lesion", "signed_review__suspicious", "signature__created_at", "is_repeat"
+    )
+    for lesion, is_suspicious, at, is_repeat in rows.iterator(AT_ONCE):
         if is_suspicious:
             suspicious.add(lesion)
+        if not is_repeat:
+            first[lesion] = min(at, first.get(lesion, at))
+            last[lesion] = max(at, last.get(lesion, at))
     return {
         lesion: Known(malignant=False, how=FOLLOWED, until=at - FOLLOWED_FOR)
         for lesion, at in last.items()

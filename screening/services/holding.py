@@ -35,7 +35,7 @@ def hold_signature(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUI
     Raises StaleTransition when a signature of this visit is held already.
     """
     with transaction.atomic():
-        lock_signable(actor=actor, visit=visit, opinions_shown=opinions_shown)
+        signable = lock_signable(actor=actor, visit=visit, opinions_shown=opinions_shown)
         if HeldSignature.objects.held().filter(visit=visit).exists():
             raise StaleTransition(_("This visit is signed already; it goes out within seconds."))
         take_visit(actor=actor, visit=visit)
@@ -45,6 +45,7 @@ def hold_signature(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUI
             visit=visit,
             reviewer_id=actor.person(),
             opinions=list(opinions_shown),
+            differs=bool(signable.differing),
             due_at=timezone.now() + timedelta(seconds=settings.SIGNATURE_HOLD),
         )
 

@@ -40,7 +40,9 @@ def match_people(clinic_id: UUID, people: Mapping[int, Entry]) -> dict[int, Matc
     matches = {person: match_found(entry, holders.get(entry.record_number)) for person, entry in people.items()}
     refuse_unwilling([match for match in matches.values() if match.patient])
     add_lesions([match for match in matches.values() if match.patient])
-    add_likely(clinic_id, {person: people[person] for person, match in matches.items() if not match.patient}, matches)
+    # Nothing is asked about whom the record refuses.
+    newcomers = {person: people[person] for person, match in matches.items() if not (match.patient or match.refusal)}
+    add_likely(clinic_id, newcomers, matches)
     return matches
 
 

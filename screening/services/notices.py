@@ -20,7 +20,17 @@ from django.utils.translation import gettext as _
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, Band, NoticeKind, NoticeWay
 from screening.dashboard.alarms import kept_from
-from screening.models import Alarm, FollowUp, Notice, NoticeChoice, Retake, Screening, Signature
+from screening.models import (
+    Alarm,
+    FollowUp,
+    Notice,
+    NoticeChoice,
+    Retake,
+    Screening,
+    Signature,
+    Suspension,
+    SwitchRequest,
+)
 from screening.status import ReadingStatus
 from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership, User
@@ -49,6 +59,12 @@ class People:
         """The one whose it is; where it is nobody's, or hers who left, every clinician."""
         clinicians = self.with_role(CLINICIAN)
         return [actor for actor in clinicians if actor.user_id == clinician_id] or clinicians
+
+    def who_may_agree(self, asker_id: UUID | None) -> list[Actor]:
+        """The other managers; where there is none, the reviewers, who may agree as well."""
+        others = [actor for actor in self.actors if actor.user_id != asker_id]
+        managers = [actor for actor in others if actor.has_role(MANAGER)]
+        return managers or [actor for actor in others if actor.has_role(REVIEWER)]
 
     def notice(self, actor: Actor, kind: NoticeKind, patient_id: UUID | None, **about: UUID) -> Iterator[Notice]:
         """One notice, unless she does not want to be told."""
@@ -101,12 +117,16 @@ def hand_on_events(people: People) -> None:
     signed = {event.ids["signature"] for event in events if event.type in OF_SIGNATURES}
     assigned = {event.ids["screening"] for event in events if event.type == EventType.RETAKE_ASSIGNED}
     raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
+    switches = {event.ids["switch"] for event in events if event.type == EventType.SWITCH_ASKED}
+    resuming = {event.ids["suspension"] for event in events if event.type == EventType.RESUME_ASKED}
     tell(
         [
             *of_readings(people, read),
             *of_signatures(people, signed),
             *of_retakes(people, assigned),
             *of_alarms(people, raised),
+            *of_switches(people, switches),
+            *of_resuming(people, resuming),
         ]
     )
     Event.objects.filter(pk__in=[event.pk for event in events]).update(handed_on_at=timezone.now())
@@ -161,6 +181,21 @@ def of_alarms(people: People, ids: set[str]) -> Iterator[Notice]:
             if alarm.code in kept_from(actor, people.clinic):
                 continue
             yield from people.notice(actor, NoticeKind.ALARM, None, alarm_id=alarm.pk)
+
+
+def of_switches(people: People, ids: set[str]) -> Iterator[Notice]:
+    for asked in SwitchRequest.objects.open().filter(pk__in=ids):
+        for actor in people.who_may_agree(asked.asked_by_id):
+            yield from people.notice(actor, NoticeKind.SWITCH_ASKED, None, switch_id=asked.pk)
+
+
+def of_resuming(people: People, ids: set[str]) -> Iterator[Notice]:
+    kind = NoticeKind.RESUME_ASKED
+    for stop in Suspension.objects.open().filter(pk__in=ids, resume_asked_by__isnull=False):
+        # Asked once more, after it was taken back, it is new once more.
+        Notice.objects.filter(kind=kind, suspension=stop).update(seen_at=None, mailed_at=None)
+        for actor in people.who_may_agree(stop.resume_asked_by_id):
+            yield from people.notice(actor, kind, None, suspension_id=stop.pk)
 
 
 def of_overdue(people: People) -> Iterator[Notice]:
@@ -229,6 +264,8 @@ def in_a_mail(kind: NoticeKind) -> str:
             return _("A follow-up is overdue")
         case NoticeKind.ALARM:
             return _("The dashboard raises an alarm")
+        case NoticeKind.SWITCH_ASKED | NoticeKind.RESUME_ASKED:
+            return _("Your agreement is asked for")
         case _:
             raise ValueError(f"{kind} has no words for a mail.")
 

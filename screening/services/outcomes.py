@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from patients.models import Lesion
 from screening.models import Outcome
 from screening.services.errors import ReasonMissing, StaleTransition
+from screening.services.follow_ups import close_by_report, reopen_by_report
 from skinclinic.audit.acting import Actor
 
 
@@ -23,9 +24,18 @@ class Finding:
 
 
 def enter_outcome(
-    *, actor: Actor, lesion: Lesion, submission: UUID, finding: Finding, supersedes: Outcome | None = None
+    *,
+    actor: Actor,
+    lesion: Lesion,
+    submission: UUID,
+    finding: Finding,
+    supersedes: Outcome | None = None,
+    keeps_open: bool = False,
 ) -> Outcome:
     """Add a report to the lesion, or put it in the place of one. The same form sent twice is one entry.
+
+    A report closes what is open for tissue of this lesion, unless it `keeps_open`; one that is corrected or taken back
+    opens that again.
 
     Raises StaleTransition when the entry to be corrected has been corrected already, and ReasonMissing when one is
     taken back without a word.
@@ -41,7 +51,7 @@ def enter_outcome(
             raise StaleTransition(
                 _("This entry was corrected by somebody else just now. Load the page again and look.")
             )
-        return Outcome.objects.create(
+        outcome = Outcome.objects.create(
             clinic_id=lesion.clinic_id,
             patient_id=lesion.patient_id,
             lesion=lesion,
@@ -50,3 +60,8 @@ def enter_outcome(
             supersedes=supersedes,
             **vars(finding),
         )
+        if supersedes:
+            reopen_by_report(actor=actor, outcome=supersedes)
+        elif not keeps_open:
+            close_by_report(actor=actor, outcome=outcome)
+        return outcome

@@ -1,9 +1,8 @@
-"""What is signed: visits, amendments, the follow-ups they ask for, and the acknowledgement that closes the loop."""
+"""What is signed: visits, amendments, and the acknowledgement that closes the loop."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -21,6 +20,7 @@ from screening.services.errors import (
     SecondReaderNeeded,
     StaleTransition,
 )
+from screening.services.follow_ups import end_follow_ups, lock_lesions, make_follow_up
 from screening.services.reviews import Opinion, latest_opinions, refuse_unseen, shown_reading_id, write_review
 from screening.services.second import conflicting, dispute, is_second_reading_due, lacks_second_reader, readers_of
 from screening.status import REVIEW_IS_SIGNED, ReviewStatus, review_sources
@@ -28,14 +28,6 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
-
-# How soon what a signed review asks for should be done; a follow-up's months are the reviewer's own.
-DUE_AFTER = {
-    Recommendation.BIOPSY: timedelta(days=14),
-    Recommendation.EXCISE: timedelta(days=14),
-    Recommendation.REFER: timedelta(days=14),
-    Recommendation.RETAKE: timedelta(days=7),
-}
 
 
 @dataclass(frozen=True)
@@ -65,10 +57,16 @@ def sign_visit(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) 
         signature = Signature.objects.create(
             clinic_id=visit.clinic_id, patient_id=visit.patient_id, visit=visit, reviewer_id=actor.person()
         )
-        for screening in signable.waiting:
+        lock_lesions(signable.waiting)
+        for screening in soonest_last(signable.waiting, signable.opinions):
             sign_screening(screening, signable.opinions[screening.pk], signature)
         publish(EventType.REPORT_SIGNED, clinic_id=visit.clinic_id, visit=visit.pk, signature=signature.pk)
         return signature
+
+
+def soonest_last(screenings: list[Screening], opinions: Mapping[UUID, Review]) -> list[Screening]:
+    """What is asked of one lesion last stays open: of several photographs, that which is due first."""
+    return sorted(screenings, key=lambda each: -(opinions[each.pk].follow_up_months or 0))
 
 
 def lock_signable(*, actor: Actor, visit: Visit, opinions_shown: Collection[UUID]) -> Signable:
@@ -155,26 +153,6 @@ def sign_screening(screening: Screening, review: Review, signature: Signature) -
     make_follow_up(screening, review)
 
 
-def make_follow_up(screening: Screening, review: Review) -> FollowUp | None:
-    if review.recommendation == Recommendation.REASSURE:
-        return None
-    return FollowUp.objects.create(
-        clinic_id=screening.clinic_id,
-        patient_id=screening.patient_id,
-        lesion_id=screening.image.lesion_id,
-        review=review,
-        what=review.recommendation,
-        owner_id=screening.visit.clinician_id,
-        due_on=follow_up_due(review),
-    )
-
-
-def follow_up_due(review: Review) -> date:
-    if review.follow_up_months:
-        return timezone.localdate() + timedelta(days=round(review.follow_up_months * 30.44))
-    return timezone.localdate() + DUE_AFTER[Recommendation(review.recommendation)]
-
-
 def amend_review(
     *,
     actor: Actor,
@@ -208,9 +186,6 @@ def amend_review(
             kind=ReviewKind.AMENDMENT,
             supersedes=current.signed_review,
         )
-        FollowUp.objects.open().filter(review=current.signed_review).update(
-            status=FollowUpStatus.SUPERSEDED, closed_at=timezone.now()
-        )
         signature = Signature.objects.create(
             clinic_id=current.clinic_id,
             patient_id=current.patient_id,
@@ -218,7 +193,9 @@ def amend_review(
             reviewer_id=actor.person(),
             amends=last_signature(current.visit),
         )
+        lock_lesions([current])
         sign_screening(current, review, signature)
+        end_follow_ups(FollowUp.objects.filter(review=review.supersedes), status=FollowUpStatus.SUPERSEDED)
         publish(EventType.REPORT_AMENDED, clinic_id=current.clinic_id, visit=current.visit_id, signature=signature.pk)
         return review
 
@@ -234,9 +211,3 @@ def acknowledge(*, actor: Actor, signature: Signature) -> None:
     )
     if moved != 1:
         raise StaleTransition(_("This review was acknowledged already."))
-
-
-def close_follow_up(*, follow_up: FollowUp, status: str) -> None:
-    moved = FollowUp.objects.open().filter(pk=follow_up.pk).update(status=status, closed_at=timezone.now())
-    if moved != 1:
-        raise StaleTransition(_("This follow-up is closed already."))

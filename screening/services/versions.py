@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from screening.models import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
 from skinclinic.audit.acting import Actor
+from skinclinic.events.models import EventType
+from skinclinic.events.publish import publish
 
 
 def policy_of(*, actor: Actor) -> ReadingPolicy | None:
@@ -36,9 +38,11 @@ def ask_to_switch(*, actor: Actor, version: ModelVersion, reason: str) -> Switch
         return None
     try:
         with transaction.atomic():
-            return SwitchRequest.objects.create(
+            asked = SwitchRequest.objects.create(
                 clinic_id=actor.own_clinic(), version=version, reason=reason, asked_by_id=actor.person()
             )
+            publish(EventType.SWITCH_ASKED, clinic_id=asked.clinic_id, switch=asked.pk)
+            return asked
     except IntegrityError as error:
         raise StaleTransition(
             _("A switch is asked for already. It has to be agreed to or taken back first.")
@@ -112,13 +116,15 @@ def suspend_readings(*, actor: Actor, version: ModelVersion | None, reason: str)
 
 
 def ask_to_resume(*, actor: Actor, suspension: Suspension) -> None:
-    asked = (
-        Suspension.objects.open()
-        .filter(pk=suspension.pk, resume_asked_by=None)
-        .update(resume_asked_by=actor.person(), resume_asked_at=timezone.now())
-    )
-    if asked != 1:
-        raise StaleTransition(_("Somebody has asked for this already, or it is resumed."))
+    with transaction.atomic():
+        asked = (
+            Suspension.objects.open()
+            .filter(pk=suspension.pk, resume_asked_by=None)
+            .update(resume_asked_by=actor.person(), resume_asked_at=timezone.now())
+        )
+        if asked != 1:
+            raise StaleTransition(_("Somebody has asked for this already, or it is resumed."))
+        publish(EventType.RESUME_ASKED, clinic_id=suspension.clinic_id, suspension=suspension.pk)
 
 
 def take_back_request(*, actor: Actor, suspension: Suspension) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Cast, make_chart, make_screening
+from conftest import Cast, make_chart, make_screening, with_another_lesion
 from screening.codes import Panel
 from screening.dashboard.agreement import CUTS, agreement
 from screening.dashboard.agreement_page import rows_of
@@ -271,6 +271,20 @@ def test_withdrawn_photographs_and_amendments_do_not_count(cast, chart, screenin
         )  # fmt: skip
     (only,) = said(cast)
     assert (only.screening, only.suspicious) == (screening.pk, False)
+
+
+def test_the_same_file_sent_again_for_a_lesion_counts_once(cast, chart, screening, photograph_bytes):
+    again = make_screening(cast.alice, chart, photograph_bytes)
+    elsewhere = make_screening(cast.alice, with_another_lesion(cast.alice, chart), photograph_bytes)
+    for each in (screening, again):
+        finish(cast, each, refer=False, band="low", cautions=())
+    give(cast, screening)
+    give(cast, again, replace(MELANOMA, difference_reason="history"))
+    (only,) = said(cast)
+    assert (only.given, only.suspicious) == (Given.SHOWN, True), "her last word on the picture"
+    finish(cast, elsewhere, refer=False, band="low", cautions=())
+    give(cast, elsewhere)
+    assert len(said(cast)) == 2, "on another lesion it is another photograph"
 
 
 def test_merged_patients_are_one(cast, chart, screening, random_photograph):

@@ -14,8 +14,9 @@ from conftest import Cast, Chart, Person, make_chart, make_screening
 from patients.models import Visit
 from patients.services import open_visit
 from screening.importing import ImportBatch
-from screening.models import Prediction, Review, Screening
+from screening.models import Notice, Prediction, Review, Screening
 from screening.services.errors import ReadingUnseen, ReasonMissing
+from screening.services.notices import sweep_notices
 from screening.services.photographs import move_screening
 from screening.tests.conftest import BENIGN, finish, fresh, give, read_by_model, sign
 from screening.tests.test_pages import pages
@@ -26,7 +27,7 @@ from skinclinic.audit.models import AuditEvent
 SUSPICIOUS = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
 # What else the form of the clinic's settings carries.
 TOLD = {
-    "unreviewed_readings": "not_low", "letter_advice": "Call us.", "due_hours_urgent": "24", "due_hours_soon": "72",
+    "unreviewed_readings": "not_low", "letter_advice_en": "Call us.", "due_hours_urgent": "24", "due_hours_soon": "72",
     "due_hours_routine": "168",
 }  # fmt: skip
 # What is another in each answer: keys of forms, the request's number, and the time.
@@ -226,6 +227,50 @@ def test_one_opinion_shows_every_photograph_of_the_lesion_in_the_visit(blind, ch
     give(blind, screening)
     assert not is_hidden(blind.rita, second)
     assert is_hidden(blind.rolf, second), "another reviewer has said nothing yet"
+
+
+def test_a_new_photograph_of_a_lesion_that_she_judged_is_blind_to_her(
+    blind, chart, screening, random_photograph, others
+):
+    """Added to the signed visit: no page, live part, list or form tells her of it before she has judged it."""
+    read_by_model(blind, screening, refer=False)
+    give(blind, screening)
+    give(blind, screening)
+    sign(blind, chart.visit)
+    new = make_screening(blind.alice, chart, random_photograph())
+    assert (is_hidden(blind.rita, screening), is_hidden(blind.rita, new)) == (False, True)
+    found = {world: in_world(blind, chart, new, world, blind.rita) for world in WORLDS}
+    for name in found["queued"]:
+        # How many readings there are of a model is told, whatever they say.
+        compared = ("high", "low") if name.startswith("GET models") else WORLDS
+        assert len({str(found[world][name]) for world in compared}) == 1, name
+    read_by_model(blind, new, refer=True)
+    assert give(blind, new).kind == "blind"
+    assert not is_hidden(blind.rita, new)
+
+
+def test_what_she_says_of_another_photograph_with_its_reading_shown_covers_no_new_one(
+    blind, chart, screening, random_photograph
+):
+    read_by_model(blind, screening, refer=False)
+    give(blind, screening)
+    new = make_screening(blind.alice, chart, random_photograph())
+    read_by_model(blind, new, refer=True)
+    assert is_hidden(blind.rita, new), "it came after her blind opinion"
+    assert give(blind, screening).kind == "opinion"
+    assert is_hidden(blind.rita, new), "she kept that opinion beside the reading, and has not looked at the new one"
+    assert give(blind, new).kind == "blind"
+    assert not is_hidden(blind.rita, new)
+
+
+def test_a_new_high_reading_is_not_told_to_who_is_blind_to_it(blind, chart, screening, random_photograph):
+    give(blind, screening)
+    new = make_screening(blind.alice, chart, random_photograph())
+    finish(blind, new, refer=True, band="high", malignancy=0.91)
+    sweep_notices()
+    with blind.in_north():
+        told = Notice.objects.filter(screening=new).values_list("recipient__email", flat=True)
+        assert list(told) == ["alice@example.org"]
 
 
 def test_a_new_photograph_hides_older_readings_of_the_lesion_that_she_has_not_seen(

@@ -217,6 +217,17 @@ def test_readings_are_the_versions_own(cast, chart, screening, random_photograph
     assert unread.reading_status == "queued"
 
 
+def test_the_same_file_sent_again_is_one_reading(cast, chart, screening, photograph_bytes):
+    again = make_screening(cast.alice, chart, photograph_bytes)
+    for each in (screening, again):
+        finish(cast, each, refer=False, band="low")
+    with cast.in_north() as actor:
+        version = ModelVersion.objects.get().pk
+        assert len(list(readings_of(actor, version))) == 1
+        Screening.objects.filter(pk=screening.pk).update(withdrawn_at=timezone.now(), withdrawn_reason="other")
+        assert len(list(readings_of(actor, version))) == 1, "the one that is left counts"
+
+
 def counted(cast, found) -> None:
     with cast.in_north() as actor:
         panel = count_panel(actor, Panel.DRIFT)

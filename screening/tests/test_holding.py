@@ -116,7 +116,15 @@ def test_a_second_reader_who_differs_is_told_so(cast, chart, screening):
     with cast.rita.acting() as rita:
         release_visit(actor=rita, visit=chart.visit)
     give(cast, screening, suspicious, by=cast.rolf)
-    told = press(cast.rolf, "signature_give", hold(cast, chart, by=cast.rolf), HX_Request="true").content.decode()
+    held = hold(cast, chart, by=cast.rolf)
+    waits = cast.rolf.client.get(reverse("worklist")).content.decode()
+    assert "Winterbottom, Erna: you differ from the first reader." in waits
+    assert "Goes to a third reader in <span data-count>" in waits
+    assert "Signed for" not in waits
+    visit = cast.rolf.client.get(reverse("visit", args=[chart.visit.pk])).content.decode()
+    assert "About to go to a third reader" in visit
+    assert "Rolf Rush has signed" not in visit
+    told = press(cast.rolf, "signature_give", held, HX_Request="true").content.decode()
     assert "You differ from the first reader." in told
     assert fresh(screening).review_status == "disputed"
 

@@ -1,16 +1,9 @@
 """What is confirmed comes in: a patient's rows all or none, each once, whatever happens to the workers."""
 
-import hashlib
-import json
-import re
-from datetime import timedelta
-from zoneinfo import ZoneInfo
-
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django.utils.formats import date_format
 
 from conftest import make_chart
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
@@ -18,11 +11,10 @@ from patients.services import note_consent
 from screening.import_report import assess
 from screening.importing import ImportBatch, ImportRow
 from screening.models import LesionImage, Overview, Screening, StoredFile
-from screening.querysets import LOW, OVERDUE, visits_to_review
 from screening.services import importing
-from screening.services.importing import import_next, sweep_imports
+from screening.services.importing import import_next
 from screening.storage import DatabaseStorage
-from screening.tests.conftest import finish, give, rows, sign, the_only, wait_until
+from screening.tests.conftest import rows, the_only, wait_until
 from screening.tests.importing import (
     ERNA,
     JOSEF,
@@ -30,7 +22,6 @@ from screening.tests.importing import (
     import_rows,
     post,
     record_counts,
-    refusal_of,
     run,
     said,
     send_all,
@@ -39,10 +30,10 @@ from screening.tests.importing import (
     verdicts,
 )
 from screening.tests.test_uploads import encoded, exif_with_secrets, picture
-from skinclinic.accounts.models import Membership, User
-from skinclinic.audit.models import AuditEvent, PrivateValue
+from skinclinic.accounts.models import Membership
 
 ERNA_2 = ERNA | {"file": "erna-2.jpg", "lesion": "B", "site": "forearm", "laterality": "right"}
+
 ERNA_3 = ERNA | {"file": "erna-3.jpg", "date": "01.04.2024 09:30", "kind": "overview", "question": "Growing?"}
 
 
@@ -357,197 +348,3 @@ def test_database_refuses_rows_that_cannot_be(cast, columns):
     begin(cast, ERNA, ERNA_2)
     with pytest.raises(IntegrityError), transaction.atomic(), cast.in_north(), connection.cursor() as cursor:
         cursor.execute(f"UPDATE screening_importrow SET {columns} WHERE number = 2")
-
-
-def everything_of_rows(cast) -> str:
-    with cast.in_north():
-        return json.dumps(list(ImportRow.objects.values()), default=str)
-
-
-@pytest.mark.parametrize("how", ["done", "dropped"])
-def test_names_and_staged_bytes_are_erased_with_the_batch(cast, random_photograph, how):
-    batch = begin(cast, ERNA, JOSEF | {"site": "bak"})
-    send_all(cast, batch, random_photograph)
-    if how == "done":
-        post(cast, batch, "confirm")
-        assert "Winterbottom" in everything_of_rows(cast)
-        run(batch)
-    else:
-        post(cast, batch, "drop")
-    assert status_of(cast) == how
-    kept = everything_of_rows(cast)
-    for private in ("Winterbottom", "Autumnbottom", "1961-04-30", "erna-1", "R-4711"):
-        assert private not in kept
-    with cast.in_north():
-        assert StoredFile.objects.count() == (2 if how == "done" else 0)
-        assert not StoredFile.objects.filter(name__contains="/import/").exists()
-    assert cast.alice.client.get(f"/imports/{batch.pk}/").status_code == 200
-
-
-def test_ledger_holds_no_name_and_keeps_none_beside_it(cast, random_photograph):
-    batch = import_rows(cast, random_photograph, ERNA, JOSEF | {"question": "Bleeding since spring?"})
-    cast.alice.client.get(f"/imports/{batch.pk}/")
-    with cast.in_north():
-        ledger = json.dumps([*AuditEvent.objects.values(), *PrivateValue.objects.values()], default=str)
-        moves = AuditEvent.objects.filter(subject_type="screening_importrow", action="update")
-        assert {"status": ["open", "imported"]}.items() <= moves.latest("id").changes.items()
-    for private in ("Winterbottom", "Autumnbottom", "1961-04-30", "erna-1", "R-4711", "Bleeding"):
-        assert private not in ledger
-
-
-def test_dropped_import_is_closed_for_everything(cast, photograph_bytes):
-    batch = begin(cast, ERNA)
-    post(cast, batch, "drop")
-    assert send_photograph(cast, batch, "erna-1.jpg", photograph_bytes).status_code == 422
-    for what in ("confirm", "drop", "answer"):
-        assert post(cast, batch, what).status_code in (302, 409)
-    assert status_of(cast) == "dropped"
-
-
-def test_confirmed_import_takes_no_other_photograph(cast, random_photograph):
-    batch = begin(cast, ERNA)
-    sent = send_all(cast, batch, random_photograph)
-    post(cast, batch, "confirm")
-    response = send_photograph(cast, batch, "erna-1.jpg", random_photograph())
-    assert response.status_code == 422
-    assert "confirmed or dropped already" in response.json()["photographs"][0]["refused"]
-    run(batch)
-    assert the_only(cast, LesionImage).upload_sha256 == hashlib.sha256(sent["erna-1.jpg"]).hexdigest()
-
-
-def test_confirmed_import_is_not_dropped(cast, random_photograph):
-    batch = begin(cast, ERNA)
-    send_all(cast, batch, random_photograph)
-    post(cast, batch, "confirm")
-    post(cast, batch, "drop")
-    assert status_of(cast) == "confirmed"
-
-
-def test_batch_holds_no_more_bytes_than_the_setting_says(cast, random_photograph, settings):
-    batch = begin(cast, ERNA, ERNA_2)
-    send_photograph(cast, batch, "erna-1.jpg", random_photograph())
-    with cast.in_north():
-        size = sum(len(file.read()) for row in ImportRow.objects.staged() for file in (row.photograph, row.thumbnail))
-        assert ImportRow.objects.get(number=2).size == size
-    settings.IMPORT_MOST_MB = 1.5 * size / 1024**2
-    answer = send_photograph(cast, batch, "erna-2.jpg", random_photograph())
-    assert answer.status_code == 422
-    assert answer.json()["photographs"][0]["refused"].startswith("An import holds at most ")
-    with cast.in_north():
-        assert StoredFile.objects.count() == 2, "nothing of it was stored"
-    page = cast.alice.client.get(f"/imports/{batch.pk}/").content.decode()
-    assert f'data-left="{importing.most_bytes() - size}"' in page
-    again = send_photograph(cast, batch, "erna-1.jpg", random_photograph())
-    assert again.status_code == 201, "it takes the place of the one that came before"
-
-
-def test_what_nobody_confirms_is_dropped_after_seven_days(cast, random_photograph):
-    batch = begin(cast, ERNA)
-    send_all(cast, batch, random_photograph)
-    sweep_imports()
-    assert status_of(cast) == "open"
-    with cast.in_north():
-        ImportBatch.objects.update(created_at=timezone.now() - timedelta(days=7, minutes=1))
-    sweep_imports()
-    assert status_of(cast) == "dropped"
-    with cast.in_north():
-        assert not StoredFile.objects.exists()
-
-
-def test_sweep_sends_only_what_stands_still(cast, random_photograph, monkeypatch):
-    batch, sent = begin(cast, ERNA), []
-    send_all(cast, batch, random_photograph)
-    post(cast, batch, "confirm")
-    monkeypatch.setattr(importing, "send", lambda *keys, task: sent.append((*keys, task)) or True)
-    assert sweep_imports() == 0
-    with cast.in_north():
-        ImportBatch.objects.update(sent_at=timezone.now() - timedelta(minutes=2))
-    assert sweep_imports() == 1
-    assert sweep_imports() == 0, "the message that is under way is enough"
-    assert sent == [(batch.pk, cast.north.pk, "import_patient_task")]
-
-
-def test_large_batch_is_erased_bit_by_bit_names_first(cast, random_photograph, monkeypatch):
-    monkeypatch.setattr(importing, "ERASED_AT_ONCE", 1)
-    batch = import_rows(cast, random_photograph, ERNA, JOSEF)
-    with cast.in_north():
-        assert not ImportRow.objects.exclude(cells={}).exists()
-        assert ImportRow.objects.staged().count() == 1
-        assert ImportBatch.objects.get(pk=batch.pk).erased_at is None
-    sweep_imports()
-    with cast.in_north():
-        assert not ImportRow.objects.staged().exists()
-        assert ImportBatch.objects.get(pk=batch.pk).erased_at is not None
-
-
-def test_words_that_are_kept_are_in_the_language_of_who_confirmed(cast, random_photograph):
-    User.objects.filter(pk=cast.alice.user.pk).update(language="de")
-    batch = begin(cast, ERNA)
-    send_all(cast, batch, random_photograph)
-    post(cast, batch, "confirm")
-    make_chart(cast.alice)
-    run(batch)
-    assert said(cast, batch)[0].startswith("Eine ähnliche Person wurde aufgenommen")
-
-
-def test_imported_visit_bears_the_day_of_its_photographs_on_every_page(cast, random_photograph):
-    """And says on which day it was imported."""
-    import_rows(cast, random_photograph, ERNA | {"consent_reading": "", "consent_date": ""})
-    visit = the_only(cast, Visit)
-    today = date_format(timezone.localdate(), "DATE_FORMAT")
-    chart = cast.alice.client.get(f"/patients/{visit.patient_id}/").content.decode()
-    assert re.search(rf">1 Mar 2024</a><span class=\"second\">imported {today}<", chart)
-    assert "Photograph of 1 Mar 2024" in chart
-    page = cast.rita.client.get(f"/visits/{visit.pk}/").content.decode()
-    assert f"visit of 1 Mar 2024, imported {today}" in page
-    assert "without a due time" in page
-    (shot,) = rows(cast, Screening)
-    give(cast, shot)
-    sign(cast, visit)
-    report = cast.alice.client.get(f"/visits/{visit.pk}/report/").content.decode()
-    assert re.search(r"<dt>Visit</dt><dd>1 Mar 2024</dd>", report)
-    assert "On 1 Mar 2024, a spot" in cast.alice.client.get(f"/visits/{visit.pk}/letter/").content.decode()
-    assert str(shot.pk) not in cast.alice.client.get("/today/").content.decode(), "it is none of the last days'"
-
-
-def test_imported_visit_is_never_overdue_and_has_its_place_by_its_reading(cast, chart, screening, random_photograph):
-    import_rows(cast, random_photograph, JOSEF | {"consent_reading": "given", "consent_date": "2024-03-01"})
-    imported = the_only(cast, Screening, visit__photographed_on__isnull=False)
-    for shot in (imported, screening):
-        finish(cast, shot, refer=False, band="low", cautions=())
-    later = timezone.now() + timedelta(days=400)
-    with cast.rita.acting() as rita:
-        ranked = dict(visits_to_review(Visit.objects.visible_to(rita), rita, later).values_list("pk", "rank"))
-    assert ranked == {chart.visit.pk: OVERDUE, imported.visit_id: LOW}
-    listed = cast.rita.client.get("/worklist/").content.decode()
-    assert "imported, photographed 1 Mar 2024" in listed
-    assert "no due time" in listed
-    assert "chip-overdue" not in listed
-
-
-def test_imported_visit_has_its_place_in_the_chart_by_its_day(cast, random_photograph):
-    import_rows(cast, random_photograph, ERNA | {"date": "2025-01-02"})
-    import_rows(cast, random_photograph, ERNA | {"file": "older.jpg", "date": "2020-01-02"})
-    patient = the_only(cast, Patient)
-    chart = cast.alice.client.get(f"/patients/{patient.pk}/").content.decode()
-    assert chart.index(">2 Jan 2025<") < chart.index(">2 Jan 2020<")
-
-
-def test_database_refuses_a_visit_of_today_that_is_never_due(cast, chart):
-    with pytest.raises(IntegrityError, match="visit_due_unless_imported"), cast.in_north():
-        Visit.objects.filter(pk=chart.visit.pk).update(due_at=None)
-
-
-def test_days_are_days_of_the_clinic(cast, random_photograph):
-    """A photograph of today is none of tomorrow, though it is still yesterday where the worker runs."""
-    with cast.in_north():
-        cast.north.time_zone = "Pacific/Kiritimati"
-        cast.north.save(update_fields=["time_zone"])
-    today = timezone.localdate(timezone=ZoneInfo("Pacific/Kiritimati"))
-    import_rows(cast, random_photograph, ERNA | {"date": f"{today}"})
-    assert statuses(cast, the_only(cast, ImportBatch)) == ["imported"]
-
-
-@pytest.mark.parametrize("day", ["30 Apr 1961", "30. April 1961"])
-def test_days_in_words_are_refused_since_words_have_a_language(cast, day):
-    assert "is no date such as" in refusal_of(cast, birth_date=day)

@@ -199,6 +199,33 @@ def test_name_or_birth_date_that_disagrees_with_the_number_is_refused(cast, iden
     assert "another name or birth date in the record" in refusal_of(cast)
 
 
+def asked_on_the_page(cast, batch: ImportBatch) -> list[int]:
+    """Of the numbers of those rows whose patients may be somebody else."""
+    asked = cast.alice.client.get(f"/imports/{batch.pk}/").context["asked"]
+    return [each["line"].row.number for each in asked]
+
+
+def test_row_that_the_record_refuses_asks_nothing_more(cast):
+    """Her number bears another name, and somebody else bears hers: that it is refused is all there is to say."""
+    numbered_chart(cast, family_name="Springbottom")
+    make_chart(cast.alice)
+    batch = begin(cast, ERNA)
+    assert verdicts(cast, batch) == ["refused"]
+    assert asked_on_the_page(cast, batch) == []
+    with cast.in_north():
+        assert ImportRow.objects.get().likely_patients == []
+
+
+def test_refused_row_asks_nothing_and_the_others_of_the_patient_do(cast):
+    make_chart(cast.alice)
+    batch = begin(cast, ERNA | {"file": ""}, ERNA | {"file": "erna-2.jpg"})
+    assert verdicts(cast, batch) == ["refused", "asked"]
+    assert asked_on_the_page(cast, batch) == [3]
+    with cast.in_north():
+        ImportRow.objects.filter(number=3).update(photograph_refusal="The file is damaged.")
+    assert asked_on_the_page(cast, batch) == []
+
+
 def test_patient_who_refuses_photographs_is_refused(cast):
     chart = numbered_chart(cast)
     with cast.alice.acting() as actor:

@@ -267,6 +267,16 @@ def test_the_page_draws_the_scores_and_says_what_to_make_of_them(cast, chart, sc
     assert "is not known for this model" in shown
 
 
+def test_the_same_file_sent_again_is_no_second_point(cast, chart, screening, photograph_bytes, random_photograph):
+    read_by_model(cast, screening, refer=False)
+    read_by_model(cast, make_screening(cast.alice, chart, photograph_bytes), refer=False)
+    shown = page(cast.ada, chart.lesion)
+    assert "score-chart" not in shown, "one picture has no course"
+    assert shown.count("the same file again: counts once") == 1
+    read_by_model(cast, make_screening(cast.alice, chart, random_photograph()), refer=True)
+    assert page(cast.ada, chart.lesion).count('class="dot"') == 2
+
+
 def test_a_page_of_many_photographs_takes_few_queries(
     cast, chart: Chart, random_photograph, django_assert_max_num_queries
 ):

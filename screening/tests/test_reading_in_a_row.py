@@ -26,7 +26,7 @@ def page(person: Person, screening: Screening):
     return person.client.get(reverse("screening", args=[screening.pk]))
 
 
-def post(person: Person, name: str, *args: object, **data: object):
+def post(person: Person, name: str, /, *args: object, **data: object):
     data["clinic"] = str(person.actor.clinic_id)
     return person.client.post(reverse(name, args=args), data, follow=True)
 
@@ -37,7 +37,6 @@ class TestAgreeing:
         [
             (False, NEVUS, (False, "nevus", "reassure")),
             (True, MELANOMA, (True, "melanoma", "refer")),
-            (True, NEVUS, (True, "nevus", "refer")),
         ],
     )
     def test_saves_what_the_button_says(self, cast, screening, refer, probabilities, saved):
@@ -75,6 +74,13 @@ class TestAgreeing:
         assert not offered(screening), "not read yet"
         finish(cast, screening, refer=False, band="low", probabilities=MELANOMA)
         assert not offered(screening), "its diagnosis contradicts its decision"
+        assert "the likeliest diagnosis is malignant: Melanoma." in page(cast.rita, screening).content.decode()
+        benign = make_screening(cast.alice, make_chart(cast.alice), photograph_bytes)
+        finish(cast, benign, refer=True, band="high", probabilities=NEVUS | {"bkl": 0.9})
+        assert not offered(benign), "a suspicion of something benign is hers to say"
+        told = page(cast.rita, benign).content.decode()
+        assert "the likeliest diagnosis is benign: Seborrheic keratosis. So there is nothing to agree to" in told
+        assert "nothing to agree to" not in page(cast.alice, benign).content.decode()
         cautioned = make_screening(cast.alice, make_chart(cast.alice), photograph_bytes, findings=("ulcerated",))
         finish(cast, cautioned, refer=False, band="low", probabilities=NEVUS, cautions=("ulcerated",))
         assert not offered(cautioned), "a low score is withheld there"
@@ -93,7 +99,9 @@ class TestAgreeing:
     def test_after_a_blind_opinion_it_keeps_what_she_said(self, cast, screening):
         set_blind(cast, True)
         finish(cast, screening, refer=False, band="low", probabilities=MELANOMA)
-        assert 'data-key="a"' not in page(cast.rita, screening).content.decode(), "hidden"
+        hidden = page(cast.rita, screening).content.decode()
+        assert 'data-key="a"' not in hidden
+        assert "nothing to agree to" not in hidden
         give(cast, screening, replace(BENIGN, diagnosis="lentigo", recommendation="follow_up", follow_up_months=3))
         assert "Keep: not suspicious, lentigo, follow up in 3 months" in page(cast.rita, screening).content.decode()
 

@@ -14,19 +14,20 @@ from screening.report import as_pdf, report_of
 from screening.services.reviews import Opinion, shown_reading_id
 from screening.services.signing import amend_review
 from screening.tests.conftest import BENIGN, finish, fresh, give, read_by_model, rows, sign, the_only
-from screening.tests.test_blind import set_blind
+from screening.tests.test_blind import TOLD, set_blind
 from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
+from skinclinic.audit.record import record
 
 MELANOMA = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise", words="Blue-white veil")
 
 
-def fetch(person: Person, name: str, chart: Chart):
-    return person.client.get(reverse(name, args=[chart.visit.pk]))
+def fetch(person: Person, name: str, chart: Chart, **asked: str):
+    return person.client.get(reverse(name, args=[chart.visit.pk]), asked)
 
 
-def page(person: Person, chart: Chart, name: str = "visit_report") -> str:
-    response = fetch(person, name, chart)
+def page(person: Person, chart: Chart, name: str = "visit_report", **asked: str) -> str:
+    response = fetch(person, name, chart, **asked)
     assert response.status_code == 200, response.get("Location")
     return response.content.decode()
 
@@ -67,7 +68,9 @@ def test_the_pdf_tells_the_same(cast, signed):
 def test_what_people_typed_is_data_and_not_markup(cast, signed, hostile):
     with cast.in_north():
         visit = Visit.objects.get(pk=signed.visit.pk)
+        cast.north.address = hostile
         report = report_of(visit=visit, screenings=[], overviews={}, clinic=cast.north, printed_by=hostile, numbers=[])
+    assert report.letterhead == [hostile]
     for template in ("report.typ", "letter.typ"):
         assert as_pdf(replace(report, patient=hostile, question=hostile), template).startswith(b"%PDF-")
 
@@ -128,7 +131,7 @@ def test_the_letter_is_in_plain_words_and_ends_with_the_clinics_own(cast, signed
 
 def advise(cast: Cast, advice: str) -> None:
     with cast.ada.acting() as ada:
-        decide_reviewing(actor=ada, letter_advice=advice)
+        decide_reviewing(actor=ada, letter_advice={"en": advice})
 
 
 def give_again(cast: Cast, chart: Chart, **changes: object) -> None:
@@ -158,6 +161,37 @@ def test_letter_ends_as_letters_did_when_it_was_signed(cast, signed):
     assert "Write to us." not in html
 
 
+def test_letter_ends_as_the_clinic_wrote_it_in_its_language(cast, signed):
+    client, address = cast.ada.client, reverse("clinic_settings")
+    form = {"clinic": str(cast.north.pk), "second_reading_percent": "0", "address": "Ring 1\r\n1010 Vienna"} | TOLD
+    form |= {"letter_advice_en": "Call us.", "letter_advice_de": "Rufen Sie an.\r\nJederzeit.", "phone": "+43 1 555"}
+    assert client.post(address, form).status_code == 302
+    give_again(cast, signed)
+    pages = {code: page(cast.alice, signed, "visit_letter", language=code) for code in ("en", "de")}
+    assert "<p>Call us.</p>" in pages["en"]
+    assert "<p>Rufen Sie an.</p><p>Jederzeit.</p>" in pages["de"]
+    assert "North<br>Ring 1<br>1010 Vienna<br>Telephone +43 1 555" in pages["en"]
+    assert "North, Ring 1, 1010 Vienna, Telephone +43 1 555" in page(cast.alice, signed)
+    for name in ("visit_letter_pdf", "visit_report_pdf"):
+        assert fetch(cast.alice, name, signed).status_code == 200
+    client.post(address, form | {"letter_advice_de": ""})
+    give_again(cast, signed, words="Again")
+    assert "Rufen Sie an." not in page(cast.alice, signed, "visit_letter", language="de")
+    assert "Look at your skin once a month." not in page(cast.alice, signed, "visit_letter", language="de")
+    assert "<p>Call us.</p>" in page(cast.alice, signed, "visit_letter", language="en")
+    history = client.get(reverse("clinic_history")).content.decode()
+    assert "en: Call us." in history
+
+
+def test_letter_that_was_signed_while_there_was_one_text_for_all_languages_keeps_it(cast, signed):
+    with cast.in_north():
+        kept = {"letter_advice": ["Call 555.", {"en": "Call 777."}]}
+        record("update", subject_type="accounts_clinic", subject_id=cast.north.pk, detail=kept)
+    advise(cast, "Call 777.")
+    for code in ("en", "de"):
+        assert "<p>Call 555.</p>" in page(cast.alice, signed, "visit_letter", language=code)
+
+
 def test_letter_is_in_the_language_that_was_chosen_for_the_patient(cast, signed):
     address = reverse("visit_letter", args=[signed.visit.pk])
     html = cast.alice.client.get(address, {"language": "de"}).content.decode()
@@ -175,12 +209,13 @@ def test_letter_is_in_the_language_that_was_chosen_for_the_patient(cast, signed)
     assert "Skin lesion report" in cast.alice.client.get(report, {"language": "de"}).content.decode()
 
 
-def test_letter_in_another_language_keeps_what_the_clinic_wrote(cast, chart, screening):
+def test_letter_in_a_language_that_the_clinic_did_not_write_ends_with_the_portals_words(cast, chart, screening):
     advise(cast, "Call 555.")
     give(cast, screening)
     sign(cast, chart.visit)
     html = cast.alice.client.get(reverse("visit_letter", args=[chart.visit.pk]), {"language": "de"}).content.decode()
-    assert "<p>Call 555.</p>" in html
+    assert "Call 555." not in html, "it is no German"
+    assert "<p>Sehen Sie sich Ihre Haut einmal im Monat an." in html
     assert "ergibt nichts Verdächtiges: Melanozytärer Nävus" in html
 
 

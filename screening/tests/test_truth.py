@@ -248,6 +248,13 @@ def test_a_lesion_that_was_followed_for_half_a_year_is_a_reference(cast, chart, 
     assert known_of(cast)[chart.lesion.pk].malignant
 
 
+def test_the_same_file_sent_again_is_no_second_look(cast, chart, screening, photograph_bytes):
+    again, now = make_screening(cast.alice, chart, photograph_bytes), timezone.now()
+    signed(cast, chart, screening, now - 184 * DAY)
+    signed(cast, chart, again, now)
+    assert known_of(cast) == {}
+
+
 def test_two_blind_readers_of_a_drawn_low_photograph_are_a_reference(cast, chart, random_photograph):
     with cast.ada.acting() as ada:
         decide_reviewing(actor=ada, blind_first_reading=True, second_reading_percent=50)

@@ -1,9 +1,11 @@
 """The worklist, narrowed and searched."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from conftest import Cast, Chart, Person, make_chart, make_screening
 from patients.models import Visit
@@ -136,3 +138,17 @@ def test_what_is_overdue_and_what_waits_to_be_read(cast, three):
         Visit.objects.filter(pk=three["Low"].visit.pk).update(due_at="2020-01-01T00:00Z")
     assert shown(cast.rita, show="overdue") == [three["Low"].visit.pk]
     assert shown(cast.rita, reading="waiting") == [three["Unread"].visit.pk]
+
+
+def test_of_equally_pressing_visits_the_one_that_is_due_first_comes_first(cast, photograph_bytes):
+    """“Soon” has its say in the due time: it does not overtake what is more alarming."""
+    charts = {name: make_chart(cast.alice, family_name=name) for name in ("Routine", "Imported", "Alarming", "Soon")}
+    for name, chart in charts.items():
+        screening = make_screening(cast.alice, chart, photograph_bytes)
+        finish(cast, screening, refer=name == "Alarming", band="high" if name == "Alarming" else "low", cautions=())
+    with cast.in_north():
+        soon = timezone.now() + timedelta(hours=72)
+        Visit.objects.filter(pk=charts["Soon"].visit.pk).update(urgency="soon", due_at=soon)
+        imported = Visit.objects.filter(pk=charts["Imported"].visit.pk)
+        imported.update(due_at=None, photographed_on=timezone.localdate())
+    assert shown(cast.rita) == [charts[name].visit.pk for name in ("Alarming", "Soon", "Routine", "Imported")]

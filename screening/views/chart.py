@@ -39,8 +39,8 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "follow_ups": list(
             FollowUp.objects.visible_to(request.actor)
             .filter(patient__in=ids)
-            .select_related("lesion", "owner")
-            .order_by("due_on")
+            .select_related("lesion", "owner", "reported_by")
+            .open_first()
         ),
         "today": timezone.localdate(),
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),

@@ -99,11 +99,15 @@ def record_look(action: str, batch: ImportBatch, patients: Iterable[UUID | None]
 
 
 def asked_of(lines: list[Line]) -> list[dict[str, object]]:
-    """New patients who resemble others, once each; those that nobody answered for yet come first."""
+    """New patients who resemble others, once each; those that nobody answered for yet come first.
+
+    A row that is refused asks for nothing more: what is wrong with it is to be put right first.
+    """
     people = {}
     for line in lines:
         row = line.row
-        if row.status == ImportRowStatus.OPEN and line.entry and (row.likely_patients or row.likely_rows):
+        is_open = row.status == ImportRowStatus.OPEN and line.verdict != Verdict.REFUSED
+        if is_open and line.entry and (row.likely_patients or row.likely_rows):
             people.setdefault(row.person, line)
     found = sorted(people.values(), key=lambda line: (line.row.is_another, line.row.number))[:ASKED_AT_ONCE]
     ids = {key for line in found for key in line.row.likely_patients}

@@ -24,8 +24,9 @@ PAGE = 30
 def notices(request: HttpRequest) -> HttpResponse:
     """Hers, the unseen ones first, and how she wants to be told."""
     told = Notice.objects.told_to(request.actor).select_related(
-        "patient__identity", "screening__image__lesion", "signature__reviewer", "follow_up__lesion", "alarm"
-    )
+        "patient__identity", "screening__image__lesion", "signature__reviewer", "follow_up__lesion", "alarm",
+        "switch__asked_by", "suspension__resume_asked_by",
+    )  # fmt: skip
     unseen = list(told.unseen()[:200])
     page = Paginator(told.filter(seen_at__isnull=False), PAGE).get_page(request.GET.get("page"))
     record_page("notices_listed", subject_type="screening_notice", ids=[notice.pk for notice in [*unseen, *page]])

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from patients.services import allows_reading
-from screening.agreement import in_words, quick_opinion
+from screening.agreement import contradiction_in_words, in_words, quick_opinion
 from screening.codes import ReviewKind
 from screening.forms import FollowUpForm, OpinionForm, ProblemForm, RetryForm, ScaleForm
 from screening.models import FollowUp, Overview, Review, Screening
@@ -19,11 +19,12 @@ from screening.presentation import BLIND, open_first, present
 from screening.querysets import ScreeningQuerySet
 from screening.services.drafts import drop_draft, find_draft
 from screening.services.errors import ReadingUnseen
+from screening.services.follow_ups import close_follow_up
 from screening.services.notices import see_notices
 from screening.services.photographs import duplicates_of
 from screening.services.readings import retry_reading
 from screening.services.reviews import Opinion, may_not_adjudicate, opinion_from, save_opinion, shown_reading_id
-from screening.services.signing import amend_review, close_follow_up
+from screening.services.signing import amend_review
 from screening.status import ReadingStatus, ReviewStatus
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting
@@ -56,9 +57,9 @@ def get_shown(request: HttpRequest, screening_id: UUID) -> Screening:
 def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | None) -> dict[str, object]:
     siblings, has_signed = open_first(siblings_of(request.actor, shown)) if form else ([], False)
     reading = present(shown, request.clinic)
-    quick = None
-    if form and not form.is_bound and form.draft is None and request.actor.has_role(REVIEWER):
-        quick = quick_opinion(shown, reading, last_of(request.actor, shown))
+    last = last_of(request.actor, shown)
+    may_agree = form and not form.is_bound and form.draft is None and request.actor.has_role(REVIEWER)
+    quick = quick_opinion(shown, reading, last) if may_agree else None
     return {
         "screening": shown,
         "patient": shown.patient,
@@ -67,7 +68,8 @@ def result_context(request: HttpRequest, shown: Screening, form: OpinionForm | N
         "draft": getattr(form, "draft", None),
         "quick": quick,
         "quick_words": in_words(quick) if quick else "",
-        "quick_keeps": quick is not None and last_of(request.actor, shown) is not None,
+        "quick_keeps": quick is not None and last is not None,
+        "not_quick": contradiction_in_words(shown, reading) if may_agree and last is None else "",
         "reading_shown": shown_reading_id(shown),
         "reviews": reviews_shown(request, shown),
         "may_judge": shown.review_status != ReviewStatus.DISPUTED or not may_not_adjudicate(request.actor, shown),

@@ -122,7 +122,7 @@ def stored(request: HttpRequest, visit_id: UUID, clean: CleanPhotograph, name: s
         image, url, said = screening.image, reverse("screening", args=[screening.pk]), said_of(screening)
     duplicate = duplicates_of(image).exists()
     if duplicate:
-        said = _("Stored. This patient has the same photograph already.")
+        said = _("Stored, but this patient has the same photograph already: withdraw it if it was sent twice.")
     return {"name": name, "url": url, "said": said, "duplicate": duplicate}
 
 

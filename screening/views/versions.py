@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
+from screening.codes import ASKS_AGREEMENT
 from screening.dashboard.shown import said
 from screening.deeds import line_of
 from screening.forms import ExpectedShareForm
@@ -21,6 +22,7 @@ from screening.models import (
     Suspension,
     SwitchRequest,
 )
+from screening.services.notices import see_notices
 from screening.views.history import history_page
 from skinclinic.accounts.models import Clinic, as_told
 from skinclinic.accounts.permissions import member_required
@@ -74,13 +76,14 @@ def percent(share: dict[str, float | None]) -> str:
 @require_GET
 @member_required(MANAGER, REVIEWER, AUDITOR)
 def models(request: HttpRequest) -> HttpResponse:
+    see_notices(actor=request.actor, kind__in=sorted(ASKS_AGREEMENT))
     return show(request)
 
 
 def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> HttpResponse:
     events = AuditEvent.objects.visible_to(request.actor).filter(subject_type__in=TABLES)
-    open_now = Suspension.objects.visible_to(request.actor).open()
-    suspensions = list(open_now.select_related("suspended_by", "resume_asked_by"))
+    all_stops = list(Suspension.objects.visible_to(request.actor).select_related("suspended_by", "resume_asked_by"))
+    suspensions = [stop for stop in all_stops if stop.resumed_at is None]
     for stop in suspensions:
         stop.resume_reason = reason_of_request(stop)
     rows = rows_of(request.actor, suspensions)
@@ -94,7 +97,7 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
         "is_manager": request.actor.has_role(MANAGER),
         "open_problems": open_problems(request.actor),
         "may_agree": request.actor.has_role(MANAGER, REVIEWER),
-        **history_page(request, events, partial(line_of, named=suspended_things(request.actor))),
+        **history_page(request, events, partial(line_of, named=suspended_things(all_stops))),
     }
     return render(request, "screening/models.html", context)
 
@@ -118,10 +121,9 @@ def reason_of_request(stop: Suspension) -> str:
     return steps.order_by("-pk").values_list("reason", flat=True).first() or ""
 
 
-def suspended_things(actor: Actor) -> dict[str, str]:
+def suspended_things(stops: list[Suspension]) -> dict[str, str]:
     """What each suspension stops or stopped, for the history, whose later lines do not say it."""
-    stops = Suspension.objects.visible_to(actor).values_list("pk", "model_version")
-    return {str(key): version or gettext("all readings") for key, version in stops}
+    return {str(stop.pk): stop.model_version_id or gettext("all readings") for stop in stops}
 
 
 def expected_now(clinic: Clinic) -> dict[str, object]:

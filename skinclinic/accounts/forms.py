@@ -5,7 +5,10 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from skinclinic.accounts.models import MOST_DUE_HOURS, UnreviewedReadings, User, validate_time_zone
+from skinclinic.accounts.models import MOST_DUE_HOURS, UnreviewedReadings, User, advice_in, validate_time_zone
+from skinclinic.text import validate_one_line
+
+ADVICE = "letter_advice_"
 
 
 class FirstRunForm(forms.Form):
@@ -66,13 +69,41 @@ class ClinicForm(forms.Form):
         choices=UnreviewedReadings.choices,
         help_text=_("What clinicians see of them. A low score that no doctor has confirmed may reassure wrongly."),
     )
-    letter_advice = forms.CharField(
-        label=_("What every patient's letter ends with"),
-        max_length=2000,
+    address = forms.CharField(
+        label=_("Address of the clinic"),
+        max_length=300,
+        required=False,
         strip=True,
-        widget=forms.Textarea({"rows": 6}),
-        help_text=_("What to watch for, and how to reach you. Each line is a paragraph."),
+        widget=forms.Textarea({"rows": 3}),
+        help_text=_("Printed on letters and reports, below the name."),
     )
+    phone = forms.CharField(
+        label=_("Telephone of the clinic"), max_length=40, required=False, validators=[validate_one_line]
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        written = (self.initial or {}).get("letter_advice", {})
+        for code, name in settings.LANGUAGES:
+            self.fields[f"{ADVICE}{code}"] = forms.CharField(
+                label=_("What a patient's letter ends with: %(language)s") % {"language": name},
+                initial=advice_in(code, written),
+                max_length=2000,
+                strip=True,
+                required=False,
+                widget=forms.Textarea({"rows": 6, "lang": code}),
+                help_text=_("What to watch for, and how to reach you. Each line is a paragraph. Empty: our own text."),
+            )
+
+    @property
+    def advice_fields(self) -> list[forms.BoundField]:
+        return [self[f"{ADVICE}{code}"] for code, _name in settings.LANGUAGES]
+
+    def decided(self) -> dict[str, Any]:
+        """By the names of what a clinic decides; the letters' ends as one, by language."""
+        decided = {name: value for name, value in self.cleaned_data.items() if not name.startswith(ADVICE)}
+        advice = {code: self.cleaned_data[f"{ADVICE}{code}"] for code, _name in settings.LANGUAGES}
+        return decided | {"letter_advice": advice}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -2,6 +2,7 @@
 
 import uuid
 import zoneinfo
+from collections.abc import Mapping
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -10,11 +11,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from skinclinic.audit.acting import Actor
+from skinclinic.text import validate_one_line
 
 
 class UserManager(BaseUserManager["User"]):
@@ -86,7 +88,19 @@ LETTER_ADVICE = gettext_noop(
     "A photograph does not show everything. If something worries you, call us: you need no appointment to ask.\n"
     "Protect your skin from the sun, and never use a sunbed."
 )
-OPENING_TEXTS = (ASSUMED, LETTER_ADVICE)
+OPENING_TEXTS = (ASSUMED,)
+
+
+def advice_in(language: str, written: Mapping[str, str]) -> str:
+    """What a letter in this language ends with: as the clinic has written it, else as the portal says it there."""
+    with translation.override(language):
+        return written.get(language) or gettext(LETTER_ADVICE)
+
+
+def written_advice(texts: Mapping[str, str]) -> dict[str, str]:
+    """What of a form's texts, by language, the clinic has written itself."""
+    lines = {language: "\n".join(text.splitlines()) for language, text in texts.items()}
+    return {language: text for language, text in lines.items() if text and text != advice_in(language, {})}
 
 
 def as_told(text: str) -> str:
@@ -134,9 +148,11 @@ class Clinic(models.Model):
     due_hours_urgent = models.PositiveSmallIntegerField(default=24, help_text="Until an urgent visit is reviewed.")
     due_hours_soon = models.PositiveSmallIntegerField(default=72)
     due_hours_routine = models.PositiveSmallIntegerField(default=168)
-    letter_advice = models.TextField(
-        max_length=2000, default=LETTER_ADVICE, help_text="What every patient's letter ends with."
+    letter_advice = models.JSONField(
+        default=dict, blank=True, help_text="What patients' letters end with, by language; else the portal's own words."
     )
+    address = models.TextField(max_length=300, blank=True, help_text="Printed on letters and reports.")
+    phone = models.CharField(max_length=40, blank=True, validators=[validate_one_line])
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -166,6 +182,12 @@ class Clinic(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def letterhead(self) -> list[str]:
+        """Below its name, where it is and how to reach it, as far as a manager has said so."""
+        called = [gettext("Telephone %(number)s") % {"number": self.phone}] if self.phone else []
+        return [*self.address.splitlines(), *called]
 
     @property
     def asks_second_reader(self) -> bool:

@@ -9,7 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from skinclinic.accounts.models import Role
@@ -19,6 +19,7 @@ from skinclinic.text import in_sentence
 
 View = Callable[..., HttpResponse]
 M = TypeVar("M", bound=Model)
+NOT_KEPT = {"csrfmiddlewaretoken", "password"}
 
 
 def member_required(*roles: str) -> Callable[[View], View]:
@@ -32,7 +33,7 @@ def member_required(*roles: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return keep_form(request) or redirect_to_login(request.get_full_path())
             if not request.actor.is_member:
                 return redirect("choose_clinic")
             require_role(request.actor, *roles)
@@ -43,6 +44,25 @@ def member_required(*roles: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def keep_form(request: HttpRequest) -> HttpResponse | None:
+    """A form that came after the session's end goes back to who sent it, on a page from which it can be sent again.
+
+    Nothing of it is stored. None for what a script of ours sends, which tells it itself, and for files, which would not
+    come back.
+    """
+    if request.method != "POST" or request.FILES or request.headers.get("HX-Request") or asks_for_json(request):
+        return None
+    kept = [(name, value) for name, values in request.POST.lists() if name not in NOT_KEPT for value in values]
+    context = {"kept": kept, "action": request.get_full_path()}
+    answer = render(request, "accounts/signed_out.html", context, status=403)
+    answer["Cache-Control"] = "no-store, private"
+    return answer
+
+
+def asks_for_json(request: HttpRequest) -> bool:
+    return "application/json" in request.headers.get("Accept", "")
 
 
 def require_role(actor: Actor, *roles: str) -> None:
@@ -57,9 +77,11 @@ def require_role(actor: Actor, *roles: str) -> None:
 
 
 def require_same_clinic(request: HttpRequest) -> None:
-    """Raises StaleForm when the form was drawn for another clinic than the session's."""
+    """Raises StaleForm when the form was drawn for another clinic than the session's, or for another person."""
     if request.POST.get("clinic") != str(request.actor.clinic_id):
         raise StaleForm(_("You have changed clinics since this page was opened. Load it again."))
+    if request.POST.get("person", str(request.actor.user_id)) != str(request.actor.user_id):
+        raise StaleForm(_("Somebody else has signed in here since this page was opened. Sign in as yourself again."))
 
 
 def get_visible(queryset: QuerySet[M], actor: Actor, key: UUID) -> M:

@@ -1,13 +1,14 @@
 """Opening a clinic and letting people in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from skinclinic.accounts.models import Clinic, Membership, Role, User, as_kept
+from skinclinic.accounts.models import LETTER_ADVICE, Clinic, Membership, Role, User, advice_in, as_kept, written_advice
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.audit.models import AuditEvent
 from skinclinic.errors import ClinicError
@@ -23,6 +24,8 @@ REVIEWING = (
     "due_hours_soon",
     "due_hours_routine",
     "letter_advice",
+    "address",
+    "phone",
 )
 
 
@@ -65,21 +68,25 @@ def expect_malignant_share(*, actor: Actor, share: float, source: str, on: date)
     )
 
 
-def decide_reviewing(*, actor: Actor, **decided: bool | int | str) -> None:
+def decide_reviewing(*, actor: Actor, **decided: bool | int | str | Mapping[str, str]) -> None:
     """How the clinic's photographs are reviewed: any of REVIEWING, by name."""
     if unknown := decided.keys() - set(REVIEWING):
         raise ValueError(f"{', '.join(unknown)}: nothing that a clinic decides of its reviewing.")
-    if isinstance(advice := decided.get("letter_advice"), str):
-        decided["letter_advice"] = as_kept(advice)
+    if isinstance(advice := decided.get("letter_advice"), Mapping):
+        decided["letter_advice"] = written_advice(advice)
     Clinic.objects.filter(pk=actor.own_clinic()).update(**decided)
 
 
-def letter_advice_at(clinic: Clinic, at: datetime) -> str:
-    """What letters ended with then, as the ledger has it."""
+def letter_advice_at(clinic: Clinic, at: datetime, language: str) -> str:
+    """What letters in this language ended with then, as the ledger has it."""
     changes = AuditEvent.objects.filter(subject_type=Clinic._meta.db_table, subject_id=str(clinic.pk))
     later = changes.filter(clinic_id=clinic.pk, action="update", at__gt=at, changes__has_key="letter_advice")
     first = later.order_by("pk").first()
-    return str(first.changes["letter_advice"][0]) if first else clinic.letter_advice
+    written = first.changes["letter_advice"][0] if first else clinic.letter_advice
+    if isinstance(written, str):
+        # Before it was written for each language there was one text for all of them.
+        written = written_advice(dict.fromkeys(dict(settings.LANGUAGES), written)) if written != LETTER_ADVICE else {}
+    return advice_in(language, written)
 
 
 def choose_language_of(person: User, language: str) -> None:

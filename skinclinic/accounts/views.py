@@ -5,15 +5,15 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from skinclinic.accounts.entry import ACTIVE_CLINIC
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, LanguageForm
-from skinclinic.accounts.models import as_told
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,
@@ -34,6 +34,20 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if is_first_run():
         return redirect("first_run")
     return LoginView.as_view()(request)
+
+
+@require_GET
+def session_now(request: HttpRequest) -> JsonResponse:
+    """Asked for by a page before it sends what somebody typed, so that a session that has ended loses nothing."""
+    answer = JsonResponse(
+        {
+            "person": request.actor.user_id,
+            "clinic": request.actor.clinic_id,
+            "token": get_token(request),
+        }
+    )
+    answer["Cache-Control"] = "no-store, private"
+    return answer
 
 
 @require_http_methods(["GET", "POST"])
@@ -95,9 +109,9 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
 def clinic_settings(request: HttpRequest) -> HttpResponse:
     """What a manager decides for her clinic. Every change is on the ledger."""
     decided = {name: getattr(request.clinic, name) for name in REVIEWING}
-    form = ClinicForm(request.POST or None, initial=decided | {"letter_advice": as_told(decided["letter_advice"])})
+    form = ClinicForm(request.POST or None, initial=decided)
     if request.method == "POST" and form.is_valid():
-        decide_reviewing(actor=request.actor, **form.cleaned_data)
+        decide_reviewing(actor=request.actor, **form.decided())
         messages.success(request, _("Saved. It holds from now on."))
         return redirect("clinic_settings")
     return render(request, "accounts/clinic_settings.html", {"form": form})

@@ -19,6 +19,8 @@ class EventType(models.TextChoices):
     RETAKE_ASSIGNED = "retake.assigned"
     ALARM_RAISED = "alarm.raised"
     READING_PROBLEM = "reading.problem"
+    SWITCH_ASKED = "switch.asked"
+    RESUME_ASKED = "resume.asked"
     REPORT_SIGNED = "report.signed"
     REPORT_AMENDED = "report.amended"
     PATIENT_MERGED = "patient.merged"

@@ -1,11 +1,11 @@
-"""A module that has grown too long is read by nobody: it is cut along its nouns."""
+"""A module that has grown too long is read by nobody, a test no more than what it tests: it is cut along its nouns."""
 
 from pathlib import Path
 
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
-OURS = ("skinclinic", "patients", "screening", "ml", "bench")
+OURS = ("skinclinic", "patients", "screening", "ml", "bench", "e2e")
 MOST, MOST_OF_VIEWS = 500, 250
 
 
@@ -17,6 +17,6 @@ def test_no_module_is_too_long():
     too_long = {
         str(path): length
         for path, length in lengths.items()
-        if length > (MOST_OF_VIEWS if path in views else MOST) and not {"tests", "migrations"} & set(path.parts)
+        if length > (MOST_OF_VIEWS if path in views else MOST) and "migrations" not in path.parts
     }
     assert not too_long

@@ -57,7 +57,7 @@
       return;
     }
     if (event.key === "Escape" && typing(event.target)) event.target.blur();
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target) || dialog()?.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key === "/" || event.key.length > 1) return;
     if (document.readyState === "loading") { early = event.key; return; }
     if (event.key === "?" || all(`[data-key="${CSS.escape(event.key)}"]`).length) event.preventDefault();
