@@ -126,6 +126,8 @@ SETTINGS = {
     "due_hours_soon": _("hours until a visit marked “soon” is due"),
     "due_hours_routine": _("hours until a routine visit is due"),
     "letter_advice": _("what every patient's letter ends with"),
+    "retention_years": _("years that records are kept"),
+    "approver_id": _("approver beside the only manager"),
     "is_demo": _("demo"),
 }
 # What other columns are called, marked for the catalogue: the ledger's own names are English words.

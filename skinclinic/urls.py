@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from skinclinic import health
+from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
 
 urlpatterns = [
@@ -16,6 +17,11 @@ urlpatterns = [
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("accounts/login/", accounts.sign_in),
+    path("accounts/2fa/authenticate/", sessions.second_factor),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/sessions/", sessions.sessions, name="usersessions_list"),
+    path("session/", sessions.session_left, name="session_left"),
+    path("session/stay/", sessions.session_stay, name="session_stay"),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("skinclinic.api.urls")),

@@ -1,8 +1,10 @@
+import json
 import math
 from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.core.serializers.json import DjangoJSONEncoder
 from django.template import Context
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -91,6 +93,12 @@ def band_word(band: str) -> str:
 @register.filter
 def role_word(role: str) -> str:
     return str(Role(role).label)
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """For an attribute that a script reads."""
+    return json.dumps(value, cls=DjangoJSONEncoder)
 
 
 @register.simple_tag

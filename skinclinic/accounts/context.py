@@ -8,6 +8,7 @@ def clinic(request: HttpRequest) -> dict[str, object]:
         "clinic": getattr(request, "clinic", None),
         "actor": getattr(request, "actor", None),
         "memberships": getattr(request, "memberships", []),
+        "second_factor_required": settings.SECOND_FACTOR_REQUIRED,
         "is_demo": settings.DEMO,
         "languages": settings.LANGUAGES,
     }

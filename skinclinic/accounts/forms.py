@@ -24,6 +24,7 @@ class FirstRunForm(forms.Form):
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         given = User(email=self.cleaned_data.get("email", ""), full_name=self.cleaned_data.get("full_name", ""))
+        given.clinic_names = [self.cleaned_data.get("clinic_name", "")]
         validate_password(password, given)
         return password
 
