@@ -46,6 +46,8 @@ THINGS = {
     "screening_importbatch": _("Import"),
     "screening_importrow": _("Row of an import"),
     "screening_lesionlabel": _("Label of a lesion"),
+    "accounts_membership": _("Membership"),
+    "accounts_invitation": _("Invitation"),
     CLINIC: _("The clinic's settings"),
 }
 DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}
@@ -69,6 +71,10 @@ LOOKS = {
     "import_files_seen": _("Names of an import's files seen"),
     "import_report_taken": _("Report of an import taken away"),
     "refused": _("Refused"),
+    "sessions_ended": _("Sessions ended"),
+    "second_factor_added": _("Second factor set up"),
+    "second_factor_removed": _("Second factor removed"),
+    "second_factor_reset": _("Second factor removed by a manager"),
 }
 STATUSES = {
     "reading_status": {
@@ -89,6 +95,8 @@ STATUSES = {
 }
 # What is done to the clinic's models, in its own words.
 DECIDED = {
+    ("accounts_membership", "insert"): _("Joined the clinic"),
+    ("accounts_invitation", "insert"): _("Invited"),
     ("screening_readingpolicy", "insert"): _("First model of the clinic"),
     ("screening_readingpolicy", "update"): _("Model switched"),
     ("screening_shadowversion", "insert"): _("Model reads beside"),
@@ -102,7 +110,7 @@ NOT_TOLD = {
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
     "x2", "y2", "finished_at", "milliseconds",
     "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "assigned_at",
-    "person",
+    "person", "is_active", "sent_at", "expires_at", "accepted_at",
 }  # fmt: skip
 
 
@@ -177,6 +185,7 @@ COLUMNS = frozenset(
         gettext_noop("refusal"),
         gettext_noop("reported on"),
         gettext_noop("risk factors"),
+        gettext_noop("roles"),
         gettext_noop("sex"),
         gettext_noop("site"),
         gettext_noop("skin type"),
@@ -253,7 +262,24 @@ def step_of_switching(changes: dict[str, Any]) -> str:
     return gettext("Switch of the model agreed to") if agreed else gettext("Switch of the model taken back")
 
 
-STEPS = {"screening_suspension": step_of_resuming, "screening_switchrequest": step_of_switching}
+def step_of_membership(changes: dict[str, Any]) -> str:
+    if "is_active" not in changes:
+        return gettext("Roles changed")
+    return gettext("Enabled again") if changes["is_active"][1] else gettext("Disabled")
+
+
+def step_of_invitation(changes: dict[str, Any]) -> str:
+    if "accepted_at" in changes:
+        return gettext("Invitation taken")
+    return gettext("Invitation withdrawn") if "withdrawn_at" in changes else gettext("Invitation sent again")
+
+
+STEPS = {
+    "accounts_membership": step_of_membership,
+    "accounts_invitation": step_of_invitation,
+    "screening_suspension": step_of_resuming,
+    "screening_switchrequest": step_of_switching,
+}
 
 
 def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from skinclinic import health
+from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
 
@@ -14,6 +15,8 @@ urlpatterns = [
     path("readyz/reading", health.reading, name="ready_to_read"),
     path("welcome/", accounts.first_run, name="first_run"),
     path("language/", accounts.choose_language, name="choose_language"),
+    path("join/", join.join, name="join"),
+    path("join/<uuid:clinic_id>/<str:token>/", join.invitation, name="invitation"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("accounts/login/", accounts.sign_in),

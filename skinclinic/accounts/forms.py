@@ -5,7 +5,29 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from skinclinic.accounts.models import MOST_DUE_HOURS, UnreviewedReadings, User, validate_time_zone
+from skinclinic.accounts.models import (
+    MOST_DUE_HOURS,
+    Invitation,
+    Role,
+    UnreviewedReadings,
+    User,
+    validate_time_zone,
+)
+from skinclinic.text import validate_one_line
+
+
+def typed(autocomplete: str) -> forms.TextInput:
+    return forms.TextInput({"autocomplete": autocomplete})
+
+
+def new_password() -> forms.CharField:
+    return forms.CharField(
+        label=_("Password"),
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        min_length=12,
+        max_length=128,
+        help_text=_("At least 12 characters; a few words in a row are best."),
+    )
 
 
 class FirstRunForm(forms.Form):
@@ -15,11 +37,7 @@ class FirstRunForm(forms.Form):
     time_zone = forms.CharField(label=_("Time zone"), max_length=64, initial="UTC", validators=[validate_time_zone])
     full_name = forms.CharField(label=_("Your full name"), max_length=150)
     email = forms.EmailField(label=_("Your e-mail address"))
-    password = forms.CharField(
-        label=_("Password"),
-        widget=forms.PasswordInput({"autocomplete": "new-password"}), min_length=12, max_length=128,
-        help_text=_("At least 12 characters; a few words in a row are best."),
-    )  # fmt: skip
+    password = new_password()
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
@@ -27,6 +45,49 @@ class FirstRunForm(forms.Form):
         given.clinic_names = [self.cleaned_data.get("clinic_name", "")]
         validate_password(password, given)
         return password
+
+
+class JoinForm(forms.Form):
+    """What an invited person says of herself; her address is the invitation's."""
+
+    full_name = forms.CharField(
+        label=_("Your full name"), max_length=150, validators=[validate_one_line], widget=typed("name")
+    )
+    password = new_password()
+
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.invitation = invitation
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        given = User(email=self.invitation.email, full_name=self.cleaned_data.get("full_name", ""))
+        given.clinic_names = [self.invitation.clinic.name]
+        validate_password(password, given)
+        return password
+
+
+class ReasonForm(forms.Form):
+    """Why a person's membership is changed; kept on the ledger."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        validators=[validate_one_line],
+        widget=typed("off"),
+        help_text=_("Kept on the ledger. Name no patient."),
+    )
+
+
+class RolesForm(ReasonForm):
+    roles = forms.MultipleChoiceField(label=_("Roles"), choices=Role.choices, widget=forms.CheckboxSelectMultiple)
+    field_order = ["email", "roles", "reason"]
+
+
+class InvitationForm(RolesForm):
+    email = forms.EmailField(
+        label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocomplete": "off"})
+    )
 
 
 class LanguageForm(forms.Form):
