@@ -1,5 +1,7 @@
 """The second step at the door, her own sessions, and how long the one at hand still lasts."""
 
+import math
+
 from allauth.account.internal.stagekit import unstash_login
 from allauth.mfa.base.views import AuthenticateView
 from allauth.usersessions.models import UserSession
@@ -55,10 +57,14 @@ def end(request: HttpRequest) -> HttpResponse:
 @require_GET
 def session_left(request: HttpRequest) -> JsonResponse:
     """For the page's warning, which asks before it is shown: another window may have been used meanwhile."""
-    return JsonResponse({"seconds": int(seconds_left(request)) if request.user.is_authenticated else 0})
+    return JsonResponse({"seconds": whole_seconds(request)})
 
 
 @require_POST
 def session_stay(request: HttpRequest) -> JsonResponse:
     """That she asks is her act, which the middleware has noted."""
-    return JsonResponse({"seconds": int(seconds_left(request)) if request.user.is_authenticated else 0})
+    return JsonResponse({"seconds": whole_seconds(request)})
+
+
+def whole_seconds(request: HttpRequest) -> int:
+    return max(0, math.ceil(seconds_left(request))) if request.user.is_authenticated else 0

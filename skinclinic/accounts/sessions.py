@@ -12,8 +12,9 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.models import Session
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -36,7 +37,7 @@ class SessionLimits:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             if seconds_left(request) <= 0:
-                return sign_out(request)
+                return sign_out(request) if not asks_only(request) else JsonResponse({"seconds": 0})
             if not is_polling(request):
                 note_activity(request)
         return self.get_response(request)
@@ -64,6 +65,11 @@ def seconds_left(request: HttpRequest) -> float:
 def is_polling(request: HttpRequest) -> bool:
     """The page asks by itself: htmx's timers name no event of hers, and our scripts say so."""
     return POLL in request.headers
+
+
+def asks_only(request: HttpRequest) -> bool:
+    """How long is left; the page goes on to the sign-in page by itself."""
+    return is_polling(request) and request.path_info == reverse("session_left")
 
 
 def sign_out(request: HttpRequest) -> HttpResponse:
