@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from screening.codes import RetryReason, WithdrawalReason
 from screening.status import ReadingStatus, ReviewStatus
 from screening.words import FINDINGS
-from skinclinic.accounts.models import as_told
+from skinclinic.accounts.models import User, as_told
 from skinclinic.audit.models import AuditEvent
 from skinclinic.text import decimal
 
@@ -117,6 +117,9 @@ NOT_TOLD = {
 # Keys that are names: a model is called by its version.
 VERSIONS = {"active_id": _("active"), "model_version_id": _("model"), "version_id": _("model")}
 
+
+# Keys that lead to people.
+PEOPLE = {"approver_id"}
 
 # What the clinic's settings are called, as on the page where they are decided.
 SETTINGS = {
@@ -294,10 +297,14 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
         return []
     told = []
     for column, change in sorted(event.changes.items()):
-        if column in NOT_TOLD or (column.endswith("_id") and column not in VERSIONS) or column in STATUSES:
+        if (
+            column in NOT_TOLD
+            or (column.endswith("_id") and column not in VERSIONS and column not in PEOPLE)
+            or column in STATUSES
+        ):
             continue
         name = name_of(event.subject_type, column)
-        said = partial(shown, choices_of(event.subject_type, column))
+        said = partial(shown, people_of(change) if column in PEOPLE else choices_of(event.subject_type, column))
         if change == "private":
             noted = gettext("noted") if event.action == "insert" else gettext("changed; the old text is not kept here")
             told.append((name, noted))
@@ -313,6 +320,12 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
 def name_of(subject_type: str, column: str) -> str:
     known = SETTINGS if subject_type == CLINIC else VERSIONS
     return str(known.get(column) or gettext(column.replace("_", " ")))
+
+
+def people_of(change: object) -> dict[object, object]:
+    """The names of those that a column led to and leads to."""
+    keys = [key for key in (change if isinstance(change, list) else [change]) if key]
+    return {str(key): name for key, name in User.objects.filter(pk__in=keys).values_list("pk", "full_name")}
 
 
 def choices_of(subject_type: str, column: str) -> dict[object, object]:

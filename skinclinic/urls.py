@@ -19,6 +19,7 @@ urlpatterns = [
     path("join/<uuid:clinic_id>/<str:token>/", join.invitation, name="invitation"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
+    path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
     path("accounts/2fa/authenticate/", sessions.second_factor),
     path("accounts/2fa/", include("allauth.mfa.urls")),

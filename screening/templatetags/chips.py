@@ -22,6 +22,7 @@ from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
 from screening.words import unfit_reason
 from skinclinic.accounts.models import Role
+from skinclinic.accounts.sessions import browser_name
 from skinclinic.audit.acting import REVIEWER, Actor
 from skinclinic.text import in_sentence
 
@@ -112,6 +113,7 @@ def plain(figure: float) -> str:
     return str(figure)
 
 
+register.filter(browser_name)
 register.filter(in_sentence)
 register.filter(unfit_reason)
 

@@ -1,4 +1,6 @@
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -7,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from skinclinic.accounts.models import (
     MOST_DUE_HOURS,
+    MOST_RETENTION_YEARS,
     Invitation,
     Role,
     UnreviewedReadings,
@@ -38,6 +41,20 @@ class FirstRunForm(forms.Form):
     full_name = forms.CharField(label=_("Your full name"), max_length=150)
     email = forms.EmailField(label=_("Your e-mail address"))
     password = new_password()
+    approver_email = forms.EmailField(
+        label=_("E-mail address of a second person"),
+        required=False,
+        help_text=_(
+            "As long as you are the only manager, she agrees before another model reads or a stopped one goes on. "
+            "She is invited by e-mail as a clinician; you can also do that later."
+        ),
+    )
+
+    def clean_approver_email(self) -> str:
+        second: str = self.cleaned_data["approver_email"]
+        if second and second.casefold() == self.cleaned_data.get("email", "").casefold():
+            raise forms.ValidationError(_("This is your own address; it has to be somebody else's."))
+        return second
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
@@ -88,6 +105,37 @@ class InvitationForm(RolesForm):
     email = forms.EmailField(
         label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocomplete": "off"})
     )
+
+
+class KeepingForm(forms.Form):
+    """What a manager decides of the clinic itself."""
+
+    time_zone = forms.CharField(
+        label=_("Time zone"),
+        max_length=64,
+        validators=[validate_time_zone],
+        help_text=_("Such as Europe/Vienna. All times are shown in it."),
+    )
+    retention_years = forms.IntegerField(
+        label=_("Records are kept for, years"),
+        min_value=1,
+        max_value=MOST_RETENTION_YEARS,
+        help_text=_("After a patient's last visit. Nothing is erased by itself yet: it only notes what you decided."),
+    )
+    approver = forms.TypedChoiceField(
+        label=_("Approver"),
+        required=False,
+        coerce=UUID,
+        empty_value=None,
+        help_text=_(
+            "Who agrees when the only manager asks to switch or resume a model. She asks for nothing herself, and has "
+            "no say while there is a second manager."
+        ),
+    )
+
+    def __init__(self, *args: Any, approvers: Iterable[tuple[UUID, str]], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.fields["approver"].choices = [("", _("Nobody")), *approvers]
 
 
 class LanguageForm(forms.Form):

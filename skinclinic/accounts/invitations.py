@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from skinclinic.accounts.language import is_spoken
-from skinclinic.accounts.models import Invitation, Membership, User, digest
+from skinclinic.accounts.models import Clinic, Invitation, Membership, User, digest
 from skinclinic.accounts.services import AlreadyMember
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.errors import ClinicError, StaleForm
@@ -44,7 +44,7 @@ class InvitedAnother(ClinicError):
     """She is signed in with another address than the one that was invited."""
 
 
-def invite(*, actor: Actor, email: str, roles: Iterable[str]) -> Invitation:
+def invite(*, actor: Actor, email: str, roles: Iterable[str], as_approver: bool = False) -> Invitation:
     """Raises AlreadyMember, InvitedAlready, MailNotSent."""
     clinic_id = actor.own_clinic()
     member = Membership.objects.filter(clinic=clinic_id, user__email__iexact=email).first()
@@ -61,6 +61,7 @@ def invite(*, actor: Actor, email: str, roles: Iterable[str]) -> Invitation:
                 clinic_id=clinic_id,
                 email=email.lower(),
                 roles=sorted(set(roles)),
+                as_approver=as_approver,
                 token_hash=digest(token),
                 invited_by_id=actor.person(),
                 expires_at=timezone.now() + GOOD_FOR,
@@ -158,5 +159,7 @@ def take(invitation: Invitation, user: User) -> Membership:
         )
         if not is_new:
             raise AlreadyMember(_("You belong to this clinic already. If you cannot get in, ask its manager."))
+        if invitation.as_approver:
+            Clinic.objects.filter(pk=invitation.clinic_id, approver=None).update(approver=user)
         Invitation.objects.filter(pk=invitation.pk).update(accepted_at=timezone.now(), accepted_by=user)
     return membership

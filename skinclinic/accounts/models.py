@@ -257,6 +257,7 @@ class Invitation(models.Model):
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
     email = models.EmailField(max_length=254)
     roles = ArrayField(models.CharField(max_length=16, choices=Role.choices))
+    as_approver = models.BooleanField(default=False, help_text="She is the clinic's approver once she has joined.")
     token_hash = models.CharField(max_length=64)
     invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
+from skinclinic.accounts.approval import may_agree
 from skinclinic.accounts.models import Role
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import StaleForm
@@ -21,8 +22,8 @@ View = Callable[..., HttpResponse]
 M = TypeVar("M", bound=Model)
 
 
-def member_required(*roles: str) -> Callable[[View], View]:
-    """Only people of a clinic, with one of `roles` where any are named.
+def member_required(*roles: str, or_approver: bool = False) -> Callable[[View], View]:
+    """Only people of a clinic, with one of `roles` where any are named; or_approver: the clinic's, whatever her role.
 
     Every form carries the clinic it was drawn for; another one in the session is refused with 409, so that nothing is
     written into the wrong clinic from a page left open.
@@ -35,7 +36,8 @@ def member_required(*roles: str) -> Callable[[View], View]:
                 return redirect_to_login(request.get_full_path())
             if not request.actor.is_member:
                 return redirect("choose_clinic")
-            require_role(request.actor, *roles)
+            if not (or_approver and may_agree(request.actor)):
+                require_role(request.actor, *roles)
             if request.method == "POST":
                 require_same_clinic(request)
             return view(request, *args, **kwargs)

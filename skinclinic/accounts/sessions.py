@@ -26,6 +26,12 @@ WARNED_BEFORE = 120  # seconds
 # The session is written no more often than that for being used.
 NOTED_EVERY = 20
 POLL = "X-Polled"
+# As browsers call themselves, the more telling first: each also claims to be some that came before it.
+BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
 
 
 class SessionLimits:
@@ -102,6 +108,13 @@ def clinic_of(session: UserSession) -> str | None:
     store = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
     chosen = store.get(ACTIVE_CLINIC)
     return str(chosen) if chosen else None
+
+
+def browser_name(user_agent: str) -> str:
+    """Such as “Firefox, Windows”: by which she knows it again."""
+    browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    return ", ".join(filter(None, (browser, system))) or _("unknown")
 
 
 def remember_session(request: HttpRequest) -> None:

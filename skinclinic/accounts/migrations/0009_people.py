@@ -36,6 +36,10 @@ class Migration(migrations.Migration):
                         size=None,
                     ),
                 ),
+                (
+                    "as_approver",
+                    models.BooleanField(default=False, help_text="She is the clinic's approver once she has joined."),
+                ),
                 ("token_hash", models.CharField(max_length=64)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("sent_at", models.DateTimeField(default=django.utils.timezone.now)),
