@@ -175,10 +175,11 @@ class NoticeKind(models.TextChoices):
     REVIEW_SIGNED = "review_signed", _("Review signed")
     FOLLOW_UP_OVERDUE = "follow_up_overdue", _("Follow-up overdue")
     ALARM = "alarm", _("Alarm of the dashboard")
+    CHART_OPENED = "chart_opened", _("Restricted chart opened")
 
 
 # What a person cannot decline to be told, and what somebody of a role can.
-ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE})
+ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE, NoticeKind.CHART_OPENED})
 DECLINED_BY = {
     CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE, NoticeKind.REVIEW_SIGNED},
     REVIEWER: {NoticeKind.HIGH_READING},

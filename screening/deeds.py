@@ -46,6 +46,7 @@ THINGS = {
     "screening_importbatch": _("Import"),
     "screening_importrow": _("Row of an import"),
     "screening_lesionlabel": _("Label of a lesion"),
+    "patients_chartopening": _("Restricted chart"),
     "accounts_membership": _("Membership"),
     "accounts_invitation": _("Invitation"),
     CLINIC: _("The clinic's settings"),
@@ -95,6 +96,7 @@ STATUSES = {
 }
 # What is done to the clinic's models, in its own words.
 DECIDED = {
+    ("patients_chartopening", "insert"): _("Restricted chart opened"),
     ("accounts_membership", "insert"): _("Joined the clinic"),
     ("accounts_invitation", "insert"): _("Invited"),
     ("screening_readingpolicy", "insert"): _("First model of the clinic"),
@@ -110,7 +112,7 @@ NOT_TOLD = {
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
     "x2", "y2", "finished_at", "milliseconds",
     "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "assigned_at",
-    "person", "is_active", "sent_at", "expires_at", "accepted_at",
+    "person", "is_active", "sent_at", "expires_at", "accepted_at", "ends_at",
 }  # fmt: skip
 
 
@@ -171,6 +173,7 @@ COLUMNS = frozenset(
         gettext_noop("given name"),
         gettext_noop("history"),
         gettext_noop("is another"),
+        gettext_noop("is restricted"),
         gettext_noop("kind"),
         gettext_noop("label"),
         gettext_noop("laterality"),

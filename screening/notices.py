@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from patients.models import ClinicRecord, Patient, PatientRecord
+from patients.models import ChartOpening, ClinicRecord, Patient, PatientRecord
 from patients.querysets import ClinicQuerySet
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, NoticeKind, NoticeWay
 from skinclinic.accounts.models import User
@@ -36,9 +36,12 @@ class NoticeQuerySet(ClinicQuerySet):
 TELL_OF_READINGS = sorted(NOTICES_OF_SCREENINGS)
 
 
+ABOUT = ("screening", "signature", "follow_up", "alarm", "opening")
+
+
 def is_about(thing: str, *kinds: str) -> Q:
     """Notices of these kinds name this thing and no other; only an alarm's has no patient."""
-    empty = {f"{name}__isnull": name != thing for name in ("screening", "signature", "follow_up", "alarm")}
+    empty = {f"{name}__isnull": name != thing for name in ABOUT}
     return Q(kind__in=kinds, patient__isnull=thing == "alarm", **empty)
 
 
@@ -52,11 +55,14 @@ class Notice(PatientRecord):
     signature = models.ForeignKey("screening.Signature", on_delete=models.PROTECT, null=True, related_name="notices")
     follow_up = models.ForeignKey("screening.FollowUp", on_delete=models.PROTECT, null=True, related_name="notices")
     alarm = models.ForeignKey("screening.Alarm", on_delete=models.PROTECT, null=True, related_name="notices")
+    opening = models.ForeignKey(ChartOpening, on_delete=models.PROTECT, null=True, related_name="notices")
     by_mail = models.BooleanField()
     seen_at = models.DateTimeField(null=True)
     mailed_at = models.DateTimeField(null=True)
 
     objects = NoticeQuerySet.as_manager()
+    # It only leads there, and what it leads to asks for itself.
+    is_in_the_chart = False
 
     class Meta:
         ordering = ["-created_at", "id"]
@@ -65,11 +71,13 @@ class Notice(PatientRecord):
             models.UniqueConstraint(fields=["recipient", "signature"], name="notice_of_a_signature_once"),
             models.UniqueConstraint(fields=["recipient", "follow_up"], name="notice_of_a_follow_up_once"),
             models.UniqueConstraint(fields=["recipient", "alarm"], name="notice_of_an_alarm_once"),
+            models.UniqueConstraint(fields=["recipient", "opening"], name="notice_of_an_opening_once"),
             models.CheckConstraint(
                 condition=is_about("screening", *sorted(NOTICES_OF_SCREENINGS))
                 | is_about("signature", NoticeKind.REVIEW_SIGNED)
                 | is_about("follow_up", NoticeKind.FOLLOW_UP_OVERDUE)
-                | is_about("alarm", NoticeKind.ALARM),
+                | is_about("alarm", NoticeKind.ALARM)
+                | is_about("opening", NoticeKind.CHART_OPENED),
                 name="notice_is_about_what_its_kind_says",
             ),
         ]
@@ -96,6 +104,8 @@ class Notice(PatientRecord):
                 return reverse("lesion", args=[self.follow_up.lesion_id])
             case NoticeKind.ALARM:
                 return reverse("dashboard")
+            case NoticeKind.CHART_OPENED:
+                return reverse("openings")
             case _:
                 raise ValueError(f"{self.kind} leads nowhere.")
 

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from patients.models import ChartOpening
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, Band, NoticeKind, NoticeWay
 from screening.dashboard.alarms import kept_from
@@ -101,8 +102,10 @@ def hand_on_events(people: People) -> None:
     signed = {event.ids["signature"] for event in events if event.type in OF_SIGNATURES}
     assigned = {event.ids["screening"] for event in events if event.type == EventType.RETAKE_ASSIGNED}
     raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
+    opened = {event.ids["opening"] for event in events if event.type == EventType.CHART_OPENED}
     tell(
         [
+            *of_openings(people, opened),
             *of_readings(people, read),
             *of_signatures(people, signed),
             *of_retakes(people, assigned),
@@ -161,6 +164,15 @@ def of_alarms(people: People, ids: set[str]) -> Iterator[Notice]:
             if alarm.code in kept_from(actor, people.clinic):
                 continue
             yield from people.notice(actor, NoticeKind.ALARM, None, alarm_id=alarm.pk)
+
+
+def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
+    """Every manager but who opened it herself."""
+    for opening in ChartOpening.objects.filter(pk__in=ids):
+        for actor in people.with_role(MANAGER):
+            if actor.user_id != opening.person_id:
+                kind = NoticeKind.CHART_OPENED
+                yield from people.notice(actor, kind, opening.patient_id, opening_id=opening.pk)
 
 
 def of_overdue(people: People) -> Iterator[Notice]:
@@ -227,6 +239,8 @@ def in_a_mail(kind: NoticeKind) -> str:
             return _("A review is signed")
         case NoticeKind.FOLLOW_UP_OVERDUE:
             return _("A follow-up is overdue")
+        case NoticeKind.CHART_OPENED:
+            return _("A restricted chart was opened")
         case NoticeKind.ALARM:
             return _("The dashboard raises an alarm")
         case _:

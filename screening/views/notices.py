@@ -24,7 +24,12 @@ PAGE = 30
 def notices(request: HttpRequest) -> HttpResponse:
     """Hers, the unseen ones first, and how she wants to be told."""
     told = Notice.objects.told_to(request.actor).select_related(
-        "patient__identity", "screening__image__lesion", "signature__reviewer", "follow_up__lesion", "alarm"
+        "patient__identity",
+        "screening__image__lesion",
+        "signature__reviewer",
+        "follow_up__lesion",
+        "alarm",
+        "opening__person",
     )
     unseen = list(told.unseen()[:200])
     page = Paginator(told.filter(seen_at__isnull=False), PAGE).get_page(request.GET.get("page"))

@@ -21,6 +21,7 @@ class EventType(models.TextChoices):
     READING_PROBLEM = "reading.problem"
     REPORT_SIGNED = "report.signed"
     REPORT_AMENDED = "report.amended"
+    CHART_OPENED = "chart.opened"
     PATIENT_MERGED = "patient.merged"
     PATIENT_UNMERGED = "patient.unmerged"
 
