@@ -121,7 +121,7 @@ VERSIONS = {"active_id": _("active"), "model_version_id": _("model"), "version_i
 
 
 # Keys that lead to people.
-PEOPLE = {"approver_id"}
+PEOPLE = {"approver_id": _("approver beside the only manager")}
 
 # What the clinic's settings are called, as on the page where they are decided.
 SETTINGS = {
@@ -140,7 +140,6 @@ SETTINGS = {
     "due_hours_routine": _("hours until a routine visit is due"),
     "letter_advice": _("what every patient's letter ends with"),
     "retention_years": _("years that records are kept"),
-    "approver_id": _("approver beside the only manager"),
     "is_demo": _("demo"),
 }
 # What other columns are called, marked for the catalogue: the ledger's own names are English words.
@@ -149,6 +148,7 @@ COLUMNS = frozenset(
         gettext_noop("acknowledged at"),
         gettext_noop("address"),
         gettext_noop("answer"),
+        gettext_noop("as approver"),
         gettext_noop("answered at"),
         gettext_noop("band"),
         gettext_noop("birth date"),
@@ -322,7 +322,7 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
 
 def name_of(subject_type: str, column: str) -> str:
     known = SETTINGS if subject_type == CLINIC else VERSIONS
-    return str(known.get(column) or gettext(column.replace("_", " ")))
+    return str(known.get(column) or PEOPLE.get(column) or gettext(column.replace("_", " ")))
 
 
 def people_of(change: object) -> dict[object, object]:
