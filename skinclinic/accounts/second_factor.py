@@ -29,8 +29,8 @@ from skinclinic.audit.record import record
 HAS_ONE = "second_factor"
 RECOVERY_CODES = Authenticator.Type.RECOVERY_CODES
 # What she may do before she has one: set it up, leave, change her language, join another clinic.
-OPEN_WITHOUT = ("/accounts/", "/clinic/", "/language/", "/join/", "/session/", "/static/", "/api/", "/favicon.ico")
-NOT_OPEN_WITHOUT = ("/clinic/settings/", "/clinic/history/", "/clinic/people/")
+OPEN_WITHOUT = ("/accounts/", "/language/", "/join/", "/session/", "/static/", "/api/", "/favicon.ico")
+CHOICE_OF_CLINIC = "/clinic/"
 OPERATORS = "/admin/"
 
 
@@ -90,7 +90,7 @@ class SecondFactorGate:
 
 
 def is_open(path: str) -> bool:
-    return path.startswith(OPEN_WITHOUT) and not path.startswith(NOT_OPEN_WITHOUT)
+    return path == CHOICE_OF_CLINIC or path.startswith(OPEN_WITHOUT)
 
 
 def is_asked_of(request: HttpRequest) -> bool:

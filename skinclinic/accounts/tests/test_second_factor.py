@@ -7,7 +7,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.db import connection
 from django.test import Client
-from django.urls import reverse
+from django.urls import get_resolver, reverse
 
 from conftest import PASSWORD
 from skinclinic.accounts.models import Clinic
@@ -15,6 +15,10 @@ from skinclinic.accounts.tests.people import code_of, enter, give_totp
 from skinclinic.audit.models import AuditEvent
 
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
+# What has to be reached without: the door, the choice of a clinic, and what is for programs.
+FREE = (
+    "accounts/", "api/", "session/", "language/", "join/", "healthz", "readyz", "welcome/",
+)  # fmt: skip
 SECRET = re.compile(r'<code translate="no" class="user-select-all">([A-Z2-7]+)</code>')
 
 
@@ -107,13 +111,35 @@ def test_clinic_sees_its_members_factors_and_strangers_see_none(cast):
         assert cursor.fetchone() == (0,), "who acts as nobody sees nothing"
 
 
-@pytest.mark.parametrize("name", ["worklist", "clinic_settings", "notices", "home"])
+@pytest.mark.parametrize("name", ["worklist", "clinic_settings", "people", "openings", "notices", "home"])
 def test_who_has_none_is_led_to_set_one_up(cast, settings, name):
     settings.SECOND_FACTOR_REQUIRED = True
     client = enter(cast.ada)
     answer = client.get(reverse(name))
     assert (answer.status_code, answer["Location"]) == (302, reverse("mfa_index"))
     assert "Your clinic asks for a second factor" in client.get(answer["Location"]).content.decode()
+
+
+def test_without_one_no_address_of_the_clinic_is_open(cast, settings):
+    """From the URLconf, so that a new page cannot be forgotten."""
+    settings.SECOND_FACTOR_REQUIRED = True
+    client = enter(cast.ada)
+    closed = [(name, pattern) for name, pattern in patterns() if not pattern.startswith(FREE) and pattern != "clinic/"]
+    addresses = {name: address_of(pattern) for name, pattern in closed}
+    assert len(addresses) > 80
+    for name, address in addresses.items():
+        for answer in (client.get(address), client.post(address, {"clinic": str(cast.north.pk)})):
+            assert (answer.status_code, answer.get("Location")) == (302, reverse("mfa_index")), name
+
+
+def patterns() -> list[tuple[str, str]]:
+    reached = get_resolver().reverse_dict.lists()
+    return [(str(name), found[0][0][0][0]) for name, found in reached if isinstance(name, str)]
+
+
+def address_of(pattern: str) -> str:
+    filled = re.sub(r"%\(\w*version\w*\)s", "1", pattern)
+    return "/" + re.sub(r"%\(\w+\)s", "00000000-0000-4000-8000-000000000000", filled)
 
 
 def test_who_has_none_uploads_nothing(cast, chart, settings):

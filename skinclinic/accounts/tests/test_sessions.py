@@ -8,6 +8,7 @@ from django.conf import settings as configured
 from django.test import Client
 from django.urls import reverse
 
+from conftest import PASSWORD
 from skinclinic.accounts.sessions import ACTIVE_AT, SIGNED_IN_AT
 from skinclinic.accounts.tests.people import enter
 from skinclinic.audit.models import AuditEvent
@@ -110,3 +111,11 @@ def test_a_sign_in_is_a_new_session(cast):
     client.post("/accounts/login/", {"login": cast.alice.user.email, "password": "seven-quiet-herons-wade"})
     assert client.session.session_key != planted
     assert client.cookies[configured.SESSION_COOKIE_NAME].value != planted
+
+
+def test_new_password_ends_her_other_sessions(cast):
+    here, there = enter(cast.alice), enter(cast.alice)
+    form = {"oldpassword": PASSWORD, "password1": "seven-quiet-herons-wade", "password2": "seven-quiet-herons-wade"}
+    assert here.post(reverse("account_change_password"), form).status_code == 302
+    assert (is_in(here), is_in(there)) == (True, False)
+    assert here.get(reverse("usersessions_list")).content.decode().count("<tr><td>") == 1
