@@ -32,7 +32,13 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def portal(real_db: str, tmp_path: Path) -> Iterator[str]:
+def portal_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What a test has the portal know beside, by indirect parameters."""
+    return getattr(request, "param", {})
+
+
+@pytest.fixture
+def portal(real_db: str, tmp_path: Path, portal_settings: dict[str, str]) -> Iterator[str]:
     """The address of a web process on this test's database."""
     port = free_port()
     log = tmp_path / "web.log"
@@ -41,7 +47,9 @@ def portal(real_db: str, tmp_path: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [*command, "--bind", f"127.0.0.1:{port}"],
             cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": servers.postgres.app_url(real_db), "REDIS_URL": settings.REDIS_URL},
+            env=os.environ
+            | {"DATABASE_URL": servers.postgres.app_url(real_db), "REDIS_URL": settings.REDIS_URL}
+            | portal_settings,
             stdout=output,
             stderr=output,
         )

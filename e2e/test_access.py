@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 
 from conftest import Cast, Person, make_chart, make_screening
 from e2e.steps import sign_in
+from patients.restricted import open_chart, restrict
 from patients.services import open_visit
 from screening.codes import Panel
 from screening.dashboard import agreement, beside, drift, truth
@@ -19,6 +20,8 @@ from screening.services.notices import sweep_notices
 from screening.services.problems import report_problem
 from screening.tests import test_agreement, test_beside, test_drift, test_truth
 from screening.tests.conftest import finish, give, rows, sign
+from skinclinic.accounts.invitations import invite
+from skinclinic.accounts.models import Membership
 
 pytestmark = pytest.mark.browser
 AXE = Path(settings.NODE_MODULES) / "axe-core" / "axe.min.js"
@@ -43,6 +46,14 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
     with real_cast.rita.acting() as rita:
         shown = type(again).objects.shown_to(rita).get(pk=again.pk)
         report_problem(actor=rita, screening=shown, submission=again.pk, kind="score", words="")
+    restricted = make_chart(real_cast.alice, family_name="Autumnbottom")
+    with real_cast.ada.acting() as ada:
+        restrict(actor=ada, patient=restricted.patient, restricted=True)
+    with real_cast.rita.acting() as rita:
+        open_chart(actor=rita, patient=restricted.patient, reason="in my surgery")
+    with real_cast.ada.acting() as ada:
+        invite(actor=ada, email="nora@example.org", roles=["reviewer"])
+        member = Membership.objects.get(user=real_cast.rita.user)
     sweep_notices()
     count_something(real_cast)
     return {
@@ -52,6 +63,8 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
         "lesion_id": chart.lesion.pk,
         "screening_id": signed.pk,
         "again": again.pk,
+        "member": member.pk,
+        "restricted": restricted.patient.pk,
     }
 
 
@@ -104,6 +117,10 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
                 reverse(name)
                 for name in ("alarms", "unread", "overdue", "agreement", "truth", "drift", "beside", "ledger")
             ),
+            *(reverse(name) for name in ("people", "openings", "mfa_index", "mfa_activate_totp", "mfa_add_webauthn")),
+            reverse("member", args=[keys["member"]]),
+            reverse("usersessions_list"),
+            reverse("chart_open", args=[keys["restricted"]]),
             reverse("look_back", args=["0.0.0-fake"]),
             reverse("worklist"),
             reverse("clinic_settings"),

@@ -57,6 +57,7 @@ class Patient(ClinicRecord):
         help_text="Nothing: nobody has asked.",
     )
     merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from")
+    is_restricted = models.BooleanField(default=False, help_text="Opening the chart asks for a reason, and is told.")
     version = models.PositiveIntegerField(default=1, editable=False)
 
     objects = PatientQuerySet.as_manager()
@@ -93,6 +94,24 @@ class PatientRecord(ClinicRecord):
 
     class Meta:
         abstract = True
+
+
+class ChartOpening(PatientRecord):
+    """One person opened a restricted chart, and said why. It holds for a while, for her and this patient."""
+
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=300)
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["person", "patient", "ends_at"], name="opening_of_person")]
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("created_at")), name="opening_ends_after_it_began")
+        ]
+
+    def __str__(self) -> str:
+        return f"opening {self.pk}"
 
 
 class PatientIdentity(models.Model):

@@ -271,6 +271,8 @@ def merge_patients(*, duplicate: Patient, into: Patient) -> None:
                 _("Another record was merged into this one. Part those two first, or merge the other way.")
             )
         Patient.objects.filter(pk=duplicate.pk).update(merged_into=into.pk, version=F("version") + 1)
+        if rows[duplicate.pk].is_restricted or rows[into.pk].is_restricted:
+            Patient.objects.filter(pk__in=rows).update(is_restricted=True)
         publish(EventType.PATIENT_MERGED, clinic_id=into.clinic_id, patient=duplicate.pk, into=into.pk)
 
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from screening.codes import RetryReason, WithdrawalReason
 from screening.status import ReadingStatus, ReviewStatus
 from screening.words import FINDINGS
-from skinclinic.accounts.models import as_told
+from skinclinic.accounts.models import User, as_told
 from skinclinic.audit.models import AuditEvent
 from skinclinic.text import decimal
 
@@ -60,6 +60,8 @@ THINGS = {
     "accounts_membership": _("Membership"),
     "audit_verification": _("Verification of the ledger"),
     "api_client": _("Client of the API"),
+    "patients_chartopening": _("Restricted chart"),
+    "accounts_invitation": _("Invitation"),
     CLINIC: _("The clinic's settings"),
 }
 DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}
@@ -101,6 +103,10 @@ LOOKS = {
     "signed_out": _("Signed out"),
     "sign_in_failed": _("Sign-in failed"),
     "confirmation_failed": _("Password not confirmed"),
+    "sessions_ended": _("Sessions ended"),
+    "second_factor_added": _("Second factor set up"),
+    "second_factor_removed": _("Second factor removed"),
+    "second_factor_reset": _("Second factor removed by a manager"),
 }
 STATUSES = {
     "reading_status": {
@@ -121,6 +127,9 @@ STATUSES = {
 }
 # What is done to the clinic's models, in its own words.
 DECIDED = {
+    ("patients_chartopening", "insert"): _("Restricted chart opened"),
+    ("accounts_membership", "insert"): _("Joined the clinic"),
+    ("accounts_invitation", "insert"): _("Invited"),
     ("screening_readingpolicy", "insert"): _("First model of the clinic"),
     ("screening_readingpolicy", "update"): _("Model switched"),
     ("screening_shadowversion", "insert"): _("Model reads beside"),
@@ -144,13 +153,16 @@ NOT_TOLD = {
     "upload_sha256", "weights_sha256", "size", "width", "height", "x", "y", "x1", "y1",
     "x2", "y2", "finished_at", "milliseconds",
     "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "assigned_at",
-    "person",
+    "person", "is_active", "sent_at", "expires_at", "accepted_at", "ends_at",
 }  # fmt: skip
 
 
 # Keys that are names: a model is called by its version.
 VERSIONS = {"active_id": _("active"), "model_version_id": _("model"), "version_id": _("model")}
 
+
+# Keys that lead to people.
+PEOPLE = {"approver_id": _("approver beside the only manager")}
 
 # What the clinic's settings are called, as on the page where they are decided.
 SETTINGS = {
@@ -170,6 +182,7 @@ SETTINGS = {
     "letter_advice": _("what every patient's letter ends with"),
     "address": _("address"),
     "phone": _("telephone"),
+    "retention_years": _("years that records are kept"),
     "is_demo": _("demo"),
 }
 # What other columns are called, marked for the catalogue: the ledger's own names are English words.
@@ -178,6 +191,7 @@ COLUMNS = frozenset(
         gettext_noop("acknowledged at"),
         gettext_noop("address"),
         gettext_noop("answer"),
+        gettext_noop("as approver"),
         gettext_noop("answered at"),
         gettext_noop("band"),
         gettext_noop("birth date"),
@@ -205,6 +219,7 @@ COLUMNS = frozenset(
         gettext_noop("history"),
         gettext_noop("is another"),
         gettext_noop("is active"),
+        gettext_noop("is restricted"),
         gettext_noop("kind"),
         gettext_noop("label"),
         gettext_noop("laterality"),
@@ -320,7 +335,21 @@ def step_of_alarm(changes: dict[str, Any]) -> str:
     return gettext("Alarm over") if changes.get("ended_at", [None, None])[1] else gettext("Alarm goes on")
 
 
+def step_of_membership(changes: dict[str, Any]) -> str:
+    if "is_active" not in changes:
+        return gettext("Roles changed")
+    return gettext("Enabled again") if changes["is_active"][1] else gettext("Disabled")
+
+
+def step_of_invitation(changes: dict[str, Any]) -> str:
+    if "accepted_at" in changes:
+        return gettext("Invitation taken")
+    return gettext("Invitation withdrawn") if "withdrawn_at" in changes else gettext("Invitation sent again")
+
+
 STEPS = {
+    "accounts_membership": step_of_membership,
+    "accounts_invitation": step_of_invitation,
     "screening_suspension": step_of_resuming,
     "screening_switchrequest": step_of_switching,
     "screening_alarm": step_of_alarm,
@@ -339,10 +368,14 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
         return []
     told = []
     for column, change in sorted(event.changes.items()):
-        if column in NOT_TOLD or (column.endswith("_id") and column not in VERSIONS) or column in STATUSES:
+        if (
+            column in NOT_TOLD
+            or (column.endswith("_id") and column not in VERSIONS and column not in PEOPLE)
+            or column in STATUSES
+        ):
             continue
         name = name_of(event.subject_type, column)
-        said = partial(shown, choices_of(event.subject_type, column))
+        said = partial(shown, people_of(change) if column in PEOPLE else choices_of(event.subject_type, column))
         if change == "private":
             noted = gettext("noted") if event.action == "insert" else gettext("changed; the old text is not kept here")
             told.append((name, noted))
@@ -357,7 +390,13 @@ def details(event: AuditEvent) -> list[tuple[str, str]]:
 
 def name_of(subject_type: str, column: str) -> str:
     known = SETTINGS if subject_type == CLINIC else VERSIONS
-    return str(known.get(column) or gettext(column.replace("_", " ")))
+    return str(known.get(column) or PEOPLE.get(column) or gettext(column.replace("_", " ")))
+
+
+def people_of(change: object) -> dict[object, object]:
+    """The names of those that a column led to and leads to."""
+    keys = [key for key in (change if isinstance(change, list) else [change]) if key]
+    return {str(key): name for key, name in User.objects.filter(pk__in=keys).values_list("pk", "full_name")}
 
 
 def choices_of(subject_type: str, column: str) -> dict[object, object]:

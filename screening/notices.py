@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
-from patients.models import ClinicRecord, Patient, PatientRecord
+from patients.models import ChartOpening, ClinicRecord, Patient, PatientRecord
 from patients.querysets import ClinicQuerySet
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, NoticeKind, NoticeWay
 from skinclinic.accounts.models import User
@@ -39,7 +39,7 @@ TELL_OF_READINGS = sorted(NOTICES_OF_SCREENINGS)
 
 
 OF_NO_PATIENT = ("alarm", "switch", "suspension")
-THINGS = ("screening", "signature", "follow_up", *OF_NO_PATIENT)
+THINGS = ("screening", "signature", "follow_up", "opening", *OF_NO_PATIENT)
 
 
 def is_about(thing: str, *kinds: str) -> Q:
@@ -60,11 +60,14 @@ class Notice(PatientRecord):
     alarm = models.ForeignKey("screening.Alarm", on_delete=models.PROTECT, null=True, related_name="notices")
     switch = models.ForeignKey("screening.SwitchRequest", on_delete=models.PROTECT, null=True, related_name="notices")
     suspension = models.ForeignKey("screening.Suspension", on_delete=models.PROTECT, null=True, related_name="notices")
+    opening = models.ForeignKey(ChartOpening, on_delete=models.PROTECT, null=True, related_name="notices")
     by_mail = models.BooleanField()
     seen_at = models.DateTimeField(null=True)
     mailed_at = models.DateTimeField(null=True)
 
     objects = NoticeQuerySet.as_manager()
+    # It only leads there, and what it leads to asks for itself.
+    is_in_the_chart = False
 
     class Meta:
         ordering = ["-created_at", "id"]
@@ -75,13 +78,15 @@ class Notice(PatientRecord):
             models.UniqueConstraint(fields=["recipient", "alarm"], name="notice_of_an_alarm_once"),
             models.UniqueConstraint(fields=["recipient", "switch"], name="notice_of_a_switch_once"),
             models.UniqueConstraint(fields=["recipient", "suspension"], name="notice_of_a_suspension_once"),
+            models.UniqueConstraint(fields=["recipient", "opening"], name="notice_of_an_opening_once"),
             models.CheckConstraint(
                 condition=is_about("screening", *sorted(NOTICES_OF_SCREENINGS))
                 | is_about("signature", NoticeKind.REVIEW_SIGNED)
                 | is_about("follow_up", NoticeKind.FOLLOW_UP_OVERDUE)
                 | is_about("alarm", NoticeKind.ALARM)
                 | is_about("switch", NoticeKind.SWITCH_ASKED)
-                | is_about("suspension", NoticeKind.RESUME_ASKED),
+                | is_about("suspension", NoticeKind.RESUME_ASKED)
+                | is_about("opening", NoticeKind.CHART_OPENED),
                 name="notice_is_about_what_its_kind_says",
             ),
         ]
@@ -110,6 +115,8 @@ class Notice(PatientRecord):
                 return reverse("dashboard")
             case NoticeKind.SWITCH_ASKED | NoticeKind.RESUME_ASKED:
                 return reverse("models")
+            case NoticeKind.CHART_OPENED:
+                return reverse("openings")
             case _:
                 raise ValueError(f"{self.kind} leads nowhere.")
 

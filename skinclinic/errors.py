@@ -9,5 +9,13 @@ class NotAllowed(ClinicError):
     """A member of the clinic without the right for this act."""
 
 
+class Elsewhere(ClinicError):
+    """There is a page to be seen first, at `address`; from there she comes back."""
+
+    def __init__(self, sentence: str, address: str):
+        super().__init__(sentence)
+        self.address = address
+
+
 class StaleForm(ClinicError):
     """The page was opened on something that has changed since."""

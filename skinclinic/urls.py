@@ -5,6 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from skinclinic import health
+from skinclinic.accounts import join
+from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
 
 urlpatterns = [
@@ -13,10 +15,18 @@ urlpatterns = [
     path("readyz/reading", health.reading, name="ready_to_read"),
     path("welcome/", accounts.first_run, name="first_run"),
     path("language/", accounts.choose_language, name="choose_language"),
+    path("join/", join.join, name="join"),
+    path("join/<uuid:clinic_id>/<str:token>/", join.invitation, name="invitation"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
+    path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
     path("accounts/session/", accounts.session_now, name="session"),
+    path("accounts/2fa/authenticate/", sessions.second_factor),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/sessions/", sessions.sessions, name="usersessions_list"),
+    path("session/", sessions.session_left, name="session_left"),
+    path("session/stay/", sessions.session_stay, name="session_stay"),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("skinclinic.api.urls")),

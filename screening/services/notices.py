@@ -16,7 +16,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from patients.models import ChartOpening
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, Band, NoticeKind, NoticeWay
 from screening.dashboard.alarms import kept_from
@@ -119,8 +121,10 @@ def hand_on_events(people: People) -> None:
     raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
     switches = {event.ids["switch"] for event in events if event.type == EventType.SWITCH_ASKED}
     resuming = {event.ids["suspension"] for event in events if event.type == EventType.RESUME_ASKED}
+    opened = {event.ids["opening"] for event in events if event.type == EventType.CHART_OPENED}
     tell(
         [
+            *of_openings(people, opened),
             *of_readings(people, read),
             *of_signatures(people, signed),
             *of_retakes(people, assigned),
@@ -198,6 +202,15 @@ def of_resuming(people: People, ids: set[str]) -> Iterator[Notice]:
             yield from people.notice(actor, kind, None, suspension_id=stop.pk)
 
 
+def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
+    """Every manager but who opened it herself."""
+    for opening in ChartOpening.objects.filter(pk__in=ids):
+        for actor in people.with_role(MANAGER):
+            if actor.user_id != opening.person_id:
+                kind = NoticeKind.CHART_OPENED
+                yield from people.notice(actor, kind, opening.patient_id, opening_id=opening.pk)
+
+
 def of_overdue(people: People) -> Iterator[Notice]:
     today = timezone.localdate(timezone=zoneinfo.ZoneInfo(people.clinic.time_zone))
     overdue = FollowUp.objects.filter(clinic=people.clinic).open().filter(due_on__lt=today)
@@ -244,30 +257,25 @@ def send_notice_mail(person: User, clinic: Clinic, notices: Sequence[Notice]) ->
     context = {
         "name": person.get_short_name(),
         "clinic": clinic.name,
-        "counts": [(in_a_mail(kind), count) for kind, count in counts.items()],
+        "counts": [(IN_A_MAIL[kind], count) for kind, count in counts.items()],
         "address": f"{settings.SITE_URL}{reverse('notices')}",
     }
     text = render_to_string("screening/notice_mail.txt", context)
     send_mail(_("skinclinic: something waits for you"), text, settings.DEFAULT_FROM_EMAIL, [person.email])
 
 
-def in_a_mail(kind: NoticeKind) -> str:
-    """What a mail may say of it, which others may read over her shoulder."""
-    match kind:
-        case NoticeKind.HIGH_READING:
-            return _("A photograph asks for attention")
-        case NoticeKind.UNFIT_PHOTOGRAPH | NoticeKind.RETAKE:
-            return _("A photograph is to be taken again")
-        case NoticeKind.REVIEW_SIGNED:
-            return _("A review is signed")
-        case NoticeKind.FOLLOW_UP_OVERDUE:
-            return _("A follow-up is overdue")
-        case NoticeKind.ALARM:
-            return _("The dashboard raises an alarm")
-        case NoticeKind.SWITCH_ASKED | NoticeKind.RESUME_ASKED:
-            return _("Your agreement is asked for")
-        case _:
-            raise ValueError(f"{kind} has no words for a mail.")
+# What a mail may say of each kind, which others may read over her shoulder.
+IN_A_MAIL = {
+    NoticeKind.HIGH_READING: gettext_lazy("A photograph asks for attention"),
+    NoticeKind.UNFIT_PHOTOGRAPH: gettext_lazy("A photograph is to be taken again"),
+    NoticeKind.RETAKE: gettext_lazy("A photograph is to be taken again"),
+    NoticeKind.REVIEW_SIGNED: gettext_lazy("A review is signed"),
+    NoticeKind.FOLLOW_UP_OVERDUE: gettext_lazy("A follow-up is overdue"),
+    NoticeKind.CHART_OPENED: gettext_lazy("A restricted chart was opened"),
+    NoticeKind.ALARM: gettext_lazy("The dashboard raises an alarm"),
+    NoticeKind.SWITCH_ASKED: gettext_lazy("Your agreement is asked for"),
+    NoticeKind.RESUME_ASKED: gettext_lazy("Your agreement is asked for"),
+}
 
 
 def see_notices(*, actor: Actor, **about: Any) -> None:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from screening.models import ModelVersion, ReadingPolicy, ShadowVersion, Suspension, SwitchRequest
 from screening.services.errors import NotYours, ReadingsSuspended, StaleTransition
+from skinclinic.accounts.approval import refuse_who_may_not_agree
 from skinclinic.audit.acting import Actor
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
@@ -52,8 +53,9 @@ def ask_to_switch(*, actor: Actor, version: ModelVersion, reason: str) -> Switch
 def agree_to_switch(*, actor: Actor, request: SwitchRequest) -> None:
     """By another person than the one who asked: from the next photograph on that version decides, and is no shadow.
 
-    Raises NotYours, StaleTransition, ReadingsSuspended.
+    Raises NotYours, NotAllowed, StaleTransition, ReadingsSuspended.
     """
+    refuse_who_may_not_agree(actor)
     if request.asked_by_id == actor.person():
         raise NotYours(_("You asked for this switch. Another manager or a reviewer has to agree."))
     with transaction.atomic():
@@ -139,7 +141,8 @@ def take_back_request(*, actor: Actor, suspension: Suspension) -> None:
 
 
 def agree_to_resume(*, actor: Actor, suspension: Suspension) -> None:
-    """By another person than the one who asked; raises NotYours."""
+    """By another person than the one who asked; raises NotYours, NotAllowed."""
+    refuse_who_may_not_agree(actor)
     if suspension.resume_asked_by_id == actor.person():
         raise NotYours(_("You asked to resume. Another manager or a reviewer has to agree."))
     resumed = (

@@ -1,8 +1,10 @@
+import json
 import math
 from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.core.serializers.json import DjangoJSONEncoder
 from django.template import Context
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -20,6 +22,7 @@ from screening.querysets import HIDDEN_UNTIL_REVIEW
 from screening.status import ReadingStatus
 from screening.words import unfit_reason
 from skinclinic.accounts.models import Role
+from skinclinic.accounts.sessions import browser_name
 from skinclinic.audit.acting import REVIEWER, Actor
 from skinclinic.text import in_sentence
 
@@ -93,6 +96,12 @@ def role_word(role: str) -> str:
     return str(Role(role).label)
 
 
+@register.filter
+def as_json(value: object) -> str:
+    """For an attribute that a script reads."""
+    return json.dumps(value, cls=DjangoJSONEncoder)
+
+
 @register.simple_tag
 def body_outline() -> str:
     return OUTLINE
@@ -104,6 +113,7 @@ def plain(figure: float) -> str:
     return str(figure)
 
 
+register.filter(browser_name)
 register.filter(in_sentence)
 register.filter(unfit_reason)
 

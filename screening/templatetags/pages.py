@@ -18,13 +18,17 @@ TABS = {
     "beside": _("Side by side"),
     "incidents": _("Incidents"),
     "exports": _("Exports"),
+    "people": _("People"),
+    "openings": _("Restricted charts"),
 }
 # Under which entry of the rail a page lies; one that is not named here is its own.
 ENTRY_OF = {
     **dict.fromkeys(TABS, "dashboard"),
     **dict.fromkeys(("patient_chart", "imports", "import_batch"), "patients"),
     "clinic_history": "clinic_settings",
-    **dict.fromkeys(("incident", "incident_new", "table_export", "research_export", "look_back"), "dashboard"),
+    **dict.fromkeys(
+        ("incident", "incident_new", "member", "table_export", "research_export", "look_back"), "dashboard"
+    ),
     "model_card": "models",
 }
 

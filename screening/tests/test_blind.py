@@ -33,6 +33,7 @@ TOLD = {
 # What is another in each answer: keys of forms, the request's number, and the time.
 FLEETING = re.compile(
     r'name="(csrfmiddlewaretoken|submission)" value="[^"]*"|request [0-9a-f-]+|\d\d:\d\d(:\d\d)?|\d{4}-\d\d-\d\dT[^"<]*'
+    r'|data-left="\d+"'
 )
 
 

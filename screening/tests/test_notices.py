@@ -145,6 +145,7 @@ def test_a_visit_of_another_system_is_every_clinicians(cast, chart, screening):
 def test_who_left_is_not_told_and_the_others_are(cast, chart, screening):
     with cast.in_north():
         Membership.objects.filter(user=cast.alice.user).update(is_active=False)
+        Membership.objects.filter(user=cast.otto.user).update(roles=["auditor", "manager"])  # a clinic keeps one
         Membership.objects.filter(user=cast.ada.user).update(roles=["clinician"])
     finish(cast, screening, band=None, unscorable_reasons=("blurred",))
     sweep_notices()

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from patients.codes import ConsentKind
 from patients.forms import ConsentForm, VisitForm
 from patients.models import Lesion, Patient, Visit
+from patients.restricted import may_restrict
 from patients.services import consents_of, ids_of_person, open_visit
 from screening.models import FollowUp, LesionImage, Prediction, Screening
 from screening.views.history import history_page, history_table, without_hidden
@@ -44,6 +45,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         ),
         "today": timezone.localdate(),
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),
+        "may_restrict": may_restrict(request.actor, patient),
         "merged_from": list(patient.merged_from.select_related("identity")),
     }
     return render(request, "patients/chart.html", context)

@@ -35,11 +35,11 @@ def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str, sai
     return view
 
 
-def resume_act(do: Callable[..., None], said: str, *roles: str) -> View:
+def resume_act(do: Callable[..., None], said: str, *roles: str, or_approver: bool = False) -> View:
     """A step of one of `roles` on the way back from a suspension."""
 
     @require_POST
-    @member_required(*roles)
+    @member_required(*roles, or_approver=or_approver)
     def view(request: HttpRequest, suspension_id: UUID) -> HttpResponse:
         suspension = get_visible(Suspension.objects.all(), request.actor, suspension_id)
         return act(request, lambda _: do(actor=request.actor, suspension=suspension), said)
@@ -47,11 +47,11 @@ def resume_act(do: Callable[..., None], said: str, *roles: str) -> View:
     return view
 
 
-def switch_act(do: Callable[..., None], said: str, *roles: str) -> View:
+def switch_act(do: Callable[..., None], said: str, *roles: str, or_approver: bool = False) -> View:
     """A step of one of `roles` on the way to another version."""
 
     @require_POST
-    @member_required(*roles)
+    @member_required(*roles, or_approver=or_approver)
     def view(request: HttpRequest, request_id: UUID) -> HttpResponse:
         asked = get_visible(SwitchRequest.objects.select_related("version"), request.actor, request_id)
         return act(request, lambda _: do(actor=request.actor, request=asked), said)
@@ -82,7 +82,11 @@ version_switch = version_act(
     _("Model %(version)s reads from the first photograph on."),
 )
 switch_agree = switch_act(
-    services.agree_to_switch, _("It reads from the next photograph on: two people agreed."), MANAGER, REVIEWER
+    services.agree_to_switch,
+    _("It reads from the next photograph on: two people agreed."),
+    MANAGER,
+    REVIEWER,
+    or_approver=True,
 )
 switch_take_back = switch_act(services.take_back_switch, _("The switch is taken back. All stays as it was."), MANAGER)
 shadow_begin = version_act(
@@ -99,7 +103,9 @@ version_suspend = version_act(
 )
 resume_ask = resume_act(services.ask_to_resume, _("Another manager or a reviewer has to agree on this page."), MANAGER)
 resume_take_back = resume_act(services.take_back_request, _("The request is taken back. It stays suspended."), MANAGER)
-resume_agree = resume_act(services.agree_to_resume, _("This suspension is ended by two people."), MANAGER, REVIEWER)
+resume_agree = resume_act(
+    services.agree_to_resume, _("This suspension is ended by two people."), MANAGER, REVIEWER, or_approver=True
+)
 
 
 @require_POST

@@ -24,6 +24,7 @@ from screening.models import (
 )
 from screening.services.notices import see_notices
 from screening.views.history import history_page
+from skinclinic.accounts.approval import may_agree
 from skinclinic.accounts.models import Clinic, as_told
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import expect_malignant_share
@@ -74,7 +75,7 @@ def percent(share: dict[str, float | None]) -> str:
 
 
 @require_GET
-@member_required(MANAGER, REVIEWER, AUDITOR)
+@member_required(MANAGER, REVIEWER, AUDITOR, or_approver=True)
 def models(request: HttpRequest) -> HttpResponse:
     see_notices(actor=request.actor, kind__in=sorted(ASKS_AGREEMENT))
     return show(request)
@@ -96,7 +97,8 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
         "share_form": share_form or ExpectedShareForm(initial=expected_now(request.clinic)),
         "is_manager": request.actor.has_role(MANAGER),
         "open_problems": open_problems(request.actor),
-        "may_agree": request.actor.has_role(MANAGER, REVIEWER),
+        "may_agree": may_agree(request.actor),
+        "approver": request.clinic.approver,
         **history_page(request, events, partial(line_of, named=suspended_things(all_stops))),
     }
     return render(request, "screening/models.html", context)

@@ -1,18 +1,71 @@
-from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
-from django.utils import translation
+from functools import cached_property
 
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from skinclinic.accounts.confirm import is_confirmed
 from skinclinic.accounts.language import is_spoken
+from skinclinic.accounts.models import User
+from skinclinic.accounts.second_factor import key_from, qr_code
+from skinclinic.audit.acting import narrow_to
 
 
 class InvitedOnly(DefaultAccountAdapter):
     """Nobody opens an account for herself: a manager invites her."""
 
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": _(
+            "That was too often. Wait five minutes, then try again; if it goes on, ask a manager of your clinic."
+        ),
+        "incorrect_code": _("This code is not right, or was used already. Wait for the next one and enter it."),
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: object) -> HttpResponse | None:
+        """Her password was right: from here on the database shows what is hers, above all her second factor."""
+        response = super().pre_login(request, user, **kwargs)
+        if response is None:
+            narrow_to(user.actor())
+        return response
+
+    def is_reauthentication_required(self, app: str = "") -> bool:
+        """Not again while she gave her password lately, at the door too, as a signature has it."""
+        return super().is_reauthentication_required(app=app) and not is_confirmed(context.request)
 
     def send_mail(self, template_prefix: str, email: str, context: dict) -> None:
         """In the language of whom it is for: who asks for it at the sign-in page may sit at another's browser."""
         chosen = getattr(context.get("user"), "language", "")
         with translation.override(chosen if is_spoken(chosen) else translation.get_language()):
             super().send_mail(template_prefix, email, context)
+
+
+class SecondFactor(DefaultMFAAdapter):
+    """Keys are kept encrypted, and the QR code is drawn by the library that draws all of ours."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": InvitedOnly.error_messages["incorrect_code"],
+    }
+
+    @cached_property
+    def cipher(self) -> MultiFernet:
+        return MultiFernet([Fernet(key_from(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+
+    def encrypt(self, text: str) -> str:
+        return self.cipher.encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return self.cipher.decrypt(encrypted_text.encode()).decode()
+
+    def build_totp_svg(self, url: str) -> str:
+        return qr_code(url)
+
+    def generate_authenticator_name(self, user: User, type: str) -> str:  # noqa: A002 (allauth's name)
+        return ""

@@ -1,14 +1,39 @@
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from skinclinic.accounts.models import MOST_DUE_HOURS, UnreviewedReadings, User, advice_in, validate_time_zone
+from skinclinic.accounts.models import (
+    MOST_DUE_HOURS,
+    MOST_RETENTION_YEARS,
+    Invitation,
+    Role,
+    UnreviewedReadings,
+    User,
+    advice_in,
+    validate_time_zone,
+)
 from skinclinic.text import validate_one_line
 
 ADVICE = "letter_advice_"
+
+
+def typed(autocomplete: str) -> forms.TextInput:
+    return forms.TextInput({"autocomplete": autocomplete})
+
+
+def new_password() -> forms.CharField:
+    return forms.CharField(
+        label=_("Password"),
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        min_length=12,
+        max_length=128,
+        help_text=_("At least 12 characters; a few words in a row are best."),
+    )
 
 
 class FirstRunForm(forms.Form):
@@ -18,17 +43,102 @@ class FirstRunForm(forms.Form):
     time_zone = forms.CharField(label=_("Time zone"), max_length=64, initial="UTC", validators=[validate_time_zone])
     full_name = forms.CharField(label=_("Your full name"), max_length=150)
     email = forms.EmailField(label=_("Your e-mail address"))
-    password = forms.CharField(
-        label=_("Password"),
-        widget=forms.PasswordInput({"autocomplete": "new-password"}), min_length=12, max_length=128,
-        help_text=_("At least 12 characters; a few words in a row are best."),
-    )  # fmt: skip
+    password = new_password()
+    approver_email = forms.EmailField(
+        label=_("E-mail address of a second person"),
+        required=False,
+        help_text=_(
+            "As long as you are the only manager, she agrees before another model reads or a stopped one goes on. "
+            "She is invited by e-mail as a clinician; you can also do that later."
+        ),
+    )
+
+    def clean_approver_email(self) -> str:
+        second: str = self.cleaned_data["approver_email"]
+        if second and second.casefold() == self.cleaned_data.get("email", "").casefold():
+            raise forms.ValidationError(_("This is your own address; it has to be somebody else's."))
+        return second
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         given = User(email=self.cleaned_data.get("email", ""), full_name=self.cleaned_data.get("full_name", ""))
+        given.clinic_names = [self.cleaned_data.get("clinic_name", "")]
         validate_password(password, given)
         return password
+
+
+class JoinForm(forms.Form):
+    """What an invited person says of herself; her address is the invitation's."""
+
+    full_name = forms.CharField(
+        label=_("Your full name"), max_length=150, validators=[validate_one_line], widget=typed("name")
+    )
+    password = new_password()
+
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.invitation = invitation
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        given = User(email=self.invitation.email, full_name=self.cleaned_data.get("full_name", ""))
+        given.clinic_names = [self.invitation.clinic.name]
+        validate_password(password, given)
+        return password
+
+
+class ReasonForm(forms.Form):
+    """Why a person's membership is changed; kept on the ledger."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        validators=[validate_one_line],
+        widget=typed("off"),
+        help_text=_("Kept on the ledger. Name no patient."),
+    )
+
+
+class RolesForm(ReasonForm):
+    roles = forms.MultipleChoiceField(label=_("Roles"), choices=Role.choices, widget=forms.CheckboxSelectMultiple)
+    field_order = ["email", "roles", "reason"]
+
+
+class InvitationForm(RolesForm):
+    email = forms.EmailField(
+        label=_("E-mail address"), max_length=254, widget=forms.EmailInput({"autocomplete": "off"})
+    )
+
+
+class KeepingForm(forms.Form):
+    """What a manager decides of the clinic itself."""
+
+    time_zone = forms.CharField(
+        label=_("Time zone"),
+        max_length=64,
+        validators=[validate_time_zone],
+        help_text=_("Such as Europe/Vienna. All times are shown in it."),
+    )
+    retention_years = forms.IntegerField(
+        label=_("Records are kept for, years"),
+        min_value=1,
+        max_value=MOST_RETENTION_YEARS,
+        help_text=_("After a patient's last visit. Nothing is erased by itself yet: it only notes what you decided."),
+    )
+    approver = forms.TypedChoiceField(
+        label=_("Approver"),
+        required=False,
+        coerce=UUID,
+        empty_value=None,
+        help_text=_(
+            "Who agrees when the only manager asks to switch or resume a model. She asks for nothing herself, and has "
+            "no say while there is a second manager."
+        ),
+    )
+
+    def __init__(self, *args: Any, approvers: Iterable[tuple[UUID, str]], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.fields["approver"].choices = [("", _("Nobody")), *approvers]
 
 
 class LanguageForm(forms.Form):

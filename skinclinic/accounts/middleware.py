@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
 
@@ -14,7 +16,7 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import ANONYMOUS, Actor, acting
 from skinclinic.audit.record import record
 from skinclinic.error_pages import answer
-from skinclinic.errors import ClinicError
+from skinclinic.errors import ClinicError, Elsewhere
 
 REFUSALS = {403, 404}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -57,6 +59,8 @@ class ActingMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A refusal that a page did not expect is told all the same: what it says is meant for people."""
+        if isinstance(exception, Elsewhere):
+            return lead_to(request, exception.address)
         return answer(request, 409, str(exception)) if isinstance(exception, ClinicError) else None
 
     def answer_in_transaction(self, request: HttpRequest) -> HttpResponse:
@@ -102,6 +106,15 @@ def receive_body(request: HttpRequest) -> None:
     """Read a form or JSON to its end before a transaction opens, so that a slow line holds no lock."""
     if request.method not in SAFE_METHODS:
         _ = request.body
+
+
+def lead_to(request: HttpRequest, address: str) -> HttpResponse:
+    """To a page that is to be seen first, and that knows where to go on; a part of a page takes the whole with it."""
+    if request.headers.get("HX-Request"):
+        here = urlsplit(request.headers.get("HX-Current-URL", "")).path
+        return HttpResponse(headers={"HX-Redirect": f"{address}?{urlencode({'next': here})}"})
+    here = request.get_full_path() if request.method in SAFE_METHODS else ""
+    return redirect(f"{address}?{urlencode({'next': here})}")
 
 
 def record_refusal(request: HttpRequest, match: ResolverMatch | None, status: int) -> None:

@@ -1,5 +1,6 @@
 """People, clinics, and who may do what where."""
 
+import hashlib
 import uuid
 import zoneinfo
 from collections.abc import Mapping
@@ -80,6 +81,7 @@ class UnreviewedReadings(models.TextChoices):
 
 
 MOST_DUE_HOURS = 24 * 365
+MOST_RETENTION_YEARS = 100
 # What a clinic says while nobody in it has written anything else; each reader is told it in her language.
 ASSUMED = gettext_noop("assumed when the clinic was opened")
 LETTER_ADVICE = gettext_noop(
@@ -153,11 +155,25 @@ class Clinic(models.Model):
     )
     address = models.TextField(max_length=300, blank=True, help_text="Printed on letters and reports.")
     phone = models.CharField(max_length=40, blank=True, validators=[validate_one_line])
+    retention_years = models.PositiveSmallIntegerField(
+        default=30, help_text="For how long records are to be kept after the last visit. Nothing is erased by itself."
+    )
+    approver = models.ForeignKey(
+        User,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Agrees to what the only manager asks for.",
+    )
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(retention_years__gte=1, retention_years__lte=MOST_RETENTION_YEARS),
+                name="clinic_retention_is_some_years",
+            ),
             models.CheckConstraint(
                 condition=models.Q(expected_malignant_share__gt=0, expected_malignant_share__lt=1),
                 name="clinic_malignant_share_is_a_share",
@@ -236,3 +252,68 @@ class Membership(models.Model):
 
     def actor(self) -> Actor:
         return self.user.actor().in_clinic(self.clinic_id, self.roles)
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def visible_to(self, actor: Actor) -> "InvitationQuerySet":
+        if actor.clinic_id is None:
+            return self.none()
+        return self.filter(clinic_id=actor.clinic_id)
+
+    def open(self) -> "InvitationQuerySet":
+        """Neither taken nor withdrawn; one that is too old can be sent again."""
+        return self.filter(accepted_at__isnull=True, withdrawn_at__isnull=True)
+
+    def with_token(self, token: str) -> "InvitationQuerySet":
+        return self.open().filter(token_hash=digest(token), expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """A link by e-mail that lets one person in. The token itself is only in the mail."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
+    email = models.EmailField(max_length=254)
+    roles = ArrayField(models.CharField(max_length=16, choices=Role.choices))
+    as_approver = models.BooleanField(default=False, help_text="She is the clinic's approver once she has joined.")
+    token_hash = models.CharField(max_length=64)
+    invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    withdrawn_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                models.F("clinic"),
+                Lower("email"),
+                condition=models.Q(accepted_at__isnull=True, withdrawn_at__isnull=True),
+                name="invitation_open_once",
+            ),
+            models.UniqueConstraint(fields=["token_hash"], name="invitation_token_once"),
+            models.CheckConstraint(
+                condition=models.Q(roles__contained_by=Role.values, roles__len__gt=0), name="invitation_roles_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(accepted_at__isnull=True, accepted_by__isnull=True)
+                | models.Q(accepted_at__isnull=False, accepted_by__isnull=False, withdrawn_at__isnull=True),
+                name="invitation_accepted_by_someone",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk}"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()

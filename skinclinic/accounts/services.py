@@ -77,6 +77,11 @@ def decide_reviewing(*, actor: Actor, **decided: bool | int | str | Mapping[str,
     Clinic.objects.filter(pk=actor.own_clinic()).update(**decided)
 
 
+def decide_keeping(*, actor: Actor, time_zone: str, retention_years: int) -> None:
+    """The clinic's clock, and for how long its records are to be kept."""
+    Clinic.objects.filter(pk=actor.own_clinic()).update(time_zone=time_zone, retention_years=retention_years)
+
+
 def letter_advice_at(clinic: Clinic, at: datetime, language: str) -> str:
     """What letters in this language ended with then, as the ledger has it."""
     changes = AuditEvent.objects.filter(subject_type=Clinic._meta.db_table, subject_id=str(clinic.pk))

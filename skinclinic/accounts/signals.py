@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from skinclinic.accounts.confirm import keep_confirmed
 from skinclinic.accounts.models import User
+from skinclinic.accounts.sessions import begin_session, remember_session
 from skinclinic.audit.acting import ANONYMOUS, acting
 from skinclinic.audit.record import record
 
@@ -15,7 +16,9 @@ from skinclinic.audit.record import record
 @receiver(user_logged_in)
 def record_sign_in(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     keep_confirmed(request)
+    begin_session(request)
     with acting(user.actor()):
+        remember_session(request)
         record("signed_in", subject_type="accounts_user", subject_id=user.pk)
 
 

@@ -1,5 +1,7 @@
 """The way in: the first-run page and the choice of a clinic."""
 
+from uuid import UUID
+
 from allauth.account.views import LoginView
 from django.conf import settings
 from django.contrib import messages
@@ -12,18 +14,23 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from skinclinic.accounts.approval import could_approve, name_approver
 from skinclinic.accounts.entry import ACTIVE_CLINIC
-from skinclinic.accounts.forms import ClinicForm, FirstRunForm, LanguageForm
+from skinclinic.accounts.forms import ClinicForm, FirstRunForm, KeepingForm, LanguageForm
+from skinclinic.accounts.invitations import invite
+from skinclinic.accounts.models import Membership
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,
     AlreadyOpen,
     choose_language_of,
+    decide_keeping,
     decide_reviewing,
     is_first_run,
     open_first_clinic,
 )
-from skinclinic.audit.acting import MANAGER
+from skinclinic.audit.acting import CLINICIAN, MANAGER, acting
+from skinclinic.errors import ClinicError
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -57,6 +64,7 @@ def first_run(request: HttpRequest) -> HttpResponse:
         raise Http404
     form = FirstRunForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        second = form.cleaned_data.pop("approver_email")
         try:
             membership = open_first_clinic(**form.cleaned_data)
         except AlreadyOpen as refusal:
@@ -64,8 +72,20 @@ def first_run(request: HttpRequest) -> HttpResponse:
             return redirect("account_login")
         login(request, membership.user, backend=BACKEND)
         request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
+        if second:
+            invite_approver(request, membership, second)
         return redirect("home")
     return render(request, "accounts/first_run.html", {"form": form})
+
+
+def invite_approver(request: HttpRequest, first: Membership, email: str) -> None:
+    """The clinic is open whether the mail is taken or not."""
+    try:
+        with acting(first.actor(), reason=_("named at the opening of the clinic")):
+            invite(actor=first.actor(), email=email, roles=[CLINICIAN], as_approver=True)
+        messages.success(request, _("The second person is invited. She is the approver once she has joined."))
+    except ClinicError as refusal:
+        messages.warning(request, str(refusal))
 
 
 @require_POST
@@ -108,10 +128,35 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
 @member_required(MANAGER)
 def clinic_settings(request: HttpRequest) -> HttpResponse:
     """What a manager decides for her clinic. Every change is on the ledger."""
+    return show_settings(request)
+
+
+@require_http_methods(["POST"])
+@member_required(MANAGER)
+def clinic_keeping(request: HttpRequest) -> HttpResponse:
+    form = KeepingForm(request.POST, approvers=approvers_of(request), auto_id="id_keeping_%s")
+    if not form.is_valid():
+        return show_settings(request, form)
+    told = form.cleaned_data
+    decide_keeping(actor=request.actor, time_zone=told["time_zone"], retention_years=told["retention_years"])
+    name_approver(actor=request.actor, person=told["approver"])
+    messages.success(request, _("Saved. It holds from now on."))
+    return redirect("clinic_settings")
+
+
+def approvers_of(request: HttpRequest) -> list[tuple[UUID, str]]:
+    return [(each.user_id, each.user.full_name or each.user.email) for each in could_approve(request.actor)]
+
+
+def show_settings(request: HttpRequest, keeping: KeepingForm | None = None) -> HttpResponse:
     decided = {name: getattr(request.clinic, name) for name in REVIEWING}
-    form = ClinicForm(request.POST or None, initial=decided)
-    if request.method == "POST" and form.is_valid():
+    given = None if keeping else request.POST or None
+    form = ClinicForm(given, initial=decided)
+    if given and form.is_valid():
         decide_reviewing(actor=request.actor, **form.decided())
         messages.success(request, _("Saved. It holds from now on."))
         return redirect("clinic_settings")
-    return render(request, "accounts/clinic_settings.html", {"form": form})
+    kept = {"time_zone": request.clinic.time_zone, "retention_years": request.clinic.retention_years}
+    kept["approver"] = request.clinic.approver_id
+    keeping = keeping or KeepingForm(initial=kept, approvers=approvers_of(request), auto_id="id_keeping_%s")
+    return render(request, "accounts/clinic_settings.html", {"form": form, "keeping": keeping})

@@ -23,6 +23,7 @@ class EventType(models.TextChoices):
     RESUME_ASKED = "resume.asked"
     REPORT_SIGNED = "report.signed"
     REPORT_AMENDED = "report.amended"
+    CHART_OPENED = "chart.opened"
     PATIENT_MERGED = "patient.merged"
     PATIENT_UNMERGED = "patient.unmerged"
 

@@ -31,3 +31,9 @@ document.addEventListener("click", (event) => {
     if (target) target.click();
   }
 });
+
+/* What a page asks for by itself, and not because of something that she did, keeps nobody signed in. */
+document.addEventListener("htmx:configRequest", (event) => {
+  const by = event.detail.triggeringEvent;
+  if (!by || by.type === "load" || !by.isTrusted && by.type.startsWith("htmx:")) event.detail.headers["X-Polled"] = "1";
+});
