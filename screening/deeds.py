@@ -218,7 +218,6 @@ COLUMNS = frozenset(
         gettext_noop("given name"),
         gettext_noop("history"),
         gettext_noop("is another"),
-        gettext_noop("is active"),
         gettext_noop("is restricted"),
         gettext_noop("kind"),
         gettext_noop("label"),
