@@ -237,3 +237,4 @@ class Panel(models.TextChoices):
     TRUTH = "truth", _("Against the truth")
     DRIFT = "drift", _("Drift")
     BESIDE = "beside", _("Side by side")
+    VERSIONS = "versions", _("Readings by model")

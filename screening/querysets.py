@@ -9,7 +9,6 @@ from django.db import models
 from django.db.models import (
     BooleanField,
     Case,
-    Count,
     DateTimeField,
     Exists,
     ExpressionWrapper,
@@ -162,15 +161,6 @@ class PredictionQuerySet(ClinicQuerySet):
     def beside(self) -> Self:
         """Of versions that read in the shadow, whose scores nobody is shown."""
         return self.filter(decides__isnull=True)
-
-    def counted_by_version(self) -> dict[str, dict[str, int]]:
-        """How many decided, and how many stood beside."""
-        beside = Q(decides__isnull=True)
-        counts = self.values("model_version").annotate(
-            readings=Count("pk", filter=~beside),
-            beside=Count("pk", filter=beside),
-        )
-        return {row.pop("model_version"): row for row in counts}
 
 
 class SuspensionQuerySet(ClinicQuerySet):

@@ -1,9 +1,10 @@
-"""Tables that leave the clinic as files."""
+"""Tables that leave the clinic as files, and the days that they are of."""
 
 import csv
 import io
 import tempfile
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
 from django.http import FileResponse, HttpResponse
@@ -61,3 +62,13 @@ def file_name(name: str) -> str:
 def harmless(cell: object) -> object:
     """A spreadsheet must not run what somebody typed."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def begins(day: date | None) -> datetime | None:
+    """Its first moment in the clinic's zone."""
+    return timezone.make_aware(datetime.combine(day, time.min)) if day else None
+
+
+def ends(day: date | None) -> datetime | None:
+    """The first moment after it."""
+    return begins(day + timedelta(days=1)) if day else None

@@ -10,6 +10,7 @@ from django.utils import timezone
 from screening.codes import Panel
 from screening.dashboard.agreement import agreement
 from screening.dashboard.beside import read_of, side_by_side
+from screening.dashboard.by_version import by_version
 from screening.dashboard.drift import drift, watched_of
 from screening.dashboard.opinions import said_of_readings
 from screening.dashboard.truth import known_of, truth
@@ -31,6 +32,7 @@ COUNTS: dict[Panel, Count] = {
     Panel.TRUTH: (known_of, truth),
     Panel.DRIFT: (watched_of, drift),
     Panel.BESIDE: (read_of, side_by_side),
+    Panel.VERSIONS: (by_version, dict),
 }
 
 

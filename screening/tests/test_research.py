@@ -69,7 +69,8 @@ def five(cast: Cast, random_photograph) -> list[Screening]:
 
 def test_it_works(cast, five):
     enter(cast, make_chart_of(five[0]), "melanoma", date(2026, 11, 25))
-    page = cast.ada.client.get(reverse("exports"))
+    assert cast.ada.client.get(reverse("exports")).context["research"] is None, "counted when it is asked for"
+    page = cast.ada.client.get(reverse("exports"), {"count": ""})
     assert len(page.context["research"].cases) == 5
     asked = {"clinic": str(cast.north.pk), "research-reason": "Study 12"}
     response = cast.ada.client.post(reverse("research_export"), asked)
@@ -113,7 +114,7 @@ def test_four_alike_are_too_few(cast, random_photograph):
     for number in range(4):
         photographed(cast, random_photograph(), number)
     assert (len(found(cast).cases), found(cast).too_few_alike) == (0, 4)
-    assert "nothing to take yet" in cast.ada.client.get(reverse("exports")).content.decode()
+    assert "nothing to take yet" in cast.ada.client.get(reverse("exports"), {"count": ""}).content.decode()
 
 
 def test_who_refuses_or_was_not_asked_is_not_in_it(cast, five, random_photograph):

@@ -16,7 +16,7 @@ from screening import deeds
 from screening.deeds import DEEDS, Line, line_of
 from screening.models import FollowUp, Prediction, ReadingProblem, Review, Screening
 from screening.querysets import ScreeningQuerySet
-from screening.tables import table_response
+from screening.tables import begins, ends, table_response
 from skinclinic.accounts.models import User
 from skinclinic.accounts.permissions import get_visible, member_required, require_role
 from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
@@ -57,11 +57,7 @@ class HistoryForm(forms.Form):
             wanted &= changes if asked["kind"] == CHANGES else ~changes
         if asked.get("who"):
             wanted &= Q(actor=asked["who"])
-        if asked.get("since"):
-            wanted &= Q(at__date__gte=asked["since"])
-        if asked.get("until"):
-            wanted &= Q(at__date__lte=asked["until"])
-        return events.filter(wanted)
+        return events.filter(wanted).between(begins(asked.get("since")), ends(asked.get("until")))
 
 
 class LedgerForm(HistoryForm):
@@ -98,7 +94,8 @@ def what_can_be() -> list[tuple[str, object]]:
 @member_required(MANAGER, AUDITOR)
 def clinic_history(request: HttpRequest) -> HttpResponse:
     """What managers decided for the clinic. It tells of no patient."""
-    events = AuditEvent.objects.visible_to(request.actor).filter(subject_type="accounts_clinic")
+    of_clinic = AuditEvent.objects.visible_to(request.actor).about_any([request.actor.own_clinic()])
+    events = of_clinic.filter(subject_type="accounts_clinic")
     if "csv" in request.GET:
         return history_table(request, events)
     return render(request, "accounts/clinic_history.html", history_page(request, events))

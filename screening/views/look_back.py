@@ -1,9 +1,7 @@
 """For a recall: everything that one model version read, who was shown it, and what they recommended."""
 
-from typing import Any
-
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Prefetch, Q
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -11,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from screening.codes import BAND_SCORES, Band
+from screening.dashboard.by_version import by_version, counted_by_version, of
 from screening.models import ModelVersion, Prediction, Review, Screening
 from screening.querysets import ScreeningQuerySet
 from screening.tables import table_response
@@ -39,14 +38,15 @@ def look_back(request: HttpRequest, version: str) -> HttpResponse:
         rows = [cells_of(screening, chosen) for screening in screenings]
         record("look_back_exported", detail={"version": chosen.pk, "lines": len(rows)})
         return table_response(f"look-back-{chosen.pk}", COLUMNS, rows)
-    found = summary(request.actor, chosen)
+    figures, panel = counted_by_version(request.actor, by_version)
+    found = of(chosen, figures)
     pages = Paginator(read, PAGE)
     pages.count = found["photographs"]  # it would ask once more
     page = pages.get_page(request.GET.get("page"))
     for screening in page:
         screening.shown_to_readers = reviews_beside(screening, chosen)
     record_page("screenings_listed", subject_type="screening_screening", ids=[screening.pk for screening in page])
-    context = {"version": chosen, "page": page, **found}
+    context = {"version": chosen, "page": page, "panel": panel, **found}
     return render(request, "dashboard/look_back.html", context)
 
 
@@ -64,24 +64,6 @@ def read_by(actor: Actor, version: ModelVersion) -> ScreeningQuerySet:
         )
         .order_by("-created_at", "-id")
     )
-
-
-def summary(actor: Actor, version: ModelVersion) -> dict[str, Any]:
-    """How much there is, and who has to be told: each reviewer, how often she was shown it, how often she signed."""
-    read = Screening.objects.visible_to(actor).filter(predictions__model_version=version).order_by()
-    shown = Review.objects.filter(clinic=actor.own_clinic(), reading_shown__model_version=version).order_by()
-    return {
-        "readers": list(
-            shown.values(name=F("reviewer__full_name"))
-            .annotate(shown=Count("pk"), signed=Count("signed_for"))
-            .order_by("-signed", "-shown", "name")
-        ),
-        **read.aggregate(
-            photographs=Count("pk"),
-            patients=Count("patient", distinct=True),
-            decided=Count("pk", filter=Q(prediction__model_version=version)),
-        ),
-    }
 
 
 def reviews_beside(screening: Screening, version: ModelVersion) -> list[Review]:

@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from screening.codes import ASKS_AGREEMENT
+from screening.dashboard.by_version import Figures, counted_by_version, of, read_by_version
 from screening.dashboard.shown import said
 from screening.deeds import line_of
 from screening.forms import ExpectedShareForm
 from screening.models import (
     ModelVersion,
-    Prediction,
     ReadingPolicy,
     ReadingProblem,
     ShadowVersion,
@@ -87,9 +88,11 @@ def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> H
     suspensions = [stop for stop in all_stops if stop.resumed_at is None]
     for stop in suspensions:
         stop.resume_reason = reason_of_request(stop)
-    rows = rows_of(request.actor, suspensions)
+    figures, counted = counted_by_version(request.actor, read_by_version)
+    rows = rows_of(request.actor, suspensions, figures)
     context = {
         "rows": rows,
+        "counted": counted,
         "first": next((row for row in rows if row.is_next), None),
         "switch": switch_asked(request.actor),
         "everything": next((stop for stop in suspensions if stop.model_version_id is None), None),
@@ -149,21 +152,26 @@ def expected_share(request: HttpRequest) -> HttpResponse:
     return redirect("models")
 
 
-def rows_of(actor: Actor, suspensions: list[Suspension]) -> list[Row]:
-    policy = ReadingPolicy.objects.visible_to(actor).first()
-    shadows = set(ShadowVersion.objects.visible_to(actor).values_list("model_version", flat=True))
+def rows_of(actor: Actor, suspensions: list[Suspension], figures: Figures) -> list[Row]:
+    policies, shadows = ReadingPolicy.objects.visible_to(actor), ShadowVersion.objects.visible_to(actor)
+    version = OuterRef("pk")
+    known = ModelVersion.objects.annotate(
+        is_active=Exists(policies.filter(active=version)),
+        is_previous=Exists(policies.filter(previous=version)),
+        is_shadow=Exists(shadows.filter(model_version=version)),
+    ).newest_first()
     stopped = {stop.model_version_id: stop for stop in suspensions}
-    counts = Prediction.objects.visible_to(actor).counted_by_version()
-    none = {"readings": 0, "beside": 0}
+    has_policy = any(each.is_active for each in known)
     return [
         Row(
-            version=version,
-            is_active=bool(policy) and policy.active_id == version.pk,
-            is_previous=bool(policy) and policy.previous_id == version.pk,
-            is_shadow=version.pk in shadows,
-            is_next=policy is None and rank == 0,
-            suspension=stopped.get(version.pk),
-            **counts.get(version.pk, none),
+            version=each,
+            is_active=each.is_active,
+            is_previous=each.is_previous,
+            is_shadow=each.is_shadow,
+            is_next=not has_policy and rank == 0,
+            suspension=stopped.get(each.pk),
+            readings=of(each, figures)["decided"],
+            beside=of(each, figures)["beside"],
         )
-        for rank, version in enumerate(ModelVersion.objects.newest_first())
+        for rank, each in enumerate(known)
     ]

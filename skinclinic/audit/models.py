@@ -1,6 +1,7 @@
 """The ledger, the seals on it, and the private old values that it must not hold."""
 
 import uuid
+from datetime import datetime
 from typing import Self
 
 from django.db import models
@@ -8,6 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from skinclinic.audit.acting import Actor
+
+# Lines that are written at the same time are numbered in no order; more than so many are not.
+AT_ONCE = 10_000
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
@@ -21,6 +25,18 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
     def not_about(self, subject_type: str, ids) -> "AuditEventQuerySet":
         return self.exclude(subject_type=subject_type, subject_id__in=[str(key) for key in ids])
+
+    def between(self, first: datetime | None, end: datetime | None) -> "AuditEventQuerySet":
+        """From `first` until before `end`. The numbers of the lines are bounded too, by which lists are in order: else
+        a long ledger would be read through to the day."""
+        found = self
+        if first:
+            begins = self.filter(at__gte=first).order_by("at").values_list("pk", flat=True).first()
+            found = found.filter(at__gte=first, pk__gte=(begins or 0) - AT_ONCE) if begins else found.none()
+        if end:
+            ends = self.filter(at__lt=end).order_by("-at").values_list("pk", flat=True).first()
+            found = found.filter(at__lt=end, pk__lte=ends + AT_ONCE) if ends else found.none()
+        return found
 
     def about_any(self, ids) -> "AuditEventQuerySet":
         return self.filter(subject_id__in=[str(key) for key in ids])
@@ -54,6 +70,7 @@ class AuditEvent(models.Model):
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["clinic_id", "-id"], name="audit_by_clinic"),
+            models.Index(fields=["clinic_id", "at"], name="audit_by_time"),
             models.Index(fields=["patient_id", "-id"], name="audit_by_patient"),
             models.Index(fields=["subject_id", "-id"], name="audit_by_subject"),
         ]
