@@ -184,17 +184,19 @@ class History:
         yield review
         if suspicious:
             lesion, done = screening.image.lesion, draw.random() < 0.95
-            closed = {"status": "done", "closed_at": at + timedelta(days=20)} if done else {}
+            report = None
+            if done and draw.random() < 0.9:
+                found = draw.choice(MALIGNANT if is_malignant else BENIGN)
+                report = Outcome(
+                    lesion=lesion, diagnosis=found, reported_on=at.date() + timedelta(days=14),
+                    entered_by=self.cast.clinician.user, submission=uuid.uuid4(), **later,
+                )  # fmt: skip
+                yield report
+            closed = {"status": "done", "closed_at": at + timedelta(days=20), "reported_by": report} if done else {}
             yield FollowUp(
                 lesion=lesion, review=review, what="excise", owner=self.cast.clinician.user,
                 due_on=at.date() + timedelta(days=30), **later, **closed,
             )  # fmt: skip
-            if done and draw.random() < 0.9:
-                found = draw.choice(MALIGNANT if is_malignant else BENIGN)
-                yield Outcome(
-                    lesion=lesion, diagnosis=found, reported_on=at.date() + timedelta(days=14),
-                    entered_by=self.cast.clinician.user, submission=uuid.uuid4(), **later,
-                )  # fmt: skip
 
 
 def fill(cast: Cast, screenings: int, seed: int, console: Console) -> None:

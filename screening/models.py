@@ -12,6 +12,7 @@ from screening.beside import Overview, PhotographScale
 from screening.codes import (
     ACTING_RECOMMENDATIONS,
     MALIGNANT_DIAGNOSES,
+    TAKES_TISSUE,
     Band,
     Diagnosis,
     DifferenceReason,
@@ -360,6 +361,10 @@ class Signature(PatientRecord):
                 condition=Q(amends__isnull=True) | ~Q(amends=F("id")), name="signature_amends_another"
             ),
         ]
+        indexes = [
+            models.Index(fields=["clinic", "created_at"], name="signature_by_clinic"),
+            models.Index(fields=["clinic"], condition=Q(acknowledged_at__isnull=True), name="signature_unacknowledged"),
+        ]
 
     def __str__(self) -> str:
         return f"signature {self.pk}"
@@ -377,7 +382,11 @@ class FollowUp(PatientRecord):
     closed_at = models.DateTimeField(null=True)
     replaced_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced")
     reported_by = models.ForeignKey(
-        "Outcome", on_delete=models.PROTECT, null=True, related_name="closed", help_text="The report that closed it."
+        "Outcome",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="closed",
+        help_text="The report that answers it.",
     )
 
     objects = FollowUpQuerySet.as_manager()
@@ -395,6 +404,14 @@ class FollowUp(PatientRecord):
                 name="follow_up_closed_by_what_it_says",
             ),
             models.UniqueConstraint(fields=["lesion", "what"], condition=Q(status="open"), name="follow_up_open_once"),
+        ]
+        indexes = [
+            models.Index(fields=["clinic", "due_on"], condition=Q(status="open"), name="follow_up_open"),
+            models.Index(
+                fields=["clinic", "closed_at"],
+                condition=Q(what__in=sorted(TAKES_TISSUE), status="done", reported_by__isnull=True),
+                name="follow_up_unanswered",
+            ),
         ]
 
     def __str__(self) -> str:

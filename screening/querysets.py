@@ -271,6 +271,10 @@ class FollowUpQuerySet(ClinicQuerySet):
     def for_owner(self, user_id: UUID | None) -> Self:
         return self.filter(Q(owner=user_id) | Q(owner=None))
 
+    def unanswered(self) -> Self:
+        """Tissue that was taken, and of which no report is here."""
+        return self.filter(what__in=sorted(TAKES_TISSUE), status=FollowUpStatus.DONE, reported_by__isnull=True)
+
     def closed_by_report_of(self, lesion_id: UUID, day: date) -> Self:
         """The open ones that a report of that day closes: an older report is about other tissue."""
         asked = self.open().filter(lesion=lesion_id, what__in=sorted(TAKES_TISSUE))

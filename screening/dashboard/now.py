@@ -8,12 +8,10 @@ from django.db.models import (
     Aggregate,
     Count,
     DurationField,
-    Exists,
     ExpressionWrapper,
     F,
     FloatField,
     Min,
-    OuterRef,
     Q,
     QuerySet,
     Subquery,
@@ -25,7 +23,7 @@ from django.utils import timezone
 
 from screening.codes import TAKES_TISSUE, Band, FollowUpStatus, Panel
 from screening.incidents import Incident
-from screening.models import CountedPanel, FollowUp, Outcome, ReadingProblem, Screening, Signature, Suspension
+from screening.models import CountedPanel, FollowUp, ReadingProblem, Screening, Signature, Suspension
 from screening.status import READING_IS_OPEN, REVIEW_IS_OPEN, ReadingStatus, ReviewStatus
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
@@ -109,7 +107,6 @@ def look(actor: Actor, roll: RollCall | None, now: datetime | None = None) -> No
         **open_work(screenings, now),
         **finished_readings(screenings, now),
         to_signature=Waits(**signed.order_by().aggregate(**waits(took))),
-        **high_readings(actor, now),
         **overdue(actor, now),
         **waiting(actor, now),
         roll=roll,
@@ -129,6 +126,7 @@ def waiting(actor: Actor, now: datetime) -> dict[str, Any]:
         drifted=Subquery(drift.values("figures__alarming")),
         unsealed=Subquery(unsealed.values("at")[:1]),
         ledger_fault=Subquery(verified.values("fault")[:1]),
+        **high_readings(actor, now),
     ).get(pk=actor.own_clinic())
     since = found["unsealed"]
     return found | {
@@ -159,10 +157,9 @@ def is_late(now: datetime) -> Q:
 
 
 def lacks_pathology(now: datetime) -> Q:
-    """Of a biopsy or excision that was done four weeks ago: no report on the lesion was entered since the review."""
-    reported = Outcome.objects.in_force().filter(lesion=OuterRef("lesion"), created_at__gte=OuterRef("created_at"))
-    taken = Q(what__in=TAKES_TISSUE, status=FollowUpStatus.DONE, closed_at__lt=now - PATHOLOGY_WITHIN)
-    return taken & ~Q(Exists(reported))
+    """Of a biopsy or excision that was done four weeks ago no report on the lesion was entered since the review."""
+    taken = Q(what__in=sorted(TAKES_TISSUE), status=FollowUpStatus.DONE, reported_by__isnull=True)
+    return taken & Q(closed_at__lt=now - PATHOLOGY_WITHIN)
 
 
 def open_work(screenings: "QuerySet[Screening]", now: datetime) -> dict[str, Any]:
@@ -218,18 +215,17 @@ def waits(took: Extract, **only: Q) -> dict[str, Aggregate]:
     }
 
 
-def high_readings(actor: Actor, now: datetime) -> dict[str, int]:
-    """High readings older than two working days: not signed, or signed and not acknowledged."""
-    high = Screening.objects.visible_to(actor).in_use().with_reading_for(actor).filter(prediction__band=Band.HIGH)
-    unsigned = Q(signature__isnull=True)
-    return (
-        high.filter(finished_at__lt=working_days_before(now, WORKING_DAYS_TO_ACKNOWLEDGE))
-        .order_by()
-        .aggregate(
-            high_unsigned=Count("pk", filter=unsigned),
-            high_unacknowledged=Count("pk", filter=~unsigned & Q(signature__acknowledged_at__isnull=True)),
-        )
-    )
+def high_readings(actor: Actor, now: datetime) -> dict[str, Coalesce]:
+    """High readings older than two working days: not signed, or signed and not acknowledged. Each is looked for among
+    what is open, which is little, and not among all that was ever high."""
+    since = working_days_before(now, WORKING_DAYS_TO_ACKNOWLEDGE)
+    high = Screening.objects.visible_to(actor).in_use().with_reading_for(actor)
+    high = high.filter(prediction__band=Band.HIGH, finished_at__lt=since)
+    unseen = Signature.objects.visible_to(actor).unacknowledged()
+    return {
+        "high_unsigned": number_of(high.to_be_reviewed()),
+        "high_unacknowledged": number_of(high.filter(signature__in=unseen)),
+    }
 
 
 def working_days_before(moment: datetime, days: int) -> datetime:

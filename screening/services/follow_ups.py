@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from patients.models import Lesion
-from screening.codes import FollowUpStatus, Recommendation
+from screening.codes import TAKES_TISSUE, FollowUpStatus, Recommendation
 from screening.models import FollowUp, Outcome, Review, Screening
 from screening.services.errors import StaleTransition
 from skinclinic.audit.acting import Actor, acting
@@ -57,9 +57,20 @@ def follow_up_due(review: Review) -> date:
 
 
 def close_follow_up(*, follow_up: FollowUp, status: str) -> None:
-    moved = FollowUp.objects.open().filter(pk=follow_up.pk).update(status=status, closed_at=timezone.now())
+    """Raises StaleTransition. A report that came before the tissue was ticked off answers it all the same."""
+    answer = report_since(follow_up) if status == FollowUpStatus.DONE and follow_up.what in TAKES_TISSUE else None
+    moved = (
+        FollowUp.objects.open()
+        .filter(pk=follow_up.pk)
+        .update(status=status, closed_at=timezone.now(), reported_by=answer)
+    )
     if moved != 1:
         raise StaleTransition(_("This follow-up is closed already."))
+
+
+def report_since(follow_up: FollowUp) -> Outcome | None:
+    since = Outcome.objects.in_force().filter(lesion=follow_up.lesion_id, created_at__gte=follow_up.created_at)
+    return since.order_by("created_at").first()
 
 
 def end_follow_ups(ended: "QuerySet[FollowUp]", *, status: FollowUpStatus) -> None:
@@ -103,8 +114,18 @@ def close_by_report(*, actor: Actor, outcome: Outcome) -> None:
         )
 
 
-def reopen_by_report(*, actor: Actor, outcome: Outcome) -> None:
-    """The report was not right, so a person looks again whether the tissue was taken."""
+def answer_by_report(*, outcome: Outcome) -> None:
+    """Of tissue that was ticked off before: its report is here."""
+    FollowUp.objects.unanswered().filter(lesion=outcome.lesion_id, created_at__lte=outcome.created_at).update(
+        reported_by=outcome
+    )
+
+
+def reopen_by_report(*, actor: Actor, outcome: Outcome, correction: Outcome) -> None:
+    """The report was not right, so a person looks again whether the tissue was taken, unless one had ticked it off."""
     with acting(actor, reason=REPORT_CORRECTED):
-        for follow_up in FollowUp.objects.filter(reported_by=outcome).order_by("created_at"):
+        answered = FollowUp.objects.filter(reported_by=outcome)
+        by_hand = answered.filter(closed_at__lt=outcome.created_at)
+        by_hand.update(reported_by=correction if correction.diagnosis else None)
+        for follow_up in answered.order_by("created_at"):
             reopen(follow_up)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from patients.models import Lesion
 from screening.models import Outcome
 from screening.services.errors import ReasonMissing, StaleTransition
-from screening.services.follow_ups import close_by_report, reopen_by_report
+from screening.services.follow_ups import answer_by_report, close_by_report, reopen_by_report
 from skinclinic.audit.acting import Actor
 
 
@@ -61,7 +61,9 @@ def enter_outcome(
             **vars(finding),
         )
         if supersedes:
-            reopen_by_report(actor=actor, outcome=supersedes)
-        elif not keeps_open:
+            reopen_by_report(actor=actor, outcome=supersedes, correction=outcome)
+            return outcome
+        answer_by_report(outcome=outcome)
+        if not keeps_open:
             close_by_report(actor=actor, outcome=outcome)
         return outcome

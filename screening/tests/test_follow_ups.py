@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -12,10 +13,12 @@ from conftest import Cast, Person, make_chart, make_screening, with_another_lesi
 from screening.models import FollowUp, Outcome
 from screening.services.errors import StaleTransition
 from screening.services.follow_ups import close_follow_up
+from screening.services.outcomes import Finding, enter_outcome
 from screening.services.photographs import withdraw_screening
 from screening.services.signing import amend_review
-from screening.tests.conftest import BENIGN, fresh, give, rows, sign
+from screening.tests.conftest import BENIGN, fresh, give, rows, sign, the_only
 from screening.tests.test_lesion import TODAY, page, post, report
+from screening.tests.test_truth import enter
 from skinclinic.audit.models import AuditEvent
 
 EXCISE = replace(BENIGN, suspicious=True, diagnosis="melanoma", recommendation="excise")
@@ -217,3 +220,36 @@ def test_of_other_clinics_nothing_is_closed(cast, chart, random_photograph):
     form = {"diagnosis": "melanoma", "reported_on": str(TODAY())}
     assert post(bob, "outcome_enter", chart.lesion.pk, **form).status_code == 404
     assert asked(cast) == [("excise", "open")]
+
+
+def test_tissue_ticked_off_by_hand_is_answered_by_its_report(cast, chart, photograph_bytes):
+    """Whichever comes first; a correction answers it too, and one that is taken back leaves it without an answer."""
+    signed_with(cast, chart, photograph_bytes, EXCISE)
+    follow_up = open_one(cast)
+    with cast.alice.acting():
+        close_follow_up(follow_up=follow_up, status="done")
+    assert waiting(cast) == {follow_up.pk}
+    first = enter(cast, chart, "nevus", timezone.localdate())
+    assert waiting(cast) == set()
+    second = enter(cast, chart, "melanoma", timezone.localdate(), supersedes=first)
+    assert (waiting(cast), the_only(cast, FollowUp).reported_by_id) == (set(), second.pk)
+    assert the_only(cast, FollowUp).status == "done"
+    enter(cast, chart, "", timezone.localdate(), supersedes=second)
+    assert (waiting(cast), the_only(cast, FollowUp).status) == ({follow_up.pk}, "done")
+
+
+def test_report_that_came_before_the_tick_answers_it(cast, chart, photograph_bytes):
+    signed_with(cast, chart, photograph_bytes, EXCISE)
+    follow_up = open_one(cast)
+    with cast.alice.acting() as alice:
+        enter_outcome(
+            actor=alice, lesion=chart.lesion, submission=uuid4(), keeps_open=True,
+            finding=Finding(diagnosis="nevus", reported_on=timezone.localdate()),
+        )  # fmt: skip
+        close_follow_up(follow_up=follow_up, status="done")
+    assert waiting(cast) == set()
+
+
+def waiting(cast) -> set:
+    with cast.in_north():
+        return set(FollowUp.objects.unanswered().values_list("pk", flat=True))

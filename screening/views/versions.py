@@ -83,7 +83,7 @@ def models(request: HttpRequest) -> HttpResponse:
 
 
 def show(request: HttpRequest, share_form: ExpectedShareForm | None = None) -> HttpResponse:
-    events = AuditEvent.objects.visible_to(request.actor).filter(subject_type__in=TABLES)
+    events = AuditEvent.objects.visible_to(request.actor).of_rules().filter(subject_type__in=TABLES)
     all_stops = list(Suspension.objects.visible_to(request.actor).select_related("suspended_by", "resume_asked_by"))
     suspensions = [stop for stop in all_stops if stop.resumed_at is None]
     for stop in suspensions:
