@@ -37,13 +37,16 @@ class Event(models.Model):
     type = models.CharField(max_length=40, choices=EventType.choices)
     ids = models.JSONField()
     at = models.DateTimeField(default=timezone.now)
+    number = models.BigIntegerField(null=True, help_text="In the clinic, without gaps; given when it is first read.")
     handed_on_at = models.DateTimeField(null=True, help_text="When all that read the outbox had been given it.")
 
     class Meta:
         default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["clinic", "number"], name="event_number_once")]
         indexes = [
             models.Index(fields=["clinic", "id"], name="event_by_clinic"),
             models.Index(fields=["clinic", "id"], condition=models.Q(handed_on_at__isnull=True), name="event_waiting"),
+            models.Index(fields=["clinic", "id"], condition=models.Q(number__isnull=True), name="event_not_numbered"),
         ]
 
     def __str__(self) -> str:
