@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -51,7 +52,7 @@ class Uploader:
             f"{self.address}/api/v1/screenings/",
             data={"visit": self.visit, "lesion": self.lesion},
             files={"photograph": ("a.jpg", data, "image/jpeg")},
-            headers={"Authorization": f"Bearer {self.token}"},
+            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid.uuid4())},
             timeout=30,
         )
         answered = time.time()
@@ -76,7 +77,8 @@ def make_uploader(address: str) -> Uploader:
     bearer = {"Authorization": f"Bearer {token}"}
 
     def post(path: str, body: dict) -> dict:
-        return requests.post(f"{address}/api/v1/{path}", json=body, headers=bearer, timeout=30).json()
+        headers = bearer | {"Idempotency-Key": str(uuid.uuid4())}
+        return requests.post(f"{address}/api/v1/{path}", json=body, headers=headers, timeout=30).json()
 
     identity = {"family_name": "Bench", "given_name": "Ben", "birth_date": "1970-01-01"}
     patient = post("patients/", {"identity": identity})["id"]

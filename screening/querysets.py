@@ -142,6 +142,20 @@ class SignatureQuerySet(ClinicQuerySet):
 class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
     """The same for every clinic: nobody's versions are hidden from anybody."""
 
+    def for_clinic(self, actor: Actor) -> Self:
+        """With `is_active`, `is_previous`, `is_shadow` and `is_suspended` in the actor's clinic."""
+        version, of_clinic = OuterRef("pk"), {"clinic": actor.clinic_id}
+        policies, shadows, stops = (
+            apps.get_model("screening", name).objects.filter(**of_clinic)
+            for name in ("ReadingPolicy", "ShadowVersion", "Suspension")
+        )
+        return self.annotate(
+            is_active=Exists(policies.filter(active=version)),
+            is_previous=Exists(policies.filter(previous=version)),
+            is_shadow=Exists(shadows.filter(model_version=version)),
+            is_suspended=Exists(stops.open().filter(Q(model_version=version) | Q(model_version=None))),
+        )
+
     def newest_first(self) -> "list[ModelVersion]":
         """By version, compared number by number; a pretended model counts as the oldest."""
         return sorted(self, key=lambda version: _numbers(version.pk), reverse=True)

@@ -39,6 +39,7 @@ try:
     ALARM_SWEEP_EVERY = env.integer("ALARM_SWEEP_EVERY", 20, minimum=1)
     ALARM_AFTER = env.integer("ALARM_AFTER", 60, minimum=0)
     IMPORT_MOST_MB = env.integer("IMPORT_MOST_MB", 10_240, minimum=1)
+    API_REQUESTS_A_MINUTE = env.integer("API_REQUESTS_A_MINUTE", 1200, minimum=0)
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
     NOTICE_MAIL_AFTER = env.integer("NOTICE_MAIL_AFTER", 60, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
@@ -73,6 +74,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "oauth2_provider",
     "rest_framework",
+    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
@@ -322,6 +324,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },
+    "sweep-answers": {
+        "task": "skinclinic.api.tasks.sweep_answers_task",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    },
     "sweep-figures": {
         "task": "screening.tasks.sweep_figures_task",
         "schedule": FIGURES_SWEEP_EVERY,
@@ -358,6 +365,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["skinclinic.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "skinclinic.api.paging.NewestFirst",
+    "DEFAULT_THROTTLE_CLASSES": ["skinclinic.api.limits.ClientLimit"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "skinclinic.api.problems.problem_response",
     "PAGE_SIZE": 50,
@@ -375,7 +384,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"WithdrawalReasonEnum": "screening.codes.WithdrawalReason"},
+    "ENUM_NAME_OVERRIDES": {
+        "RecommendationEnum": "screening.codes.Recommendation",
+        "WithdrawalReasonEnum": "screening.codes.WithdrawalReason",
+    },
 }
 
 LOGGING = {

@@ -45,7 +45,9 @@ def enter_outcome(
     with transaction.atomic():
         # Two corrections of one entry wait for each other here.
         Lesion.objects.select_for_update(no_key=True).get(pk=lesion.pk)
-        if again := Outcome.objects.filter(entered_by=actor.user_id, submission=submission).first():
+        if again := Outcome.objects.filter(
+            clinic=lesion.clinic_id, entered_by=actor.user_id, submission=submission
+        ).first():
             return again
         if supersedes and not Outcome.objects.in_force().filter(pk=supersedes.pk, lesion=lesion).exists():
             raise StaleTransition(
@@ -55,7 +57,7 @@ def enter_outcome(
             clinic_id=lesion.clinic_id,
             patient_id=lesion.patient_id,
             lesion=lesion,
-            entered_by_id=actor.person(),
+            entered_by_id=actor.user_id,
             submission=submission,
             supersedes=supersedes,
             **vars(finding),

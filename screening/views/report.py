@@ -44,10 +44,15 @@ def visit_report(request: HttpRequest, visit_id: UUID, form: str) -> HttpRespons
 def visit_pdf(request: HttpRequest, visit_id: UUID, form: str) -> HttpResponse:
     """form: `report` or `letter`, as a PDF."""
     try:
-        report, screenings, overviews = make_report(request, visit_id, form)
+        return report_as_pdf(request, visit_id, form)
     except NothingToReport as refusal:
         messages.info(request, str(refusal))
         return redirect("visit", visit_id)
+
+
+def report_as_pdf(request: HttpRequest, visit_id: UUID, form: str = "report") -> HttpResponse:
+    """Raises NothingToReport, and Http404 where the visit is not the actor's to see."""
+    report, screenings, overviews = make_report(request, visit_id, form)
     if form == "report":
         draw_pictures(report, screenings, overviews)
     with translation.override(language_of(request, form)):

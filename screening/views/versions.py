@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
@@ -17,9 +16,7 @@ from screening.deeds import line_of
 from screening.forms import ExpectedShareForm
 from screening.models import (
     ModelVersion,
-    ReadingPolicy,
     ReadingProblem,
-    ShadowVersion,
     Suspension,
     SwitchRequest,
 )
@@ -153,13 +150,7 @@ def expected_share(request: HttpRequest) -> HttpResponse:
 
 
 def rows_of(actor: Actor, suspensions: list[Suspension], figures: Figures) -> list[Row]:
-    policies, shadows = ReadingPolicy.objects.visible_to(actor), ShadowVersion.objects.visible_to(actor)
-    version = OuterRef("pk")
-    known = ModelVersion.objects.annotate(
-        is_active=Exists(policies.filter(active=version)),
-        is_previous=Exists(policies.filter(previous=version)),
-        is_shadow=Exists(shadows.filter(model_version=version)),
-    ).newest_first()
+    known = ModelVersion.objects.for_clinic(actor).newest_first()
     stopped = {stop.model_version_id: stop for stop in suspensions}
     has_policy = any(each.is_active for each in known)
     return [

@@ -18,7 +18,10 @@ class ClientTokenMiddleware:
         request.caller = None
         if request.path_info.startswith("/api/") and request.headers.get("Authorization", "").startswith("Bearer "):
             request.caller = find_caller(request)
-        return self.get_response(request)
+        response = self.get_response(request)
+        for name, value in getattr(request, "rate_limit", {}).items():
+            response[name] = value
+        return response
 
 
 def find_caller(request: HttpRequest) -> Actor | None:

@@ -1,9 +1,15 @@
-"""The systems that use the API."""
+"""The systems that use the API, and what they were answered."""
+
+from datetime import timedelta
 
 from django.db import models
+from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
 from skinclinic.accounts.models import Clinic
+from skinclinic.audit.acting import Actor
+
+KEPT_FOR = timedelta(hours=24)
 
 
 class Client(AbstractApplication):
@@ -14,3 +20,33 @@ class Client(AbstractApplication):
 
     class Meta(AbstractApplication.Meta):
         swappable = "OAUTH2_PROVIDER_APPLICATION_MODEL"
+
+
+class StoredAnswerQuerySet(models.QuerySet["StoredAnswer"]):
+    def visible_to(self, actor: Actor) -> "StoredAnswerQuerySet":
+        return self.filter(clinic_id=actor.clinic_id) if actor.clinic_id else self.none()
+
+    def stale(self) -> "StoredAnswerQuerySet":
+        return self.filter(created_at__lt=timezone.now() - KEPT_FOR)
+
+
+class StoredAnswer(models.Model):
+    """What a create was answered, for a client that sends it again. `body` is what the serializer said."""
+
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
+    client = models.CharField(max_length=120, help_text="The actor that sent it.")
+    key = models.UUIDField()
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the fields and files.")
+    status = models.PositiveSmallIntegerField()
+    body = models.JSONField()
+    headers = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = StoredAnswerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client", "key"], name="answer_once_per_key")]
+        indexes = [models.Index(fields=["clinic", "created_at"], name="answer_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.client}"

@@ -22,7 +22,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     errors = list(field_errors(response.data)) if isinstance(error, exceptions.ValidationError) else []
     detail = "Some fields cannot be taken as they are." if errors else str(getattr(error, "detail", error))
     answer = problem(context["request"], response.status_code, detail, errors=errors)
-    for name in ("WWW-Authenticate", "Retry-After", "Allow"):
+    for name in ("WWW-Authenticate", "Retry-After", "Allow", "RateLimit", "RateLimit-Policy"):
         if name in response.headers:
             answer[name] = response.headers[name]
     return answer
@@ -48,8 +48,11 @@ TITLES = {
     404: "There is nothing here",
     405: "This cannot be done here",
     409: "Something changed meanwhile",
+    412: "It was changed since",
     415: "This kind of content is not taken",
     422: "What was sent is refused",
+    428: "Say what you are changing",
+    429: "Too many requests",
 }
 
 

@@ -2,6 +2,7 @@
 
 import base64
 from io import BytesIO
+from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -33,17 +34,28 @@ class Api:
         data = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
         return self.browser.post("/api/oauth2/token/", data, headers={"Authorization": f"Basic {basic}"})
 
-    def get(self, path: str):
-        return self.browser.get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
-    def post(self, path: str, data, **options):
+    def get(self, path: str, **headers: str):
+        return self.browser.get(f"/api/v1/{path}", headers=self.bearer | headers)
+
+    def post(self, path: str, data, *, key: str = "", **options):
+        """Under a key of its own, unless one is given."""
         options.setdefault("content_type", "application/json")
-        return self.browser.post(f"/api/v1/{path}", data, headers={"Authorization": f"Bearer {self.token}"}, **options)
+        headers = self.bearer | {"Idempotency-Key": key or str(uuid4())} | options.pop("headers", {})
+        return self.browser.post(f"/api/v1/{path}", data, headers=headers, **options)
 
-    def upload(self, data: bytes, **ids):
+    def patch(self, path: str, data, **headers: str):
+        return self.browser.patch(
+            f"/api/v1/{path}", data, content_type="application/json", headers=self.bearer | headers
+        )
+
+    def upload(self, data: bytes, *, key: str = "", **ids):
         fields = {"photograph": SimpleUploadedFile("a.jpg", data), **ids}
-        bearer = {"Authorization": f"Bearer {self.token}"}
-        return self.browser.post("/api/v1/screenings/", fields, headers=bearer)
+        headers = self.bearer | {"Idempotency-Key": key or str(uuid4())}
+        return self.browser.post("/api/v1/screenings/", fields, headers=headers)
 
 
 @pytest.fixture

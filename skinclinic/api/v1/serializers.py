@@ -19,9 +19,10 @@ from patients.codes import (
 )
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from screening.cautions import cautions_of, shown_band
-from screening.codes import Finding, WithdrawalReason
-from screening.models import Prediction, Review, Screening
+from screening.codes import Diagnosis, Finding, FollowUpStatus, WithdrawalReason
+from screening.models import FollowUp, ModelVersion, Outcome, Prediction, Review, Screening, Signature
 from skinclinic.audit.models import AuditEvent
+from skinclinic.events.models import Event
 
 
 class IdentitySerializer(serializers.ModelSerializer):
@@ -61,6 +62,16 @@ class PatientSerializer(serializers.ModelSerializer):
         if RiskFactor.NONE_KNOWN in factors and len(factors) > 1:
             raise serializers.ValidationError("Either none is known, or those that are.")
         return factors
+
+
+class PatientCorrectionSerializer(PatientSerializer):
+    class Meta:
+        model = Patient
+        fields = ("identity", "sex", "skin_type", "risk_factors")
+
+
+class MergeSerializer(serializers.Serializer):
+    into = serializers.UUIDField(help_text="The record that remains.")
 
 
 class SearchSerializer(serializers.Serializer):
@@ -180,9 +191,93 @@ class UploadSerializer(serializers.Serializer):
     )
 
 
+class BulkSerializer(serializers.Serializer):
+    items = serializers.CharField(
+        help_text='A JSON list: {"visit": "…", "lesion": "…", "photograph": "name of the file in this form"}.'
+    )
+
+
+class BulkAnswerSerializer(serializers.Serializer):
+    status = serializers.IntegerField()
+    screening = ScreeningSerializer(required=False)
+    problem = serializers.DictField(required=False, help_text="A problem document, where it was refused.")
+
+
 class WithdrawSerializer(serializers.Serializer):
     reason = serializers.ChoiceField(choices=WithdrawalReason.choices)
     words = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+
+
+CLOSED = (FollowUpStatus.DONE, FollowUpStatus.DECLINED, FollowUpStatus.LOST)
+
+
+class FollowUpSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = FollowUp
+        fields = ("id", "patient", "lesion", "review", "what", "due_on", "status", "created_at", "closed_at")
+        read_only_fields = fields
+
+
+class CloseSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(choices=[(each.value, each.label) for each in CLOSED])
+
+
+class OutcomeSerializer(serializers.ModelSerializer):
+    """What pathology found. To take one back, supersede it with an empty diagnosis and say why in `words`."""
+
+    lesion = serializers.UUIDField(source="lesion_id")
+    diagnosis = serializers.ChoiceField(choices=Diagnosis.choices, allow_blank=True)
+    supersedes = serializers.UUIDField(source="supersedes_id", required=False, allow_null=True)
+    words = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
+
+    class Meta:
+        model = Outcome
+        fields = ("id", "patient", "lesion", "diagnosis", "reported_on", "words", "supersedes", "created_at")
+        read_only_fields = ("id", "patient", "created_at")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["diagnosis"] == Diagnosis.OTHER and not attrs["words"]:
+            raise serializers.ValidationError({"words": "Say in words what was found."})
+        return attrs
+
+
+class ReportSerializer(serializers.ModelSerializer):
+    reviewer = serializers.CharField(source="reviewer.full_name")
+    pdf = serializers.HyperlinkedIdentityField(view_name="api_report-pdf")
+
+    class Meta:
+        model = Signature
+        fields = ("id", "visit", "patient", "reviewer", "amends", "acknowledged_at", "created_at", "pdf")
+        read_only_fields = fields
+
+
+class ModelVersionSerializer(serializers.ModelSerializer):
+    active = serializers.BooleanField(source="is_active", help_text="It reads for this clinic.")
+    beside = serializers.BooleanField(source="is_shadow", help_text="It reads beside the active one, silently.")
+    suspended = serializers.BooleanField(source="is_suspended")
+
+    class Meta:
+        model = ModelVersion
+        fields = (
+            "version", "weights_sha256", "preprocessing", "thresholds", "registered_at",
+            "active", "beside", "suspended",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class ChangeSerializer(serializers.ModelSerializer):
+    """One event of the outbox: what happened, to the things with these ids."""
+
+    class Meta:
+        model = Event
+        fields = ("number", "id", "type", "at", "ids")
+
+    id = serializers.UUIDField(source="key")
+
+
+class ChangesSerializer(serializers.Serializer):
+    results = ChangeSerializer(many=True)
+    since = serializers.IntegerField(help_text="Ask on from here.")
 
 
 class HistorySerializer(serializers.ModelSerializer):

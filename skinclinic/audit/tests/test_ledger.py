@@ -18,6 +18,7 @@ OUR_APPS = ("accounts", "audit", "events", "api", "patients", "screening")
 # Tables that are no record of anything, each with its reason.
 NOT_RECORDED = {
     "audit_auditevent": "the ledger itself",
+    "api_storedanswer": "repeats what a create was answered",
     "audit_privatevalue": "written by the ledger's trigger",
     "audit_seal": "over the ledger",
     "audit_sealedevent": "over the ledger",

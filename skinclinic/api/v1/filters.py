@@ -1,0 +1,70 @@
+"""What lists can be narrowed to: opaque ids, codes and times. Free text is searched by POST."""
+
+from django_filters import rest_framework as filters
+
+from patients.models import Lesion, Patient, Visit
+from screening.models import FollowUp, Outcome, Screening
+
+
+class Created(filters.FilterSet):
+    created_after = filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = filters.IsoDateTimeFilter("created_at", "lt")
+
+
+class OfPatient(Created):
+    patient = filters.UUIDFilter("patient")
+
+
+class PatientFilter(Created):
+    merged_into = filters.UUIDFilter("merged_into")
+    sex = filters.ChoiceFilter(choices=Patient.sex.field.choices)
+
+    class Meta:
+        model = Patient
+        fields: tuple[str, ...] = ()
+
+
+class VisitFilter(OfPatient):
+    urgency = filters.ChoiceFilter(choices=Visit.urgency.field.choices)
+
+    class Meta:
+        model = Visit
+        fields: tuple[str, ...] = ()
+
+
+class LesionFilter(OfPatient):
+    site = filters.ChoiceFilter(choices=Lesion.site.field.choices)
+
+    class Meta:
+        model = Lesion
+        fields: tuple[str, ...] = ()
+
+
+class ScreeningFilter(OfPatient):
+    visit = filters.UUIDFilter("visit")
+    lesion = filters.UUIDFilter("image__lesion")
+    reading_status = filters.ChoiceFilter(choices=Screening.reading_status.field.choices)
+    review_status = filters.ChoiceFilter(choices=Screening.review_status.field.choices)
+    withdrawn = filters.BooleanFilter("withdrawn_at", "isnull", exclude=True)
+
+    class Meta:
+        model = Screening
+        fields: tuple[str, ...] = ()
+
+
+class FollowUpFilter(OfPatient):
+    lesion = filters.UUIDFilter("lesion")
+    status = filters.ChoiceFilter(choices=FollowUp.status.field.choices)
+    due_before = filters.DateFilter("due_on", "lt")
+
+    class Meta:
+        model = FollowUp
+        fields: tuple[str, ...] = ()
+
+
+class OutcomeFilter(OfPatient):
+    lesion = filters.UUIDFilter("lesion")
+
+    class Meta:
+        model = Outcome
+        fields: tuple[str, ...] = ()

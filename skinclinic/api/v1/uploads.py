@@ -1,0 +1,53 @@
+"""Photographs as systems send them: a form, the bytes alone, or many forms in one."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+MOST_AT_ONCE = 100
+IDS = ("visit", "lesion")
+
+Fields = dict[str, Any]
+
+
+def upload_of(request: Request) -> Fields:
+    """The fields of one upload, in whichever of the two ways they were sent."""
+    if (request.content_type or "").startswith("image/"):
+        return fields_of(request.query_params, request.data.get("file"))
+    return fields_of(request.data, request.data.get("photograph"))
+
+
+def fields_of(said: Any, photograph: Any) -> Fields:
+    """said: of a form or a query, whose fields may have several values."""
+    return {
+        **{name: said[name] for name in IDS if name in said},
+        "findings": said.getlist("findings"),
+        **({"photograph": photograph} if photograph is not None else {}),
+    }
+
+
+def items_of(request: Request) -> Iterator[Fields]:
+    """The fields of each upload in one form. Raises ValidationError before the first."""
+    for item in listed(request.data.get("items")):
+        named = item.get("photograph")
+        photograph = request.FILES.get(named) if isinstance(named, str) else None
+        yield {
+            **{name: item[name] for name in IDS if name in item},
+            "findings": item.get("findings", []),
+            **({"photograph": photograph} if photograph is not None else {}),
+        }
+
+
+def listed(said: Any) -> list[dict[str, Any]]:
+    try:
+        items = json.loads(said)
+    except (TypeError, ValueError, RecursionError):
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValidationError({"items": ["Send a JSON list of objects with visit, lesion, photograph and findings."]})
+    if not 0 < len(items) <= MOST_AT_ONCE:
+        raise ValidationError({"items": [f"Send 1 to {MOST_AT_ONCE} at once."]})
+    return items

@@ -1,0 +1,45 @@
+"""What happened since a system last asked."""
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from skinclinic.api.v1.serializers import ChangesSerializer
+from skinclinic.api.v1.views.base import ClinicViewSet
+from skinclinic.audit.record import record
+from skinclinic.events.changes import changes_since
+from skinclinic.events.models import Event
+
+MOST, PAGE = 1000, 100
+SINCE = OpenApiParameter(
+    "since", OpenApiTypes.INT64, description="The `since` of your last answer; without it, from the start."
+)
+PAGE_SIZE = OpenApiParameter("page_size", OpenApiTypes.INT32, description=f"At most {MOST}; {PAGE} without it.")
+
+
+class ChangesViewSet(ClinicViewSet):
+    """Events of the clinic in an order that never has one put in before what you have read, however late it was
+    committed. Ids only: what happened to them is at their own addresses."""
+
+    queryset = Event.objects.all()
+    scope = "screenings"
+    pagination_class = None
+
+    @extend_schema(parameters=[SINCE, PAGE_SIZE], responses=ChangesSerializer)
+    def list(self, request: Request) -> Response:
+        since, most = number_in(request, "since", 0, 2**62), number_in(request, "page_size", PAGE, MOST)
+        found = changes_since(actor=request.auth, number=since, most=most)
+        record("api_listed", subject_type="events_event", detail={"since": since, "events": len(found)})
+        shown = {"results": found, "since": found[-1].number if found else since}
+        return Response(ChangesSerializer(shown).data)
+
+
+def number_in(request: Request, name: str, without: int, most: int) -> int:
+    said = request.query_params.get(name, "")
+    if not said:
+        return without
+    if not (said.isascii() and said.isdecimal() and len(said) < 19 and int(said) <= most):
+        raise ValidationError({name: [f"Send a whole number of at most {most}."]})
+    return int(said)
