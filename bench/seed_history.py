@@ -52,7 +52,7 @@ PAGES = (
     "/dashboard/", "/dashboard/alarms/", "/dashboard/unread/", "/dashboard/overdue/", "/dashboard/agreement/",
     "/dashboard/agreement/?period=all", "/dashboard/truth/", "/dashboard/drift/", "/dashboard/beside/", "/models/",
     "/models/{version}/look-back/", "/incidents/", "/problems/", "/exports/", "/ledger/",
-    "/ledger/?what=act:chart_seen", "/ledger/?since=2026-01-01&until=2026-01-31", "/clinic/history/", "/worklist/",
+    "/ledger/?what=act:chart_seen", "/ledger/?who={person}", "/ledger/?since=2026-01-01&until=2026-01-31", "/clinic/history/", "/worklist/",
     "/patients/",
 )  # fmt: skip
 
@@ -284,7 +284,7 @@ def main() -> int:
         gc.freeze()
         client = Client()
         client.force_login(cast.manager.user, backend="django.contrib.auth.backends.ModelBackend")
-        pages = [page.format(version=cast.deciding.pk) for page in PAGES]
+        pages = [page.format(version=cast.deciding.pk, person=cast.manager.user_id) for page in PAGES]
         rows = [(page, *measure(client, page, repeats=40)) for page in track(pages, "Measuring", console=console)]
         verify(console)
     table = Table(

@@ -201,6 +201,9 @@ class Screening(PatientRecord):
                 condition=Q(review_status__in=sorted(REVIEW_IS_OPEN), withdrawn_at__isnull=True),
                 name="screening_open_reviews",
             ),
+            models.Index(
+                fields=["clinic", "-finished_at"], condition=Q(reading_status="failed"), name="screening_failed"
+            ),
             models.Index(fields=["clinic", "-created_at", "-id"], name="screening_by_clinic"),
         ]
 

@@ -76,6 +76,9 @@ class AuditEvent(models.Model):
         indexes = [
             models.Index(fields=["clinic_id", "-id"], name="audit_by_clinic"),
             models.Index(fields=["clinic_id", "at"], name="audit_by_time"),
+            # For what is rare: a common act or a busy person is found among the newest lines.
+            models.Index(fields=["clinic_id", "action", "subject_type"], name="audit_by_act"),
+            models.Index(fields=["clinic_id", "actor"], name="audit_by_actor"),
             models.Index(fields=["clinic_id", "-id"], condition=CHANGED_OF_NO_PATIENT, name="audit_of_rules"),
             models.Index(fields=["patient_id", "-id"], name="audit_by_patient"),
             models.Index(fields=["subject_id", "-id"], name="audit_by_subject"),
