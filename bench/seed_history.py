@@ -52,7 +52,8 @@ PAGES = (
     "/dashboard/", "/dashboard/alarms/", "/dashboard/unread/", "/dashboard/overdue/", "/dashboard/agreement/",
     "/dashboard/agreement/?period=all", "/dashboard/truth/", "/dashboard/drift/", "/dashboard/beside/", "/models/",
     "/models/{version}/look-back/", "/incidents/", "/problems/", "/exports/", "/ledger/",
-    "/ledger/?what=act:chart_seen", "/ledger/?who={person}", "/ledger/?since=2026-01-01&until=2026-01-31", "/clinic/history/", "/worklist/",
+    "/ledger/?what=act:chart_seen", "/ledger/?who={person}",
+    "/ledger/?since=2026-01-01&until=2026-01-31", "/clinic/history/", "/worklist/",
     "/patients/",
 )  # fmt: skip
 
