@@ -118,8 +118,8 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
     @action(detail=True, methods=["post"])
     def merge(self, request: Request, pk: UUID) -> Response:
         """Say that this record is the same person as another one, which remains. Both keep their ids."""
-        into = visible(Patient, request.auth, checked(MergeSerializer(data=request.data))["into"])
-        merge_patients(duplicate=self.get_object(), into=into)
+        duplicate, wanted = self.get_object(), checked(MergeSerializer(data=request.data))
+        merge_patients(duplicate=duplicate, into=visible(Patient, request.auth, wanted["into"]))
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(request=None, responses=PatientSerializer)
