@@ -8,6 +8,7 @@ from skinclinic import health
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
+from skinclinic.api import pages as clients
 
 urlpatterns = [
     path("healthz", health.alive, name="alive"),
@@ -19,6 +20,9 @@ urlpatterns = [
     path("join/<uuid:clinic_id>/<str:token>/", join.invitation, name="invitation"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
+    path("clinic/systems/", clients.clients, name="clients"),
+    path("clinic/systems/<int:pk>/secret/", clients.client_rotate, name="client_rotate"),
+    path("clinic/systems/<int:pk>/disable/", clients.client_disable, name="client_disable"),
     path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
     path("accounts/session/", accounts.session_now, name="session"),

@@ -27,7 +27,8 @@ ENTRY_OF = {
     **dict.fromkeys(("patient_chart", "imports", "import_batch"), "patients"),
     "clinic_history": "clinic_settings",
     **dict.fromkeys(
-        ("incident", "incident_new", "member", "table_export", "research_export", "look_back"), "dashboard"
+        ("incident", "incident_new", "member", "table_export", "research_export", "look_back", "client_rotate"),
+        "dashboard",
     ),
     "model_card": "models",
 }

@@ -26,7 +26,7 @@ class ClientTokenMiddleware:
 
 def find_caller(request: HttpRequest) -> Actor | None:
     valid, verified = get_oauthlib_core().verify_request(request, scopes=[])
-    if not valid or verified.client is None:
+    if not valid or verified.client is None or verified.client.disabled_at:
         return None
     client, token = verified.client, verified.access_token
     return Actor(

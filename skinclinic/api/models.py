@@ -1,6 +1,7 @@
 """The systems that use the API, and what they were answered."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -12,14 +13,29 @@ from skinclinic.audit.acting import Actor
 KEPT_FOR = timedelta(hours=24)
 
 
+class ClientQuerySet(models.QuerySet["Client"]):
+    def visible_to(self, actor: Actor) -> "ClientQuerySet":
+        return self.filter(clinic_id=actor.clinic_id) if actor.clinic_id else self.none()
+
+    def get_by_natural_key(self, client_id: str) -> "Client":
+        return self.get(client_id=client_id)
+
+
 class Client(AbstractApplication):
     """An OAuth2 client of one clinic; it signs in with client credentials and never as a person."""
 
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="api_clients")
     allowed_scopes = models.TextField(blank=True, help_text="Scopes this client may ask for, separated by spaces.")
+    disabled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ClientQuerySet.as_manager()
 
     class Meta(AbstractApplication.Meta):
         swappable = "OAUTH2_PROVIDER_APPLICATION_MODEL"
+
+    def is_usable(self, request: Any) -> bool:
+        """Asked before a token is given."""
+        return self.disabled_at is None
 
 
 class StoredAnswerQuerySet(models.QuerySet["StoredAnswer"]):
