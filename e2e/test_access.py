@@ -115,7 +115,20 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
             reverse("dashboard"),
             *(
                 reverse(name)
-                for name in ("alarms", "unread", "overdue", "agreement", "truth", "drift", "beside", "ledger")
+                for name in (
+                    "alarms",
+                    "unread",
+                    "overdue",
+                    "agreement",
+                    "truth",
+                    "drift",
+                    "beside",
+                    "ledger",
+                    "clients",
+                    "exports",
+                    "incidents",
+                    "incident_new",
+                )
             ),
             *(reverse(name) for name in ("people", "openings", "mfa_index", "mfa_activate_totp", "mfa_add_webauthn")),
             reverse("member", args=[keys["member"]]),

@@ -366,7 +366,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["skinclinic.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "skinclinic.api.paging.NewestFirst",
     "DEFAULT_THROTTLE_CLASSES": ["skinclinic.api.limits.ClientLimit"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "skinclinic.api.problems.problem_response",
     "PAGE_SIZE": 50,
@@ -384,6 +383,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "skinclinic.api.schema.describe_refusals",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RecommendationEnum": "screening.codes.Recommendation",
         "WithdrawalReasonEnum": "screening.codes.WithdrawalReason",

@@ -184,3 +184,16 @@ def test_nobody_is_held_back_while_the_broker_is_away(api, settings, monkeypatch
     away = redis.Redis(port=1, socket_connect_timeout=0.2)
     monkeypatch.setattr("skinclinic.api.limits.broker", lambda: away)
     assert [api.get("patients/").status_code for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.parametrize("path", ["screenings/", "screenings/bulk/"])
+def test_an_upload_of_nothing_is_refused(api, path):
+    headers = api.bearer | {"Idempotency-Key": KEY}
+    assert api.browser.post(f"/api/v1/{path}", headers=headers).status_code == 400
+    assert api.browser.generic("POST", f"/api/v1/{path}", b"", headers=headers).status_code in (400, 415)
+
+
+def test_a_moment_in_no_zone_of_this_world_is_taken_or_refused(api):
+    assert api.get("visits/?created_before=2026-11-28T00:00:00-23:00").status_code == 200
+    assert api.get("visits/?created_before=0001-01-01T00:00:00%2B23:00").status_code == 400
+    assert api.get("patients/?created_before=9999-12-31T23:00:00-23:00").status_code == 400

@@ -1,14 +1,33 @@
 """What lists can be narrowed to: opaque ids, codes and times. Free text is searched by POST."""
 
+from datetime import UTC, datetime
+
+from django.core.exceptions import ValidationError
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 
 from patients.models import Lesion, Patient, Visit
 from screening.models import FollowUp, Outcome, Screening
 
 
+class MomentField(IsoDateTimeField):
+    """In UTC: Postgres takes no zone that is more than 16 hours off, and years only from 1 to 9999 are ours."""
+
+    def to_python(self, value: object) -> datetime | None:
+        moment = super().to_python(value)
+        try:
+            return moment.astimezone(UTC) if moment else None
+        except OverflowError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
+class MomentFilter(filters.IsoDateTimeFilter):
+    field_class = MomentField
+
+
 class Created(filters.FilterSet):
-    created_after = filters.IsoDateTimeFilter("created_at", "gte")
-    created_before = filters.IsoDateTimeFilter("created_at", "lt")
+    created_after = MomentFilter("created_at", "gte")
+    created_before = MomentFilter("created_at", "lt")
 
 
 class OfPatient(Created):

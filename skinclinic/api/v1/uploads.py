@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -21,10 +22,10 @@ def upload_of(request: Request) -> Fields:
 
 
 def fields_of(said: Any, photograph: Any) -> Fields:
-    """said: of a form or a query, whose fields may have several values."""
+    """said: of a form or a query, whose fields may have several values; of a body that is empty, a plain dict."""
     return {
         **{name: said[name] for name in IDS if name in said},
-        "findings": said.getlist("findings"),
+        "findings": said.getlist("findings") if isinstance(said, QueryDict) else [],
         **({"photograph": photograph} if photograph is not None else {}),
     }
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -20,6 +21,11 @@ class ClinicViewSet(GenericViewSet):
     scope: str
     # Where the method does not say it: a search is a POST that reads.
     required_right: str | None = None
+
+    @property
+    def filter_backends(self) -> list[Any]:
+        """A list is narrowed, one thing is not."""
+        return [DjangoFilterBackend] if getattr(self, "action", None) == "list" else []
 
     def get_queryset(self) -> Any:
         return self.queryset.visible_to(self.request.auth) if self.request.auth else self.queryset.none()

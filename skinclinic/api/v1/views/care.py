@@ -90,6 +90,7 @@ class ModelVersionViewSet(ClinicViewSet):
     queryset = ModelVersion.objects.all()
     serializer_class = ModelVersionSerializer
     lookup_value_regex = "[^/]+"
+    pagination_class = None
     scope = "screenings"
 
     def get_queryset(self) -> Any:

@@ -1,6 +1,6 @@
 """What happened since a system last asked."""
 
-from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -14,9 +14,13 @@ from skinclinic.events.models import Event
 
 MOST, PAGE = 1000, 100
 SINCE = OpenApiParameter(
-    "since", OpenApiTypes.INT64, description="The `since` of your last answer; without it, from the start."
+    "since",
+    {"type": "integer", "minimum": 0, "maximum": 2**62},
+    description="The `since` of your last answer; without it, from the start.",
 )
-PAGE_SIZE = OpenApiParameter("page_size", OpenApiTypes.INT32, description=f"At most {MOST}; {PAGE} without it.")
+PAGE_SIZE = OpenApiParameter(
+    "page_size", {"type": "integer", "minimum": 0, "maximum": MOST}, description=f"{PAGE} without it."
+)
 
 
 class ChangesViewSet(ClinicViewSet):
@@ -27,7 +31,7 @@ class ChangesViewSet(ClinicViewSet):
     scope = "screenings"
     pagination_class = None
 
-    @extend_schema(parameters=[SINCE, PAGE_SIZE], responses=ChangesSerializer)
+    @extend_schema(parameters=[SINCE, PAGE_SIZE], responses=forced_singular_serializer(ChangesSerializer))
     def list(self, request: Request) -> Response:
         since, most = number_in(request, "since", 0, 2**62), number_in(request, "page_size", PAGE, MOST)
         found = changes_since(actor=request.auth, number=since, most=most)
