@@ -38,7 +38,7 @@ class Export:
     at: str = "created_at"
 
     def lines(self, actor: Actor, since: datetime | None, until: datetime | None) -> Iterator[list[object]]:
-        found = self.rows(actor)
+        found = self.rows(actor).without_closed_charts(actor)
         period = {f"{self.at}__gte": since, f"{self.at}__lt": until}
         found = found.filter(**{name: value for name, value in period.items() if value is not None})
         lookups = [lookup for _name, lookup in self.columns]
@@ -161,7 +161,7 @@ EXPORTS: dict[str, Export] = {
     ),
     "retakes": Export(
         _("Photographs to take again"),
-        all_of(Retake),
+        of_shown(Retake),
         [*same("screening", "patient", "created_at", "assigned_at"), ("assignee", "assignee__full_name")],
     ),
     "alarms": Export(

@@ -18,7 +18,7 @@ from screening.models import Screening
 from screening.services.incidents import close_incident, give_incident, note_incident, open_incident, reopen_incident
 from screening.tables import table_response
 from skinclinic.accounts.models import Membership, User
-from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.accounts.permissions import get_visible, member_required, require_role
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 from skinclinic.audit.record import record, record_page
 from skinclinic.errors import ClinicError
@@ -40,6 +40,7 @@ def incidents(request: HttpRequest) -> HttpResponse:
     found = Incident.objects.visible_to(request.actor).select_related("opened_by", "owner", "patient__identity")
     if "csv" in request.GET:
         return incident_table(request, found)
+    found = found.with_closed_charts_marked(request.actor)
     waiting = list(found.open().order_by("created_at"))
     page = Paginator(found.filter(closed_at__isnull=False).order_by("-closed_at"), PAGE)
     page = page.get_page(request.GET.get("page"))
@@ -54,7 +55,8 @@ def incidents(request: HttpRequest) -> HttpResponse:
 
 
 def incident_table(request: HttpRequest, found: IncidentQuerySet) -> HttpResponse:
-    found = found.select_related("prediction", "closed_by")[:MOST_IN_TABLE]
+    require_role(request.actor, MANAGER, AUDITOR)
+    found = found.without_closed_charts(request.actor).select_related("prediction", "closed_by")[:MOST_IN_TABLE]
     hidden = hidden_from(request.actor, found)
     rows = [cells_of(incident, incident.screening_id in hidden) for incident in found]
     record("incidents_exported", detail={"lines": len(rows)})
