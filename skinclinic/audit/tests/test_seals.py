@@ -180,6 +180,22 @@ def test_owner_who_tampers_is_noticed(real_cast, sealed, said, statements):
     assert done.finished_at
 
 
+@pytest.mark.parametrize(
+    ("away", "is_noticed"), [("- interval '2 years'", True), ("+ interval '2 days'", True), ("", False)]
+)
+def test_line_written_into_another_time_is_noticed(real_cast, sealed, away, is_noticed):
+    """By the owner, and put on the queue, so that the next seal is over it as over any other."""
+    sealed(
+        f"CREATE TEMPORARY TABLE forged AS SELECT * FROM {LINE} WHERE id = {middle_line()};"
+        f"UPDATE forged SET id = 999999, at = clock_timestamp() {away}; INSERT INTO {LINE} SELECT * FROM forged;"
+        "INSERT INTO audit_unsealedevent SELECT id, at FROM forged"
+    )
+    seal_ledger()
+    said = "Line 999999 bears another day than the one it was sealed on."
+    assert verify() == (said if is_noticed else seal_state().head)
+    assert verify_from_page(real_cast).sentence == (said if is_noticed else "")
+
+
 def test_line_taken_away_before_it_is_sealed_is_noticed(real_cast, sealed):
     with real_cast.alice.acting():
         line = record("soon_gone")
@@ -188,9 +204,13 @@ def test_line_taken_away_before_it_is_sealed_is_noticed(real_cast, sealed):
     assert verify() == f"Line {line} was deleted."
 
 
-def test_trigger_switched_off_is_noticed(real_cast, sealed):
-    sealed("ALTER TABLE patients_visit DISABLE TRIGGER audit_row")
-    assert verify() == "patients_visit writes nothing on the ledger: its trigger is switched off."
+@pytest.mark.parametrize(
+    "statement",
+    ["ALTER TABLE patients_visit DISABLE TRIGGER audit_row", "DROP TRIGGER audit_row ON patients_visit"],
+)
+def test_trigger_switched_off_or_gone_is_noticed(real_cast, sealed, statement):
+    sealed(statement)
+    assert verify() == "patients_visit writes nothing on the ledger: its trigger is switched off or gone."
 
 
 def test_only_a_head_kept_elsewhere_shows_a_chain_cut_short(real_cast, sealed):
@@ -214,8 +234,9 @@ def test_only_a_head_kept_elsewhere_shows_a_chain_rewritten(real_cast, sealed):
             cursor.execute("SELECT audit_seal_lines(%s)", [most])
     assert verify() == seal_state().head
     assert verify(head) == "Seal 3 is another one than the head that was kept says."
-    with pytest.raises(NoSuchHead, match="64 hexadecimal digits"):
-        verify("3")
+    for nothing in ("3", f"0:{'0' * 64}"):
+        with pytest.raises(NoSuchHead, match="64 hexadecimal digits"):
+            verify(nothing)
 
 
 def test_truncated_ledger_is_noticed(real_cast, sealed):
