@@ -217,3 +217,13 @@ def test_of_other_clinics_nothing_is_closed(cast, chart, random_photograph):
     form = {"diagnosis": "melanoma", "reported_on": str(TODAY())}
     assert post(bob, "outcome_enter", chart.lesion.pk, **form).status_code == 404
     assert asked(cast) == [("excise", "open")]
+
+
+def test_who_withdraws_waits_for_who_signs_for_the_lesion(cast, chart, photograph_bytes, django_assert_max_num_queries):
+    """Else what the photograph had replaced would be open again beside what is signed at that moment."""
+    screening = signed_with(cast, chart, photograph_bytes, EXCISE)
+    with django_assert_max_num_queries(30) as asked_of_database:
+        withdraw(cast, screening)
+    sent = [query["sql"] for query in asked_of_database.captured_queries]
+    held = next(n for n, sql in enumerate(sent) if "patients_lesion" in sql and "FOR NO KEY UPDATE" in sql)
+    assert held < next(n for n, sql in enumerate(sent) if "screening_followup" in sql)

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Prefetch, Q
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
@@ -14,6 +14,7 @@ from screening.codes import BAND_SCORES, Band
 from screening.models import ModelVersion, Prediction, Review, Screening
 from screening.querysets import ScreeningQuerySet
 from screening.tables import table_response
+from screening.views.model_card import version_or_404
 from skinclinic.accounts.permissions import member_required
 from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
 from skinclinic.audit.record import record, record_page
@@ -30,9 +31,7 @@ COLUMNS = (
 @member_required(MANAGER, AUDITOR)
 def look_back(request: HttpRequest, version: str) -> HttpResponse:
     """Photographs that are withdrawn by now are among them: a recall asks what was read, not what still counts."""
-    if not version.isprintable():  # a NUL, which Postgres would not take
-        raise Http404
-    chosen = get_object_or_404(ModelVersion, pk=version)
+    chosen = version_or_404(version)
     read = read_by(request.actor, chosen)
     if "csv" in request.GET:
         screenings = read.prefetch_related("patient__identifiers")[:MOST_IN_TABLE]
