@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,9 +15,16 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from screening.forms import IncidentForm
 from screening.incidents import Incident, IncidentQuerySet
 from screening.models import Screening
-from screening.services.incidents import close_incident, give_incident, note_incident, open_incident, reopen_incident
+from screening.services.incidents import (
+    close_incident,
+    give_incident,
+    may_own,
+    note_incident,
+    open_incident,
+    reopen_incident,
+)
 from screening.tables import table_response
-from skinclinic.accounts.models import Membership, User
+from skinclinic.accounts.models import User
 from skinclinic.accounts.permissions import get_visible, member_required, require_role
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 from skinclinic.audit.record import record, record_page
@@ -121,8 +128,7 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 def owners(actor: Actor) -> list[User]:
-    members = Membership.objects.visible_to(actor).active().filter(user__is_active=True)
-    return [member.user for member in members.select_related("user").order_by("user__full_name")]
+    return [member.user for member in may_own(actor).select_related("user").order_by("user__full_name")]
 
 
 @require_POST
@@ -135,7 +141,7 @@ def incident_note(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 @require_POST
 @member_required(MANAGER)
 def incident_give(request: HttpRequest, incident_id: UUID) -> HttpResponse:
-    owner = get_object_or_404(User, pk=uuid_or_none(request.POST.get("owner")))
+    owner = uuid_or_none(request.POST.get("owner"))
     return act(request, incident_id, lambda found: give_incident(actor=request.actor, incident=found, owner=owner))
 
 
