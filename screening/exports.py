@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, Visit
+from screening.dashboard.alarms import kept_from
 from screening.models import (
     Alarm,
     FollowUp,
@@ -23,6 +24,7 @@ from screening.models import (
     Suspension,
     SwitchRequest,
 )
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 
 Rows = Callable[[Actor], QuerySet]
@@ -73,6 +75,11 @@ def of_shown(model: Any, path: str = "screening") -> Rows:
 
 def deciding(actor: Actor) -> QuerySet:
     return of_shown(Prediction)(actor).filter(decides__isnull=False)
+
+
+def alarms_of(actor: Actor) -> QuerySet:
+    kept = kept_from(actor, Clinic.objects.get(pk=actor.own_clinic()))
+    return Alarm.objects.visible_to(actor).raised().exclude(code__in=kept)
 
 
 def same(*names: str) -> list[tuple[str, str]]:
@@ -166,7 +173,7 @@ EXPORTS: dict[str, Export] = {
     ),
     "alarms": Export(
         _("Alarms"),
-        lambda actor: Alarm.objects.visible_to(actor).raised(),
+        alarms_of,
         [
             *same("code", "about", "created_at", "raised_at", "ended_at", "acknowledged_at", "note"),
             ("acknowledged_by", "acknowledged_by__full_name"),
