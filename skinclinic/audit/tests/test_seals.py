@@ -13,7 +13,14 @@ from conftest import Cast, make_chart
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent, Seal, SealedEvent, UnsealedEvent, Verification
 from skinclinic.audit.record import record
-from skinclinic.audit.sealing import AlreadyVerifying, ask_to_verify, seal_ledger, seal_state, verify_as_asked
+from skinclinic.audit.sealing import (
+    AlreadyVerifying,
+    ask_to_verify,
+    last_of_piece,
+    seal_ledger,
+    seal_state,
+    verify_as_asked,
+)
 from skinclinic.audit.verify import LedgerBroken, NoSuchHead, verify_ledger
 
 Run = Callable[[str], None]
@@ -296,6 +303,13 @@ def test_long_chain_is_verified_in_pieces(real_cast, run_as_owner, monkeypatch):
     verify_as_asked(verification_id=asked.pk, clinic_id=real_cast.north.pk)
     with real_cast.ada.acting():
         assert Verification.objects.get(pk=asked.pk).sentence == "Seal 4 is gone."
+
+
+def test_a_piece_is_found_without_reading_all_that_follows(real_cast, sealed, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr("skinclinic.audit.sealing.LINES_AT_ONCE", 2)
+    with django_assert_num_queries(1) as asked:
+        assert last_of_piece(1, 3) == 2
+    assert asked.captured_queries[0]["sql"].endswith("LIMIT 2")
 
 
 def run_command(*words: str) -> str:
