@@ -179,6 +179,11 @@ class Verification(models.Model):
     class Meta:
         default_permissions = ("view",)
         indexes = [models.Index(fields=["clinic_id", "-asked_at"], name="verification_by_clinic")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["clinic_id"], condition=models.Q(finished_at__isnull=True), name="verification_one_at_a_time"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.asked_at:%Y-%m-%d %H:%M} {self.fault or self.head}"

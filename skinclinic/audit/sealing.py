@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Max, Min, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -58,10 +58,12 @@ def seal_state() -> SealState:
 
 def ask_to_verify(*, actor: Actor) -> Verification:
     """The row is the message: a sweep takes what is not finished. Raises AlreadyVerifying."""
-    if Verification.objects.visible_to(actor).running().exists():
-        raise AlreadyVerifying(_("The ledger is being verified already; wait until that is done."))
     lines = Seal.objects.aggregate(lines=Sum("lines"))["lines"] or 0
-    return Verification.objects.create(clinic_id=actor.own_clinic(), asked_by=actor.name, lines_in_all=lines)
+    try:
+        with transaction.atomic():
+            return Verification.objects.create(clinic_id=actor.own_clinic(), asked_by=actor.name, lines_in_all=lines)
+    except IntegrityError as error:
+        raise AlreadyVerifying(_("The ledger is being verified already; wait until that is done.")) from error
 
 
 def verify_as_asked(*, verification_id: UUID, clinic_id: UUID) -> None:

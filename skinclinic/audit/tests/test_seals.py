@@ -289,6 +289,28 @@ def test_one_verification_at_a_time(cast):
         ask_to_verify(actor=actor)
 
 
+def test_two_who_ask_in_the_same_moment_get_one_verification(real_cast):
+    found = []
+
+    def ask() -> None:
+        try:
+            with real_cast.ada.acting() as actor:
+                found.append(ask_to_verify(actor=actor))
+        except AlreadyVerifying:
+            found.append(None)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(each is not None for each in found) == 1
+    with real_cast.ada.acting():
+        assert Verification.objects.count() == 1
+
+
 def test_long_chain_is_verified_in_pieces(real_cast, run_as_owner, monkeypatch):
     monkeypatch.setattr("skinclinic.audit.sealing.LINES_AT_ONCE", 3)
     for _ in range(5):
