@@ -16,6 +16,7 @@ from conftest import PASSWORD, Cast
 from e2e.steps import sign_in
 from skinclinic.accounts.models import Invitation, Membership, User
 from skinclinic.accounts.tests.people import code_of
+from skinclinic.audit.acting import acting
 from skinclinic.audit.models import AuditEvent
 
 pytestmark = pytest.mark.browser
@@ -96,14 +97,14 @@ def test_from_the_invitation_to_the_end(real_cast: Cast, open_page: Callable[...
         membership = Membership.objects.get(user=person)
         assert (sorted(membership.roles), membership.is_active) == (["clinician", "reviewer"], False)
         assert Invitation.objects.get().accepted_by == person
-        assert set(Authenticator.objects.filter(user=person).values_list("type", flat=True)) == {
-            "totp", "recovery_codes"
-        }  # fmt: skip
-        assert not UserSession.objects.filter(user=person).exists()
         told = AuditEvent.objects.filter(subject_id=str(membership.pk)).order_by("id")
         assert [(line.action, line.reason) for line in told.exclude(action="person_seen")] == [
             ("insert", ""), ("update", "photographs too"), ("update", "gone again")
         ]  # fmt: skip
+    with acting(person.actor()):
+        hers = Authenticator.objects.filter(user=person)
+        assert set(hers.values_list("type", flat=True)) == {"totp", "recovery_codes"}
+        assert not UserSession.objects.filter(user=person).exists()
 
 
 def test_a_passkey_lets_in_beside_the_password(real_cast: Cast, open_page: Callable[..., Page], portal: str):

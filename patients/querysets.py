@@ -5,9 +5,11 @@ from datetime import date, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Coalesce, TruncDate
+from django.utils import timezone
 from django.utils.dates import MONTHS, MONTHS_3, MONTHS_AP
 
 from skinclinic.audit.acting import Actor
@@ -25,6 +27,18 @@ class ClinicQuerySet(models.QuerySet):
         if actor.clinic_id is None:
             return self.none()
         return self.filter(clinic_id=actor.clinic_id)
+
+    def with_closed_charts_marked(self, actor: Actor) -> Self:
+        """`chart_is_closed`: of the row's patient a list may tell the name, and nothing that stands in the chart."""
+        closed = is_in_a_closed_chart(actor, "patient__")
+        return self.annotate(chart_is_closed=ExpressionWrapper(closed, BooleanField()))
+
+    def without_closed_charts(self, actor: Actor) -> Self:
+        """Rows of no patient stay; of patients themselves it leaves those whose chart is open to the actor."""
+        names = {field.name for field in self.model._meta.get_fields()}
+        if "is_restricted" in names:
+            return self.exclude(is_in_a_closed_chart(actor, ""))
+        return self.exclude(is_in_a_closed_chart(actor, "patient__")) if "patient" in names else self
 
 
 class PatientQuerySet(ClinicQuerySet):
@@ -77,6 +91,20 @@ class VisitQuerySet(ClinicQuerySet):
 class ConsentQuerySet(ClinicQuerySet):
     def in_force(self) -> Self:
         return self.filter(ended_at__isnull=True)
+
+
+def is_in_a_closed_chart(actor: Actor, patient: str) -> Q:
+    """Restricted, and the actor has not said within the hour why she opens it (`patient`: the way there).
+
+    All records of one person are one chart.
+    """
+    openings = apps.get_model("patients", "ChartOpening").objects.filter(
+        person=actor.user_id, clinic=actor.clinic_id, ends_at__gt=timezone.now()
+    )
+    hers = openings.annotate(remaining=Coalesce("patient__merged_into", "patient")).filter(
+        remaining=Coalesce(OuterRef(f"{patient}merged_into"), OuterRef(f"{patient}pk"))
+    )
+    return Q(**{f"{patient}is_restricted": True}) & ~Q(Exists(hers))
 
 
 def as_date(text: str) -> date | None:

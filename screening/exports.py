@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, Visit
+from screening.dashboard.alarms import kept_from
 from screening.models import (
     Alarm,
     FollowUp,
@@ -23,6 +24,7 @@ from screening.models import (
     Suspension,
     SwitchRequest,
 )
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
 
 Rows = Callable[[Actor], QuerySet]
@@ -38,7 +40,7 @@ class Export:
     at: str = "created_at"
 
     def lines(self, actor: Actor, since: datetime | None, until: datetime | None) -> Iterator[list[object]]:
-        found = self.rows(actor)
+        found = self.rows(actor).without_closed_charts(actor)
         period = {f"{self.at}__gte": since, f"{self.at}__lt": until}
         found = found.filter(**{name: value for name, value in period.items() if value is not None})
         lookups = [lookup for _name, lookup in self.columns]
@@ -73,6 +75,11 @@ def of_shown(model: Any, path: str = "screening") -> Rows:
 
 def deciding(actor: Actor) -> QuerySet:
     return of_shown(Prediction)(actor).filter(decides__isnull=False)
+
+
+def alarms_of(actor: Actor) -> QuerySet:
+    kept = kept_from(actor, Clinic.objects.get(pk=actor.own_clinic()))
+    return Alarm.objects.visible_to(actor).raised().exclude(code__in=kept)
 
 
 def same(*names: str) -> list[tuple[str, str]]:
@@ -161,12 +168,12 @@ EXPORTS: dict[str, Export] = {
     ),
     "retakes": Export(
         _("Photographs to take again"),
-        all_of(Retake),
+        of_shown(Retake),
         [*same("screening", "patient", "created_at", "assigned_at"), ("assignee", "assignee__full_name")],
     ),
     "alarms": Export(
         _("Alarms"),
-        lambda actor: Alarm.objects.visible_to(actor).raised(),
+        alarms_of,
         [
             *same("code", "about", "created_at", "raised_at", "ended_at", "acknowledged_at", "note"),
             ("acknowledged_by", "acknowledged_by__full_name"),

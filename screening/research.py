@@ -1,8 +1,7 @@
 """A set of photographs for research in which nobody can be recognised by what stands beside them."""
 
-import secrets
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 from random import SystemRandom
@@ -11,6 +10,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from patients.codes import BodySite, ConsentDecision, ConsentKind, Sex
 from patients.models import Consent, age_on
@@ -89,7 +89,7 @@ class ResearchSet:
 
 
 COLUMNS = tuple(field.name for field in fields(Case))
-Shift = Callable[[], int]
+Likeness = tuple[tuple[str, str, str], frozenset[str]]
 
 
 def research_set(actor: Actor) -> ResearchSet:
@@ -109,7 +109,8 @@ def research_set(actor: Actor) -> ResearchSet:
 def candidates(actor: Actor) -> Iterator[Candidate]:
     person = Coalesce("patient__merged_into", "patient")
     signed = Screening.objects.visible_to(actor).in_use().filter(signature__isnull=False, prediction__isnull=False)
-    rows = signed.annotate(person=person).filter(person__in=consenting_people(actor)).order_by()
+    shown = signed.shown_to(actor).filter(is_hidden=False)
+    rows = shown.annotate(person=person).filter(person__in=consenting_people(actor)).order_by()
     for row in rows.values_list(
         "image",
         "image__lesion",
@@ -144,17 +145,41 @@ def pathology_of(actor: Actor) -> dict[UUID, str]:
 
 
 def with_enough_alike(found: Sequence[Candidate]) -> list[Candidate]:
-    """Those whose age, sex, skin type and region at least FEWEST_ALIKE patients share. Dropping some may leave others
-    with too few, so it is done until none goes."""
+    """Such that at least FEWEST_ALIKE patients share each one's age, sex, skin type and regions.
+
+    All regions of a patient count together, as her number joins her rows. Of who has too few like her, the region goes
+    that the fewest of her age, sex and skin type have; that may leave others alone, or make her a decade older, so it
+    is done until nobody is left alone.
+    """
+    kept = list(found)
+    while alone := alone_among(kept):
+        kept = [each for each in kept if (each.patient, REGION_OF[BodySite(each.site)]) not in alone]
+    return kept
+
+
+def alone_among(found: Sequence[Candidate]) -> set[tuple[UUID, str]]:
+    """Of each patient whom fewer than FEWEST_ALIKE are like: she, and the region that tells most of her."""
+    alike = patients_alike(found)
+    having = Counter((kind, region) for (kind, regions), people in alike.items() for region in regions for _ in people)
+    return {
+        (patient, min(regions, key=lambda region: (having[kind, region], region)))
+        for (kind, regions), people in alike.items()
+        if len(people) < FEWEST_ALIKE
+        for patient in people
+    }
+
+
+def patients_alike(found: Sequence[Candidate]) -> dict[Likeness, set[UUID]]:
+    """Who cannot be told apart in the set: by age, sex and skin type, and all regions."""
     ages = ages_of(found)
-    while True:
-        people = defaultdict(set)
-        for each in found:
-            people[likeness(each, ages)].add(each.patient)
-        kept = [each for each in found if len(people[likeness(each, ages)]) >= FEWEST_ALIKE]
-        if len(kept) == len(found):
-            return kept
-        found = kept
+    kinds, regions = {}, defaultdict(set)
+    for each in found:
+        kinds[each.patient] = (ages[each.patient], told_sex(each.sex), told_skin(each.skin_type))
+        regions[each.patient].add(REGION_OF[BodySite(each.site)])
+    alike = defaultdict(set)
+    for patient, kind in kinds.items():
+        alike[kind, frozenset(regions[patient])].add(patient)
+    return alike
 
 
 def ages_of(found: Iterable[Candidate]) -> dict[UUID, str]:
@@ -170,10 +195,6 @@ def decade(age: int) -> str:
     return f"{OLDEST} and over" if age >= OLDEST else f"{age // 10 * 10} to {age // 10 * 10 + 9}"
 
 
-def likeness(each: Candidate, ages: dict[UUID, str]) -> tuple[str, ...]:
-    return ages[each.patient], told_sex(each.sex), told_skin(each.skin_type), REGION_OF[BodySite(each.site)]
-
-
 def told_sex(sex: str) -> str:
     return sex if sex in (Sex.FEMALE, Sex.MALE) else "other or not recorded"
 
@@ -183,10 +204,9 @@ def told_skin(skin_type: int | None) -> str:
 
 
 def deidentified(found: Sequence[Candidate], pathology: dict[UUID, str]) -> list[tuple[Case, UUID]]:
-    """In no order, under numbers and shifts that are kept nowhere."""
+    """In no order, under numbers that are kept nowhere."""
     ages, chance = ages_of(found), SystemRandom()
     patients, lesions = numbers("P", (each.patient for each in found)), numbers("L", (each.lesion for each in found))
-    shifts = {patient: timedelta(days=secrets.randbelow(2 * LONGEST_SHIFT + 1) - LONGEST_SHIFT) for patient in patients}
     images = numbers("I", (each.image for each in found))
     cases = []
     for each in chance.sample(found, len(found)):
@@ -201,7 +221,7 @@ def deidentified(found: Sequence[Candidate], pathology: dict[UUID, str]) -> list
                     sex=told_sex(each.sex),
                     skin_type=told_skin(each.skin_type),
                     region=REGION_OF[BodySite(each.site)],
-                    taken=str(timezone.localdate(each.taken_at) + shifts[each.patient]),
+                    taken=str(timezone.localdate(each.taken_at) + shift_of(each.patient)),
                     diagnosis=diagnosis or each.reviewed,
                     diagnosis_by=PATHOLOGY if diagnosis else REVIEW,
                     malignant=(diagnosis or each.reviewed) in MALIGNANT_DIAGNOSES,
@@ -213,6 +233,12 @@ def deidentified(found: Sequence[Candidate], pathology: dict[UUID, str]) -> list
             )
         )
     return cases
+
+
+def shift_of(patient: UUID) -> timedelta:
+    """The same in every set: photographs are their own key, and the mean of many shifts would be her true day."""
+    drawn = int.from_bytes(salted_hmac("screening.research.shift", str(patient), algorithm="sha256").digest())
+    return timedelta(days=drawn % (2 * LONGEST_SHIFT + 1) - LONGEST_SHIFT)
 
 
 def numbers(letter: str, keys: Iterable[UUID]) -> dict[UUID, str]:

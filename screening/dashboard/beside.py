@@ -14,7 +14,7 @@ from screening.codes import Band
 from screening.dashboard.intervals import BOTH, FIRST_ONLY, NEITHER, SECOND_ONLY, Estimate, Patients, as_json, share_of
 from screening.dashboard.paired import compare_areas, mcnemar
 from screening.dashboard.truth import AT_LEAST, UNSCORABLE, Known, references
-from screening.models import Prediction
+from screening.models import Prediction, Screening
 from skinclinic.audit.acting import Actor
 
 BANDS = (UNSCORABLE, Band.LOW, Band.INTERMEDIATE, Band.HIGH)
@@ -55,8 +55,9 @@ def read_of(actor: Actor) -> tuple[list[Pair], dict[UUID, Known]]:
 
 
 def pairs_of(actor: Actor) -> Iterator[Pair]:
-    """Every photograph in use that a second version read."""
-    readings = Prediction.objects.visible_to(actor).beside().filter(screening__withdrawn_at__isnull=True)
+    """Every photograph in use that a second version read; a file that was sent twice for a lesion is one."""
+    once = Screening.objects.visible_to(actor).in_use().counted_once()
+    readings = Prediction.objects.visible_to(actor).beside().filter(screening__in=once)
     deciding = (
         F("screening__prediction__band"),
         F("screening__prediction__refer"),
@@ -140,14 +141,15 @@ def cell_of(pair: Pair) -> int:
 
 
 def where_known(pairs: Sequence[Pair], known: dict[UUID, Known]) -> Figures:
-    """Among lesions of known nature; `areas` is None below thirty malignant and thirty benign ones."""
+    """Among lesions of known nature; `areas` is None below thirty patients with malignant and thirty with benign ones:
+    of many lesions of few patients the interval would be far too short."""
     last = last_before(pairs, known)
     malignant = [pair for pair in last if known[pair.lesion].malignant]
     benign = [pair for pair in last if not known[pair.lesion].malignant]
-    enough = min(len(malignant), len(benign)) >= AT_LEAST
+    found = {"malignant": referrals(malignant), "benign": referrals(benign)}
+    enough = min(figures["patients"] for figures in found.values()) >= AT_LEAST
     return {
-        "malignant": referrals(malignant),
-        "benign": referrals(benign),
+        **found,
         "areas": areas(malignant, benign) if enough else None,
     }
 
@@ -174,6 +176,7 @@ def referrals(pairs: Sequence[Pair]) -> Figures:
     only_first, only_second = zip(*alone.values(), strict=True) if alone else ((), ())
     return {
         "lesions": len(pairs),
+        "patients": len(alone),
         "cells": [cells.count(cell) for cell in (BOTH, FIRST_ONLY, SECOND_ONLY, NEITHER)],
         "p": mcnemar(only_first, only_second) if pairs else None,
     }

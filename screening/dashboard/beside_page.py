@@ -107,10 +107,10 @@ def areas_of(pair: Figures) -> list[tuple[str, str]]:
 
 def lacking(known: Figures) -> str:
     sentence = _(
-        "Areas under the curve are told from %(at_least)d malignant and %(at_least)d benign lesions on; "
-        "so far these are %(malignant)d and %(benign)d."
+        "Areas under the curve are told from %(at_least)d patients with malignant and %(at_least)d with benign lesions "
+        "on; so far these are %(malignant)d and %(benign)d."
     )
-    counts = {name: known[name]["lesions"] for name in ("malignant", "benign")}
+    counts = {name: known[name]["patients"] for name in ("malignant", "benign")}
     return sentence % {"at_least": AT_LEAST, **counts}
 
 

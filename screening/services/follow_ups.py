@@ -24,7 +24,7 @@ REPORTED, REPORT_CORRECTED = "pathology reported", "pathology report corrected o
 
 
 def lock_lesions(screenings: list[Screening]) -> None:
-    """Two who sign for one lesion wait for each other, so that the later one replaces what the first one asked for."""
+    """Two who sign for one lesion, or sign and withdraw, wait for each other, so that one thing is asked for once."""
     lesions = Lesion.objects.filter(pk__in=[each.image.lesion_id for each in screenings]).order_by("pk")
     list(lesions.select_for_update(no_key=True).values_list("pk"))
 

@@ -9,8 +9,8 @@ from patients.models import Patient
 from screening.incidents import Incident, IncidentNote
 from screening.models import Screening
 from screening.services.errors import NotYours, ReasonMissing, StaleTransition
-from skinclinic.accounts.models import Membership, User
-from skinclinic.audit.acting import MANAGER, Actor
+from skinclinic.accounts.models import Membership, MembershipQuerySet
+from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor
 
 
 def open_incident(
@@ -41,12 +41,17 @@ def open_incident(
     return incident
 
 
-def give_incident(*, actor: Actor, incident: Incident, owner: User) -> None:
+def may_own(actor: Actor) -> MembershipQuerySet:
+    """Who can add to an incident; an auditor alone cannot."""
+    members = Membership.objects.visible_to(actor).active().filter(user__is_active=True)
+    return members.filter(roles__overlap=[CLINICIAN, REVIEWER, MANAGER])
+
+
+def give_incident(*, actor: Actor, incident: Incident, owner: UUID | None) -> None:
     """To a member of the clinic, who sees to it from now on. Raises NotYours, StaleTransition."""
-    members = Membership.objects.active().filter(clinic=actor.own_clinic(), user=owner, user__is_active=True)
-    if not members.exists():
-        raise NotYours(_("%(name)s does not belong to this clinic.") % {"name": owner.full_name})
-    if not Incident.objects.open().filter(pk=incident.pk).update(owner=owner):
+    if not may_own(actor).filter(user=owner).exists():
+        raise NotYours(_("Choose an active member of this clinic who works with records."))
+    if not Incident.objects.open().filter(pk=incident.pk).update(owner_id=owner):
         raise StaleTransition
 
 

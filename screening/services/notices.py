@@ -63,10 +63,11 @@ class People:
         return [actor for actor in clinicians if actor.user_id == clinician_id] or clinicians
 
     def who_may_agree(self, asker_id: UUID | None) -> list[Actor]:
-        """The other managers; where there is none, the reviewers, who may agree as well."""
+        """The other managers; where there is none, the reviewers and the clinic's approver, who may agree as well."""
         others = [actor for actor in self.actors if actor.user_id != asker_id]
         managers = [actor for actor in others if actor.has_role(MANAGER)]
-        return managers or [actor for actor in others if actor.has_role(REVIEWER)]
+        approver = self.clinic.approver_id
+        return managers or [actor for actor in others if actor.has_role(REVIEWER) or actor.user_id == approver]
 
     def notice(self, actor: Actor, kind: NoticeKind, patient_id: UUID | None, **about: UUID) -> Iterator[Notice]:
         """One notice, unless she does not want to be told."""

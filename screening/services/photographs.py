@@ -17,7 +17,7 @@ from screening.codes import FollowUpStatus, WithdrawalReason
 from screening.images import CleanPhotograph
 from screening.models import FollowUp, LesionImage, Overview, PhotographScale, Screening
 from screening.services.errors import PhotographsRefusedByPatient, ReasonMissing, StaleTransition, WrongPatient
-from screening.services.follow_ups import end_follow_ups
+from screening.services.follow_ups import end_follow_ups, lock_lesions
 from screening.services.queue import send_on_commit
 from screening.status import ReadingStatus
 from skinclinic.audit.acting import Actor
@@ -191,6 +191,7 @@ def withdraw_screening(*, actor: Actor, screening: Screening, reason: str, words
         )
         if moved != 1:
             raise StaleTransition(_("This screening is withdrawn already."))
+        lock_lesions([screening])
         of_screening = FollowUp.objects.filter(review__screening=screening)
         end_follow_ups(of_screening, status=FollowUpStatus.WITHDRAWN)
         publish(EventType.SCREENING_WITHDRAWN, clinic_id=screening.clinic_id, screening=screening.pk)

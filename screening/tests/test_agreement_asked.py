@@ -14,6 +14,7 @@ from screening.services import versions
 from screening.services.notices import sweep_notices
 from screening.tests.conftest import rows
 from screening.tests.test_notices import bell_of, mails_at_once, told
+from skinclinic.accounts.approval import name_approver
 
 __all__ = ["mails_at_once"]  # a fixture
 
@@ -110,3 +111,12 @@ def test_nobody_of_another_clinic_is_told(cast, second, stop):
     assert "bob@example.org" not in {to for sent in mail.outbox for to in sent.to}
     with cast.bob.acting() as bob:
         assert not Notice.objects.visible_to(bob).exists()
+
+
+def test_approver_of_a_clinic_with_one_manager_is_told(cast, stop):
+    """A clinician: without being named she is asked for nothing."""
+    with cast.ada.acting() as ada:
+        name_approver(actor=ada, person=cast.alice.user.pk)
+    ask_to_resume(cast.ada, stop)
+    assert ("Alice", "resume_asked") in told(cast)
+    assert cast.alice.client.get(reverse("models")).status_code == 200

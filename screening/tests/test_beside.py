@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from conftest import Cast, Chart, make_screening
 from screening.codes import Panel
 from screening.dashboard.beside import Pair, Said, pairs_of, side_by_side
+from screening.dashboard.beside_page import beside_pages
 from screening.dashboard.paired import compare_areas, mcnemar
 from screening.dashboard.truth import PATHOLOGY, Known
 from screening.models import ModelVersion, Prediction, ReadingPolicy, Screening
@@ -193,6 +194,23 @@ def test_no_area_is_told_of_twenty_nine():
     assert side_by_side((pairs, known))["pairs"][0]["known"]["areas"]
 
 
+def test_many_lesions_of_one_patient_are_not_many():
+    """From one patient no spread can be reckoned: the interval would be a point, and chance ruled out."""
+    pairs = [
+        Pair(
+            UUID(int=n), UUID(int=max(n, 40)), NOW, ("1", "2"), Said("low", False, 0.1 + n / 100),
+            Said("high", True, 0.9 - n / 100), signed=True,
+        )
+        for n in range(80)
+    ]  # fmt: skip
+    known = {pair.lesion: Known(pair.lesion.int < 40, PATHOLOGY, NOW) for pair in pairs}
+    (found,) = side_by_side((pairs, known))["pairs"]
+    assert (found["known"]["malignant"]["lesions"], found["known"]["malignant"]["patients"]) == (40, 1)
+    assert found["known"]["areas"] is None
+    (page,) = beside_pages({"pairs": [found]})
+    assert "so far these are 1 and 40" in page.lacking
+
+
 @pytest.fixture
 def other(db) -> ModelVersion:
     return ModelVersion.objects.create(version="shadow", weights_sha256="0" * 64, preprocessing="1", manifest={})
@@ -266,3 +284,12 @@ def test_what_read_and_reads_no_more_is_retired(cast, read_by_both, other):
     rows = {row.version.pk: row.is_retired for row in cast.ada.client.get(reverse("models")).context["rows"]}
     assert (rows[other.pk], rows[unused.pk]) == (True, False)
     assert sum(rows.values()) == 1
+
+
+def test_a_file_that_was_sent_twice_is_one_photograph(cast, chart, read_by_both, photograph_bytes, other):
+    again = make_screening(cast.alice, chart, photograph_bytes)
+    finish(cast, again, refer=False, band="low", malignancy=0.02)
+    read_beside(cast, again, other, band="high", score=0.9)
+    with cast.in_north() as actor:
+        (pair,) = pairs_of(actor)
+    assert pair.lesion == chart.lesion.pk

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from conftest import Cast, Person, make_chart
 from screening.exports import EXPORTS
+from screening.models import Alarm
+from screening.services.retakes import assign_retake
 from screening.tests.conftest import finish, give, sign, the_only
 from screening.tests.test_blind import set_blind
 from skinclinic.accounts.models import Membership
@@ -90,6 +92,23 @@ def test_what_is_to_be_judged_blind_is_left_out(cast, chart, screening):
     for table in ("screenings", "readings", "reviews", "follow_ups", "problems"):
         assert not taken(cast.ada, table), table
     assert taken(cast.otto, "readings")
+
+
+def test_what_tells_of_hidden_readings_is_left_out_too(cast, chart, screening):
+    """That a photograph is to be taken again, and that a high one waits."""
+    finish(cast, screening, band=None, unscorable_reasons=("blurred",))
+    with cast.ada.acting() as ada:
+        assign_retake(actor=ada, screening=screening, assignee=cast.alice.user)
+    with cast.in_north():
+        now = timezone.now()
+        Alarm.objects.create(clinic=cast.north, code="high_unsigned", facts={"count": 1}, seen_at=now, raised_at=now)
+    tables = ("retakes", "alarms")
+    assert [len(taken(cast.ada, table)) for table in tables] == [1, 1]
+    set_blind(cast, True)
+    with cast.in_north():
+        Membership.objects.filter(user=cast.ada.user).update(roles=["manager", "reviewer"])
+    assert [len(taken(cast.ada, table)) for table in tables] == [0, 0]
+    assert [len(taken(cast.otto, table)) for table in tables] == [1, 1]
 
 
 def test_a_formula_is_made_harmless(cast):

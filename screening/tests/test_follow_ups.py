@@ -253,3 +253,13 @@ def test_report_that_came_before_the_tick_answers_it(cast, chart, photograph_byt
 def waiting(cast) -> set:
     with cast.in_north():
         return set(FollowUp.objects.unanswered().values_list("pk", flat=True))
+
+
+def test_who_withdraws_waits_for_who_signs_for_the_lesion(cast, chart, photograph_bytes, django_assert_max_num_queries):
+    """Else what the photograph had replaced would be open again beside what is signed at that moment."""
+    screening = signed_with(cast, chart, photograph_bytes, EXCISE)
+    with django_assert_max_num_queries(30) as asked_of_database:
+        withdraw(cast, screening)
+    sent = [query["sql"] for query in asked_of_database.captured_queries]
+    held = next(n for n, sql in enumerate(sent) if "patients_lesion" in sql and "FOR NO KEY UPDATE" in sql)
+    assert held < next(n for n, sql in enumerate(sent) if "screening_followup" in sql)

@@ -81,13 +81,15 @@ def test_who_opened_it_managers_and_auditors_see_it(cast, opened, name, sees):
 
 
 def test_owner_sees_it_and_another_clinic_owns_none(cast, opened):
-    page = post(cast.ada, "incident_give", opened.pk, owner=cast.bob.user.pk).content.decode()
-    assert "does not belong to this clinic" in page
+    for nobody in (cast.bob, cast.otto):
+        page = post(cast.ada, "incident_give", opened.pk, owner=nobody.user.pk).content.decode()
+        assert "Choose an active member of this clinic" in page
+        assert nobody.user.full_name not in page, "nor does it tell who that is, or offer her"
     post(cast.ada, "incident_give", opened.pk, owner=cast.rita.user.pk)
     assert cast.rita.client.get(reverse("incident", args=[opened.pk])).status_code == 200
     with cast.in_north():
         Membership.objects.filter(user=cast.rolf.user).update(is_active=False)
-    assert "does not belong" in post(cast.ada, "incident_give", opened.pk, owner=cast.rolf.user.pk).content.decode()
+    assert "Choose an active" in post(cast.ada, "incident_give", opened.pk, owner=cast.rolf.user.pk).content.decode()
 
 
 @pytest.mark.parametrize("act", ["incident_give", "incident_close", "incident_reopen"])

@@ -54,3 +54,8 @@ def test_version_of_another_machine_has_no_card_here(cast):
 def test_html_in_a_card_is_text():
     assert "<script>" not in as_html("# T\n<script>alert(1)</script>\n\n[x](javascript:alert)\n")
     assert 'href="javascript' not in as_html("# T\n[x](javascript:alert)\n")
+
+
+@pytest.mark.parametrize("name", ["model_card", "look_back"])
+def test_a_version_that_no_text_can_hold_is_not_found(cast, name):
+    assert cast.ada.client.get(reverse(name, args=["1\x00"])).status_code == 404

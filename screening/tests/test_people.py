@@ -6,6 +6,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -155,6 +157,21 @@ def test_all_her_sessions_are_ended(cast):
     assert "2 sessions are ended" in do(cast.ada, "end_sessions", cast.rita).content.decode()
     assert {client.get(reverse("today")).status_code for client in (first, second)} == {302}
     assert others.get(reverse("today")).status_code == 200
+
+
+def test_who_has_left_is_nothing_of_the_clinics_any_more(cast):
+    """She may work in another, with her sessions and her second factor."""
+    secret = give_totp(cast.rita)
+    do(cast.ada, "disable", cast.rita)
+    enter(cast.rita, code=code_of(secret))
+    membership = membership_of(cast.rita)
+    shown = cast.ada.client.get(reverse("member", args=[membership.pk])).context["member"]
+    assert (shown.sessions, shown.factors) == (0, [])
+    for act in ("end_sessions", "reset_factor"):
+        assert "not yours to end" in do(cast.ada, act, cast.rita).content.decode()
+    with cast.ada.acting(), transaction.atomic():
+        assert Authenticator.objects.filter(user=cast.rita.user).delete() == (0, {})
+        assert UserSession.objects.filter(user=cast.rita.user).delete() == (0, {})
 
 
 def test_second_factor_is_reset_and_asked_for_again(cast, settings):

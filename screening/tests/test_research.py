@@ -4,7 +4,7 @@ import csv
 import io
 import random
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import Cast, make_chart, make_screening
+from conftest import Cast, Chart, make_chart, make_person, make_screening
 from patients.codes import BodySite
 from patients.models import Lesion
-from patients.services import merge_patients, note_consent
+from patients.services import merge_patients, note_consent, open_visit
 from screening.models import Screening
 from screening.research import (
     COLUMNS,
@@ -29,13 +29,12 @@ from screening.research import (
     LONGEST_SHIFT,
     REGION_OF,
     Candidate,
-    ages_of,
     deidentified,
-    likeness,
     research_set,
     with_enough_alike,
 )
 from screening.tests.conftest import finish, give, sign, the_only
+from screening.tests.test_blind import set_blind
 from screening.tests.test_truth import enter
 from skinclinic.audit.models import AuditEvent
 
@@ -201,12 +200,34 @@ def candidate(draw: random.Random, number: int) -> Candidate:
 @settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.integers(0, 400))
 def test_whoever_is_in_it_has_at_least_four_like_her(seed, people, photographs):
+    """As the table tells it: her rows are joined by her number."""
     draw = random.Random(seed)
     kept = with_enough_alike([candidate(draw, people) for _ in range(photographs)])
-    ages, alike = ages_of(kept), {}
-    for each in kept:
-        alike.setdefault(likeness(each, ages), set()).add(each.patient)
-    assert all(len(patients) >= FEWEST_ALIKE for patients in alike.values())
+    told = defaultdict(set)
+    for case, _image in deidentified(kept, {}):
+        told[case.patient].add((case.age, case.sex, case.skin_type, case.region))
+    alike = Counter(map(frozenset, told.values()))
+    assert all(number >= FEWEST_ALIKE for number in alike.values())
+
+
+def alike(number: int, **other: object) -> Candidate:
+    """A woman of 39 in 2026, with a photograph of her back."""
+    one = replace(candidate(random.Random(number), 1), patient=UUID(int=number), born=date(1987, 1, 1), sex="female")
+    return replace(one, **{"skin_type": 1, "site": "back", "taken_at": NOW, **other})
+
+
+def test_her_regions_together_do_not_tell_her_from_the_others():
+    arms = [alike(10 + number, site="forearm") for number in range(4)]
+    both = [alike(1), alike(1, site="forearm")]
+    kept = with_enough_alike([*both, *(alike(number) for number in range(2, 7)), *arms])
+    assert {each.patient.int for each in kept} == {1, 2, 3, 4, 5, 6}
+    assert {each.site for each in kept} == {"back"}, "five have each region, and one has both"
+
+
+def test_age_is_reckoned_from_what_is_left_of_her():
+    """At 39 her palm, which alone had it, and at 40 her back: she is told as 40, when four others of 39 hid her."""
+    later = NOW + 60 * DAY
+    assert not with_enough_alike([alike(1, site="palm"), alike(1, taken_at=later), *map(alike, range(2, 6))])
 
 
 def test_a_patients_days_are_shifted_together_and_never_told():
@@ -224,6 +245,28 @@ def test_a_patients_days_are_shifted_together_and_never_told():
     assert {len(days) for days in shifts.values()} == {1}
     assert len({next(iter(days)) for days in shifts.values()}) > 20
     assert [image for _case, image in cases] != [each.image for each in many], "in another order"
+
+
+def test_many_sets_tell_her_days_no_better_than_one():
+    """The photographs are the same in each, so other shifts would have their mean at the true day."""
+    draw = random.Random(1)
+    many = [candidate(draw, 40) for _ in range(40)]
+    first, second = ({image: case.taken for case, image in deidentified(many, {})} for _ in range(2))
+    assert first == second
+
+
+def test_what_is_to_be_judged_blind_again_is_not_in_it(cast, five, random_photograph):
+    """A new photograph of the lesion waits, so that its older readings are kept from her."""
+    both = make_person("Mara Maple", cast.north, "manager", "reviewer")
+    set_blind(cast, True)
+    with both.acting() as actor:
+        assert len(research_set(actor).cases) == 5
+    with cast.alice.acting() as alice:
+        visit = open_visit(actor=alice, patient=five[0].patient, question="Again")
+    make_screening(cast.alice, Chart(five[0].patient, visit, five[0].image.lesion), random_photograph())
+    with both.acting() as actor:
+        assert research_set(actor).too_few_alike == 4
+    assert len(found(cast).cases) == 5
 
 
 def test_two_sets_share_no_numbers():

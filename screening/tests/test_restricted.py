@@ -203,6 +203,10 @@ def test_lists_name_her_and_show_nothing_of_her_readings(cast, restricted, scree
     assert "Restricted" in worklist
     assert reverse("thumbnail", args=[screening.image_id]) not in worklist
     assert "Changing for three months" not in worklist
+    open_it(cast.rita, restricted)
+    opened = cast.rita.client.get(reverse("worklist")).content.decode()
+    assert reverse("thumbnail", args=[screening.image_id]) in opened
+    assert "Changing for three months" in opened
     assert "Restricted" in cast.alice.client.get(reverse("patients")).content.decode()
 
 

@@ -97,7 +97,7 @@ def alarm_acknowledge(request: HttpRequest) -> HttpResponse:
 def overdue(request: HttpRequest) -> HttpResponse:
     """What was recommended and is not done in time, whoever's it is; and tissue of which no report came."""
     now, found = timezone.now(), FollowUp.objects.visible_to(request.actor)
-    found = found.select_related("lesion", "patient__identity", "owner")
+    found = found.with_closed_charts_marked(request.actor).select_related("lesion", "patient__identity", "owner")
     context = {
         "follow_ups": list(found.filter(is_late(now)).order_by("due_on", "id")[:LIST]),
         "pathology": list(found.filter(lacks_pathology(now)).order_by("closed_at", "id")[:LIST]),

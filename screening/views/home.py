@@ -54,11 +54,22 @@ def todays_work(request: HttpRequest) -> dict[str, object]:
     since = timezone.now() - RECENT
     recent = mine.filter(Q(visit__photographed_on=None) | Q(visit__photographed_on__gte=since), created_at__gte=since)
     return {
-        "screenings": list(recent.with_reading().shown_to(actor).order_by("-created_at")[:60]),
-        "unfit": list(unfit.with_reading().select_related("retake__assignee").order_by("created_at")[:20]),
+        "screenings": list(
+            recent.with_reading().shown_to(actor).with_closed_charts_marked(actor).order_by("-created_at")[:60]
+        ),
+        "unfit": list(
+            unfit.with_reading()
+            .with_closed_charts_marked(actor)
+            .select_related("retake__assignee")
+            .order_by("created_at")[:20]
+        ),
         "signatures": list(
             signatures.select_related("visit__patient__identity", "reviewer").order_by("created_at")[:50]
         ),
-        "follow_ups": list(follow_ups.select_related("lesion", "patient__identity").order_by("due_on")[:50]),
+        "follow_ups": list(
+            follow_ups.with_closed_charts_marked(actor)
+            .select_related("lesion", "patient__identity")
+            .order_by("due_on")[:50]
+        ),
         "today": timezone.localdate(),
     }

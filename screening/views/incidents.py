@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,10 +15,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from screening.forms import IncidentForm
 from screening.incidents import Incident, IncidentQuerySet
 from screening.models import Screening
-from screening.services.incidents import close_incident, give_incident, note_incident, open_incident, reopen_incident
+from screening.services.incidents import (
+    close_incident,
+    give_incident,
+    may_own,
+    note_incident,
+    open_incident,
+    reopen_incident,
+)
 from screening.tables import table_response
-from skinclinic.accounts.models import Membership, User
-from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.accounts.models import User
+from skinclinic.accounts.permissions import get_visible, member_required, require_role
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, REVIEWER, Actor
 from skinclinic.audit.record import record, record_page
 from skinclinic.errors import ClinicError
@@ -40,6 +47,7 @@ def incidents(request: HttpRequest) -> HttpResponse:
     found = Incident.objects.visible_to(request.actor).select_related("opened_by", "owner", "patient__identity")
     if "csv" in request.GET:
         return incident_table(request, found)
+    found = found.with_closed_charts_marked(request.actor)
     waiting = list(found.open().order_by("created_at"))
     page = Paginator(found.filter(closed_at__isnull=False).order_by("-closed_at"), PAGE)
     page = page.get_page(request.GET.get("page"))
@@ -54,7 +62,8 @@ def incidents(request: HttpRequest) -> HttpResponse:
 
 
 def incident_table(request: HttpRequest, found: IncidentQuerySet) -> HttpResponse:
-    found = found.select_related("prediction", "closed_by")[:MOST_IN_TABLE]
+    require_role(request.actor, MANAGER, AUDITOR)
+    found = found.without_closed_charts(request.actor).select_related("prediction", "closed_by")[:MOST_IN_TABLE]
     hidden = hidden_from(request.actor, found)
     rows = [cells_of(incident, incident.screening_id in hidden) for incident in found]
     record("incidents_exported", detail={"lines": len(rows)})
@@ -119,8 +128,7 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 def owners(actor: Actor) -> list[User]:
-    members = Membership.objects.visible_to(actor).active().filter(user__is_active=True)
-    return [member.user for member in members.select_related("user").order_by("user__full_name")]
+    return [member.user for member in may_own(actor).select_related("user").order_by("user__full_name")]
 
 
 @require_POST
@@ -133,7 +141,7 @@ def incident_note(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 @require_POST
 @member_required(MANAGER)
 def incident_give(request: HttpRequest, incident_id: UUID) -> HttpResponse:
-    owner = get_object_or_404(User, pk=uuid_or_none(request.POST.get("owner")))
+    owner = uuid_or_none(request.POST.get("owner"))
     return act(request, incident_id, lambda found: give_incident(actor=request.actor, incident=found, owner=owner))
 
 

@@ -2,8 +2,8 @@
 
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
@@ -13,6 +13,7 @@ from screening.dashboard.by_version import by_version, counted_by_version, of
 from screening.models import ModelVersion, Prediction, Review, Screening
 from screening.querysets import ScreeningQuerySet
 from screening.tables import table_response
+from screening.views.model_card import version_or_404
 from skinclinic.accounts.permissions import member_required
 from skinclinic.audit.acting import AUDITOR, MANAGER, Actor
 from skinclinic.audit.record import record, record_page
@@ -29,9 +30,7 @@ COLUMNS = (
 @member_required(MANAGER, AUDITOR)
 def look_back(request: HttpRequest, version: str) -> HttpResponse:
     """Photographs that are withdrawn by now are among them: a recall asks what was read, not what still counts."""
-    if not version.isprintable():  # a NUL, which Postgres would not take
-        raise Http404
-    chosen = get_object_or_404(ModelVersion, pk=version)
+    chosen = version_or_404(version)
     read = read_by(request.actor, chosen)
     if "csv" in request.GET:
         screenings = read.prefetch_related("patient__identifiers")[:MOST_IN_TABLE]
@@ -44,7 +43,7 @@ def look_back(request: HttpRequest, version: str) -> HttpResponse:
     pages.count = found["photographs"]  # it would ask once more
     page = pages.get_page(request.GET.get("page"))
     for screening in page:
-        screening.shown_to_readers = reviews_beside(screening, chosen)
+        screening.shown_to_readers = [] if is_kept_back(screening) else reviews_beside(screening, chosen)
     record_page("screenings_listed", subject_type="screening_screening", ids=[screening.pk for screening in page])
     context = {"version": chosen, "page": page, "panel": panel, **found}
     return render(request, "dashboard/look_back.html", context)
@@ -57,6 +56,7 @@ def read_by(actor: Actor, version: ModelVersion) -> ScreeningQuerySet:
         Screening.objects.visible_to(actor)
         .filter(predictions__model_version=version)
         .shown_to(actor)
+        .with_closed_charts_marked(actor)
         .select_related("patient__identity", "image__lesion", "signature__reviewer")
         .prefetch_related(
             Prefetch("predictions", Prediction.objects.filter(model_version=version), to_attr="by_version"),
@@ -74,17 +74,23 @@ def reviews_beside(screening: Screening, version: ModelVersion) -> list[Review]:
     ]
 
 
+def is_kept_back(screening: Screening) -> bool:
+    """What others said beside a reading tells as much as the reading."""
+    return screening.is_hidden or screening.chart_is_closed
+
+
 def cells_of(screening: Screening, version: ModelVersion) -> list[object]:
     (prediction,) = screening.by_version
     identifier = next(iter(screening.patient.identifiers.all()), None)
-    beside = reviews_beside(screening, version)
+    kept_back = is_kept_back(screening)
+    beside = [] if kept_back else reviews_beside(screening, version)
     band = BAND_SCORES[Band(prediction.band)] if prediction.band else _("Not fit to be read")
     return [
         screening.patient.identity.name,
         identifier.value if identifier else "",
-        screening.image.lesion.label,
+        "" if screening.chart_is_closed else screening.image.lesion.label,
         timezone.localtime(screening.created_at).isoformat(timespec="minutes"),
-        "" if screening.is_hidden else str(band),
+        "" if kept_back else str(band),
         str(_("yes") if screening.prediction_id == prediction.pk else _("no, beside")),
         "; ".join(review.reviewer.full_name for review in beside),
         "; ".join(review.recommended for review in beside),

@@ -21,11 +21,17 @@ PLOTS = frozenset({"roc.png", "reliability.png", "confusion.png", "decision.png"
 @require_GET
 @member_required(MANAGER, REVIEWER, AUDITOR)
 def model_card(request: HttpRequest, version: str) -> HttpResponse:
-    chosen = get_object_or_404(ModelVersion, pk=version)
+    chosen = version_or_404(version)
     folder = folder_of(chosen.pk)
     card = folder / CARD if folder else None
     told = as_html(card.read_text()) if card and card.is_file() else ""
     return render(request, "screening/model_card.html", {"version": chosen, "card": told})
+
+
+def version_or_404(version: str) -> ModelVersion:
+    if not version.isprintable():  # a NUL, which Postgres would not take
+        raise Http404
+    return get_object_or_404(ModelVersion, pk=version)
 
 
 @require_GET

@@ -23,7 +23,7 @@ PAGE = 30
 @member_required()
 def notices(request: HttpRequest) -> HttpResponse:
     """Hers, the unseen ones first, and how she wants to be told."""
-    told = Notice.objects.told_to(request.actor).select_related(
+    told = Notice.objects.told_to(request.actor).with_closed_charts_marked(request.actor).select_related(
         "patient__identity", "screening__image__lesion", "signature__reviewer", "follow_up__lesion", "alarm",
         "switch__asked_by", "suspension__resume_asked_by", "opening__person",
     )  # fmt: skip

@@ -42,7 +42,7 @@ def problems(request: HttpRequest) -> HttpResponse:
     """Those that wait for an answer first, the oldest of them on top; then the answered, the newest first."""
     hidden = Screening.objects.visible_to(request.actor).shown_to(request.actor).filter(is_hidden=True)
     reported = ReadingProblem.objects.visible_to(request.actor).exclude(screening__in=hidden)
-    reported = reported.select_related(
+    reported = reported.with_closed_charts_marked(request.actor).select_related(
         "screening__image__lesion", "prediction", "reported_by", "answered_by", "patient__identity"
     )
     answered = reported.filter(answered_at__isnull=False).order_by("-answered_at")

@@ -29,9 +29,11 @@ LIST = 100
 @require_GET
 @member_required(MANAGER, AUDITOR)
 def unread(request: HttpRequest) -> HttpResponse:
-    failed = list(failed_for(request.actor).with_reading().order_by("-finished_at", "id")[:LIST])
+    failed = failed_for(request.actor).with_reading().with_closed_charts_marked(request.actor)
+    failed = list(failed.order_by("-finished_at", "id")[:LIST])
     unfit = Screening.objects.visible_to(request.actor).to_be_retaken().shown_to(request.actor).filter(is_hidden=False)
-    unfit = unfit.with_reading().select_related("retake__assignee", "visit__clinician").order_by("created_at", "id")
+    unfit = unfit.with_reading().with_closed_charts_marked(request.actor)
+    unfit = unfit.select_related("retake__assignee", "visit__clinician").order_by("created_at", "id")
     context = {
         "failed": failed,
         "reasons": reasons_of(request.actor),

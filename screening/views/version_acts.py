@@ -4,8 +4,8 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 from screening.forms import VersionForm
 from screening.models import ModelVersion, ReadingPolicy, Suspension, SwitchRequest
 from screening.services import versions as services
+from screening.views.model_card import version_or_404
 from skinclinic.accounts.permissions import View, get_visible, member_required
 from skinclinic.audit.acting import MANAGER, REVIEWER, Actor, acting
 from skinclinic.errors import ClinicError
@@ -25,9 +26,7 @@ def version_act(do: Callable[[Actor, ModelVersion, str], object], said: str, sai
     @require_POST
     @member_required(MANAGER)
     def view(request: HttpRequest, version: str) -> HttpResponse:
-        if not version.isprintable():  # a NUL, which Postgres would not take
-            raise Http404
-        chosen = get_object_or_404(ModelVersion, pk=version)
+        chosen = version_or_404(version)
         is_first = said_of_the_first and not ReadingPolicy.objects.visible_to(request.actor).exists()
         sentence = said_of_the_first if is_first else said
         return act(request, lambda reason: do(request.actor, chosen, reason), sentence % {"version": chosen})

@@ -74,7 +74,9 @@ def waiting_visits(actor: Actor, visits: ClinicQuerySet) -> list[Visit]:
         .order_by("image__lesion__number"),
         to_attr="shown",
     )
-    with_all = Visit.objects.select_related("patient__identity", "clinician", "taken_by")
+    with_all = Visit.objects.with_closed_charts_marked(actor).select_related(
+        "patient__identity", "clinician", "taken_by"
+    )
     found = with_all.prefetch_related(shown, "patient__identifiers").in_bulk(list(waiting))
     page = [found[key] for key in waiting if key in found]
     for visit in page:

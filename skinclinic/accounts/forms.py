@@ -88,7 +88,7 @@ class JoinForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    """Why a person's membership is changed; kept on the ledger."""
+    """Why something is done or taken; kept on the ledger."""
 
     reason = forms.CharField(
         label=_("Reason"),

@@ -28,6 +28,13 @@ class LastManager(ClinicError):
         super().__init__(_("She is the last active manager of this clinic. Make somebody else a manager first."))
 
 
+class LeftAlready(ClinicError):
+    """Her account is nothing of this clinic's any more."""
+
+    def __init__(self) -> None:
+        super().__init__(_("She is disabled in this clinic. What she does elsewhere is not yours to end."))
+
+
 class NothingToReset(ClinicError):
     """She has no second factor."""
 
@@ -47,9 +54,11 @@ def disable_member(*, actor: Actor, membership: Membership) -> int:
     with transaction.atomic():
         now = lock(actor, membership)
         refuse_last_manager(now)
+        # While she is a member: the database shows a clinic nothing of who has left.
+        ended = end_sessions(now.user, clinic_id=now.clinic_id)
         change(now, is_active=False)
         Clinic.objects.filter(pk=now.clinic_id, approver=now.user_id).update(approver=None)
-        return end_sessions(now.user, clinic_id=now.clinic_id)
+        return ended
 
 
 def enable_member(*, actor: Actor, membership: Membership) -> None:
@@ -58,7 +67,8 @@ def enable_member(*, actor: Actor, membership: Membership) -> None:
 
 
 def end_sessions_of(*, actor: Actor, membership: Membership) -> int:
-    """Wherever she is signed in: it is for what is lost."""
+    """Wherever she is signed in: it is for what is lost. Raises LeftAlready."""
+    refuse_who_left(membership)
     with transaction.atomic():
         ended = end_sessions(membership.user)
         record("sessions_ended", subject_type="accounts_user", subject_id=membership.user_id, detail={"ended": ended})
@@ -66,8 +76,9 @@ def end_sessions_of(*, actor: Actor, membership: Membership) -> int:
 
 
 def reset_second_factor(*, actor: Actor, membership: Membership) -> None:
-    """She sets one up again when she signs in next. Raises OwnMembership, NothingToReset."""
+    """She sets one up again when she signs in next. Raises OwnMembership, LeftAlready, NothingToReset."""
     refuse_own(actor, membership)
+    refuse_who_left(membership)
     with transaction.atomic():
         hers = Authenticator.objects.filter(user=membership.user_id)
         kinds = set(hers.values_list("type", flat=True))
@@ -88,6 +99,11 @@ def lock(actor: Actor, membership: Membership) -> Membership:
 def refuse_own(actor: Actor, membership: Membership) -> None:
     if membership.user_id == actor.user_id:
         raise OwnMembership
+
+
+def refuse_who_left(membership: Membership) -> None:
+    if not membership.is_active:
+        raise LeftAlready
 
 
 def refuse_last_manager(membership: Membership) -> None:

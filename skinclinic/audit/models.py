@@ -167,11 +167,12 @@ class Fault(models.TextChoices):
     LINE_CHANGED = "line_changed", _("Line %(event)s was changed.")
     LINE_DELETED = "line_deleted", _("Line %(event)s was deleted.")
     LINE_STRAY = "line_stray", _("Line %(event)s was not written by the ledger itself.")
+    LINE_MISDATED = "line_misdated", _("Line %(event)s bears another day than the one it was sealed on.")
     SEAL_GONE = "seal_gone", _("Seal %(seal)s is gone.")
     SEAL_SHORT = "seal_short", _("Some of the lines of seal %(seal)s are gone.")
     SEAL_REWRITTEN = "seal_rewritten", _("Seal %(seal)s was rewritten: it does not follow from its lines.")
     HEAD_DIFFERS = "head_differs", _("Seal %(seal)s is another one than the head that was kept says.")
-    TRIGGER_OFF = "trigger_off", _("%(table)s writes nothing on the ledger: its trigger is switched off.")
+    TRIGGER_OFF = "trigger_off", _("%(table)s writes nothing on the ledger: its trigger is switched off or gone.")
 
 
 class VerificationQuerySet(models.QuerySet["Verification"]):
@@ -204,6 +205,11 @@ class Verification(models.Model):
     class Meta:
         default_permissions = ("view",)
         indexes = [models.Index(fields=["clinic_id", "-asked_at"], name="verification_by_clinic")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["clinic_id"], condition=models.Q(finished_at__isnull=True), name="verification_one_at_a_time"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.asked_at:%Y-%m-%d %H:%M} {self.fault or self.head}"

@@ -15,7 +15,7 @@ from skinclinic.audit.models import Fault, head_of
 from skinclinic.errors import ClinicError
 
 FETCHED_AT_ONCE = 5000
-HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 # The fields of a line in the order of `audit_digest` (sql/seals.sql).
 LINES = """
     SELECT sealed.seal, sealed.event, sealed.digest, line.id, (extract(epoch FROM line.at) * 1000000)::bigint,
@@ -34,7 +34,23 @@ STRAY = """
       AND NOT EXISTS (SELECT 1 FROM audit_unsealedevent waiting WHERE waiting.event = line.id)
     ORDER BY line.id LIMIT 1
 """
-SILENT = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audit_row' AND tgenabled <> 'O'"
+# A line is sealed within seconds, or as soon as sealing goes on; no transaction and no clock is a day late.
+MISDATED = """
+    SELECT line.id FROM audit_auditevent line JOIN audit_sealedevent sealed ON sealed.event = line.id
+    JOIN audit_seal seal ON seal.number = sealed.seal LEFT JOIN audit_seal before ON before.number = seal.number - 1
+    WHERE line.at > seal.at + interval '1 day' OR line.at < before.at - interval '1 day'
+    ORDER BY line.id LIMIT 1
+"""
+# Switched off, or gone from a table of which the ledger has told.
+SILENT = """
+    SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audit_row' AND tgenabled <> 'O'
+    UNION ALL
+    SELECT told.subject_type
+    FROM (SELECT DISTINCT subject_type FROM audit_auditevent WHERE action IN ('insert', 'update', 'delete')) AS told
+    WHERE to_regclass(told.subject_type) IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_trigger WHERE tgrelid = to_regclass(told.subject_type) AND tgname = 'audit_row'
+    )
+"""
 ALL_SEALS = (0, 2**62)
 
 
@@ -149,6 +165,8 @@ def verify_ledger(
             raise LedgerBroken(Fault.SEAL_GONE, seal=kept.seals)
         for (event,) in rows(owner, STRAY):
             raise LedgerBroken(Fault.LINE_STRAY, event=event)
+        for (event,) in rows(owner, MISDATED):
+            raise LedgerBroken(Fault.LINE_MISDATED, event=event)
         for (table,) in rows(owner, SILENT):
             raise LedgerBroken(Fault.TRIGGER_OFF, table=table)
     return verified

@@ -174,6 +174,20 @@ def test_operator_is_asked_too(cast, settings):
     assert enter(cast.bob).get("/admin/")["Location"] == reverse("mfa_index")
 
 
+def test_admin_has_no_door_of_its_own(cast):
+    """Django's takes the password alone, and what it opens is the whole clinic."""
+    cast.ada.user.is_staff = cast.ada.user.is_superuser = True
+    cast.ada.user.save(update_fields=["is_staff", "is_superuser"])
+    give_totp(cast.ada)
+    browser = Client()
+    known = {"username": cast.ada.user.email, "password": PASSWORD, "next": "/patients/"}
+    for answer in (browser.get("/admin/login/?next=/admin/"), browser.post("/admin/login/?next=/admin/", known)):
+        assert answer["Location"] == "/accounts/login/?next=/admin/"
+    assert browser.get(reverse("patients")).status_code == 302
+    assert cast.ada.client.post("/admin/login/", known)["Location"] == "/admin/"
+    assert cast.alice.client.post("/admin/login/", known).status_code == 403
+
+
 def test_change_asks_for_the_password_again(cast):
     client = enter(cast.alice)
     session = client.session

@@ -1,5 +1,8 @@
 -- Sealing: each line's digest is kept, and the seals over them form a chain.
 
+-- What is being written now, by the function as it was, is waited for: it would be on no queue.
+LOCK TABLE audit_auditevent IN SHARE ROW EXCLUSIVE MODE;
+
 -- A field with its length, so that no two lines can read the same.
 CREATE FUNCTION audit_field(value text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = public, pg_temp AS $$

@@ -13,7 +13,14 @@ from conftest import Cast, make_chart
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent, Seal, SealedEvent, UnsealedEvent, Verification
 from skinclinic.audit.record import record
-from skinclinic.audit.sealing import AlreadyVerifying, ask_to_verify, seal_ledger, seal_state, verify_as_asked
+from skinclinic.audit.sealing import (
+    AlreadyVerifying,
+    ask_to_verify,
+    last_of_piece,
+    seal_ledger,
+    seal_state,
+    verify_as_asked,
+)
 from skinclinic.audit.verify import LedgerBroken, NoSuchHead, verify_ledger
 
 Run = Callable[[str], None]
@@ -180,6 +187,22 @@ def test_owner_who_tampers_is_noticed(real_cast, sealed, said, statements):
     assert done.finished_at
 
 
+@pytest.mark.parametrize(
+    ("away", "is_noticed"), [("- interval '2 years'", True), ("+ interval '2 days'", True), ("", False)]
+)
+def test_line_written_into_another_time_is_noticed(real_cast, sealed, away, is_noticed):
+    """By the owner, and put on the queue, so that the next seal is over it as over any other."""
+    sealed(
+        f"CREATE TEMPORARY TABLE forged AS SELECT * FROM {LINE} WHERE id = {middle_line()};"
+        f"UPDATE forged SET id = 999999, at = clock_timestamp() {away}; INSERT INTO {LINE} SELECT * FROM forged;"
+        "INSERT INTO audit_unsealedevent SELECT id, at FROM forged"
+    )
+    seal_ledger()
+    said = "Line 999999 bears another day than the one it was sealed on."
+    assert verify() == (said if is_noticed else seal_state().head)
+    assert verify_from_page(real_cast).sentence == (said if is_noticed else "")
+
+
 def test_line_taken_away_before_it_is_sealed_is_noticed(real_cast, sealed):
     with real_cast.alice.acting():
         line = record("soon_gone")
@@ -188,9 +211,13 @@ def test_line_taken_away_before_it_is_sealed_is_noticed(real_cast, sealed):
     assert verify() == f"Line {line} was deleted."
 
 
-def test_trigger_switched_off_is_noticed(real_cast, sealed):
-    sealed("ALTER TABLE patients_visit DISABLE TRIGGER audit_row")
-    assert verify() == "patients_visit writes nothing on the ledger: its trigger is switched off."
+@pytest.mark.parametrize(
+    "statement",
+    ["ALTER TABLE patients_visit DISABLE TRIGGER audit_row", "DROP TRIGGER audit_row ON patients_visit"],
+)
+def test_trigger_switched_off_or_gone_is_noticed(real_cast, sealed, statement):
+    sealed(statement)
+    assert verify() == "patients_visit writes nothing on the ledger: its trigger is switched off or gone."
 
 
 def test_only_a_head_kept_elsewhere_shows_a_chain_cut_short(real_cast, sealed):
@@ -214,8 +241,9 @@ def test_only_a_head_kept_elsewhere_shows_a_chain_rewritten(real_cast, sealed):
             cursor.execute("SELECT audit_seal_lines(%s)", [most])
     assert verify() == seal_state().head
     assert verify(head) == "Seal 3 is another one than the head that was kept says."
-    with pytest.raises(NoSuchHead, match="64 hexadecimal digits"):
-        verify("3")
+    for nothing in ("3", f"0:{'0' * 64}"):
+        with pytest.raises(NoSuchHead, match="64 hexadecimal digits"):
+            verify(nothing)
 
 
 def test_truncated_ledger_is_noticed(real_cast, sealed):
@@ -261,6 +289,28 @@ def test_one_verification_at_a_time(cast):
         ask_to_verify(actor=actor)
 
 
+def test_two_who_ask_in_the_same_moment_get_one_verification(real_cast):
+    found = []
+
+    def ask() -> None:
+        try:
+            with real_cast.ada.acting() as actor:
+                found.append(ask_to_verify(actor=actor))
+        except AlreadyVerifying:
+            found.append(None)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(each is not None for each in found) == 1
+    with real_cast.ada.acting():
+        assert Verification.objects.count() == 1
+
+
 def test_long_chain_is_verified_in_pieces(real_cast, run_as_owner, monkeypatch):
     monkeypatch.setattr("skinclinic.audit.sealing.LINES_AT_ONCE", 3)
     for _ in range(5):
@@ -275,6 +325,13 @@ def test_long_chain_is_verified_in_pieces(real_cast, run_as_owner, monkeypatch):
     verify_as_asked(verification_id=asked.pk, clinic_id=real_cast.north.pk)
     with real_cast.ada.acting():
         assert Verification.objects.get(pk=asked.pk).sentence == "Seal 4 is gone."
+
+
+def test_a_piece_is_found_without_reading_all_that_follows(real_cast, sealed, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr("skinclinic.audit.sealing.LINES_AT_ONCE", 2)
+    with django_assert_num_queries(1) as asked:
+        assert last_of_piece(1, 3) == 2
+    assert asked.captured_queries[0]["sql"].endswith("LIMIT 2")
 
 
 def run_command(*words: str) -> str:
