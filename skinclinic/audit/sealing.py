@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.audit.models import Seal, SealedEvent, UnsealedEvent, Verification
 from skinclinic.audit.verify import NOTHING_YET, Fault, LedgerBroken, SealedLine, Verified, links, rows, walk_chain
+from skinclinic.audit.writers import missing_writers
 from skinclinic.errors import ClinicError
 
 LINES_IN_A_SEAL = 5000
@@ -77,9 +78,16 @@ def verify_as_asked(*, verification_id: UUID, clinic_id: UUID) -> None:
                 return
             note(verification_id, verified)
     with acting(system(clinic_id=clinic_id)):
-        stray = next(rows(connection, "SELECT event FROM audit_stray()"), None)
-        found = {"fault": Fault.LINE_STRAY, "named": {"event": stray[0]}} if stray else {}
-        note(verification_id, verified, finished_at=timezone.now(), **found)
+        note(verification_id, verified, finished_at=timezone.now(), **fault_beside_the_chain())
+
+
+def fault_beside_the_chain() -> dict[str, object]:
+    """What no seal tells: a line that somebody else put there, a table or function that writes none."""
+    for (event,) in rows(connection, "SELECT event FROM audit_stray()"):
+        return {"fault": Fault.LINE_STRAY, "named": {"event": event}}
+    for fault, name in missing_writers(connection):
+        return {"fault": fault, "named": {"table": name}}
+    return {}
 
 
 def last_seal() -> int:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from skinclinic.audit.models import Fault, head_of
+from skinclinic.audit.writers import missing_writers
 from skinclinic.errors import ClinicError
 
 FETCHED_AT_ONCE = 5000
@@ -34,12 +35,11 @@ STRAY = """
       AND NOT EXISTS (SELECT 1 FROM audit_unsealedevent waiting WHERE waiting.event = line.id)
     ORDER BY line.id LIMIT 1
 """
-SILENT = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audit_row' AND tgenabled <> 'O'"
 ALL_SEALS = (0, 2**62)
 
 
 class LedgerBroken(ClinicError):
-    """The ledger is not what was sealed. `named` holds the first bad line's number, the seal's, or the table."""
+    """The ledger is not what was sealed. `named`: the number of the first bad line or seal, the table or function."""
 
     def __init__(self, fault: Fault, **named: object):
         super().__init__(str(fault.label) % named)
@@ -149,8 +149,8 @@ def verify_ledger(
             raise LedgerBroken(Fault.SEAL_GONE, seal=kept.seals)
         for (event,) in rows(owner, STRAY):
             raise LedgerBroken(Fault.LINE_STRAY, event=event)
-        for (table,) in rows(owner, SILENT):
-            raise LedgerBroken(Fault.TRIGGER_OFF, table=table)
+        for fault, name in missing_writers(owner):
+            raise LedgerBroken(fault, table=name)
     return verified
 
 
