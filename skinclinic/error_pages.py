@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,6 +18,10 @@ WORDS = {
     404: (
         _("There is nothing here"),
         _("It may have been moved, or it belongs to another clinic. Start again from the list."),
+    ),
+    405: (
+        _("There is no page here"),
+        _("This address only takes what a form sends, and nothing was sent now. Start again from the list."),
     ),
     409: (_("This cannot be done as it stands"), _("Go back, load the page again and look at what has changed.")),
     500: (
@@ -52,6 +57,21 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 404)
+
+
+class NoPageHere:
+    """Who comes to an address of forms, in a tab that was restored or by a sign-in, finds no blank page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code != 405 or response.content or not request.accepts("text/html"):
+            return response
+        page = answer(request, 405)
+        page["Allow"] = response["Allow"]
+        return page
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

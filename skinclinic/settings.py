@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "skinclinic.accounts.sessions.SessionLimits",
     "skinclinic.accounts.middleware.ActingMiddleware",
     "skinclinic.accounts.second_factor.SecondFactorGate",
+    "skinclinic.error_pages.NoPageHere",
 ]
 
 ROOT_URLCONF = "skinclinic.urls"

@@ -4,13 +4,15 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth import SESSION_KEY
 from django.test import Client
 from django.urls import reverse
 
-from conftest import Cast
+from conftest import PASSWORD, Cast
 from screening.models import ModelVersion
 from screening.operator import SHOWN, OperatorSite
 from skinclinic.accounts.models import User
+from skinclinic.accounts.tests.people import give_totp
 
 
 @pytest.fixture
@@ -19,6 +21,16 @@ def olga(db) -> Client:
     browser = Client()
     browser.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
     return browser
+
+
+@pytest.fixture
+def code_is_asked_of(cast) -> str:
+    """The address of an operator with an authenticator app."""
+    give_totp(cast.bob)
+    cast.bob.user.is_staff = cast.bob.user.is_superuser = True
+    cast.bob.user.set_password(PASSWORD)
+    cast.bob.user.save(update_fields=["is_staff", "is_superuser", "password"])
+    return cast.bob.user.email
 
 
 def test_it_works(cast, chart, screening, olga):
@@ -62,4 +74,18 @@ def test_other_packages_show_nothing_there():
 
 @pytest.mark.parametrize("name", ["alice", "ada", "otto"])
 def test_people_of_a_clinic_do_not_come_in(cast, name):
-    assert getattr(cast, name).client.get("/admin/").status_code == 302
+    assert getattr(cast, name).client.get("/admin/", follow=True).status_code == 403
+
+
+def test_operator_signs_in_where_everybody_does(cast, code_is_asked_of):
+    password = {"password": PASSWORD}
+    browser = Client()
+    answer = browser.post("/admin/login/?next=/admin/accounts/user/", {"username": code_is_asked_of, **password})
+    assert answer["Location"] == "/accounts/login/?next=/admin/accounts/user/"
+    assert SESSION_KEY not in browser.session, "Django's own door would have let her in without her code"
+    answer = browser.post(answer["Location"], {"login": code_is_asked_of, **password})
+    assert answer["Location"].startswith(reverse("mfa_authenticate"))
+
+
+def test_operator_who_is_in_is_not_asked_again(olga):
+    assert olga.get("/admin/login/")["Location"] == "/admin/"

@@ -1,6 +1,7 @@
 """A restricted chart: everything of the patient asks for a reason, which holds for an hour, for her, and is told."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -12,8 +13,11 @@ from django.urls import reverse
 from conftest import Person, make_chart, make_person
 from patients.models import ChartOpening, Patient
 from patients.services import merge_patients
-from screening.models import Notice, Screening
+from screening.codes import ProblemKind
+from screening.models import FollowUp, Notice, Screening
 from screening.services.notices import sweep_notices
+from screening.services.problems import report_problem
+from screening.services.reviews import Opinion
 from screening.tests.conftest import give, read_by_model, sign
 from screening.tests.test_pages import ONLY
 from skinclinic.api.services import create_client
@@ -208,6 +212,30 @@ def test_lists_name_her_and_show_nothing_of_her_readings(cast, restricted, scree
     assert reverse("thumbnail", args=[screening.image_id]) in opened
     assert "Changing for three months" in opened
     assert "Restricted" in cast.alice.client.get(reverse("patients")).content.decode()
+
+
+def test_every_list_names_her_and_shows_nothing_of_her_lesions(cast, restricted, screening, chart):
+    read_by_model(cast, screening, refer=True)
+    with cast.rita.acting() as actor:
+        told = {"kind": ProblemKind.SCORE, "words": "a scar, not a nevus", "submission": uuid4()}
+        report_problem(actor=actor, screening=Screening.objects.shown_to(actor).get(pk=screening.pk), **told)
+    give(cast, screening, Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"))
+    sweep_notices()
+    sign(cast, chart.visit)
+    with cast.in_north():
+        FollowUp.objects.update(due_on="2026-01-01")
+        version = Screening.objects.get().prediction.model_version_id
+    pages = {
+        cast.alice: [reverse("today"), reverse("notices")],
+        cast.ada: [reverse("overdue"), reverse("problems"), reverse("look_back", args=[version])],
+    }
+    for person, addresses in pages.items():
+        for address in addresses:
+            page = person.client.get(address).content.decode()
+            assert "Winterbottom" in page, address
+            assert "restricted" in page.casefold(), address
+            for private in (chart.lesion.label, str(screening.image_id), "chip-high", "High score", "Excise", "scar"):
+                assert private not in page, (address, private)
 
 
 def test_merged_records_are_one_chart(cast, restricted):

@@ -173,6 +173,7 @@ class Fault(models.TextChoices):
     SEAL_REWRITTEN = "seal_rewritten", _("Seal %(seal)s was rewritten: it does not follow from its lines.")
     HEAD_DIFFERS = "head_differs", _("Seal %(seal)s is another one than the head that was kept says.")
     TRIGGER_OFF = "trigger_off", _("%(table)s writes nothing on the ledger: its trigger is switched off or gone.")
+    FUNCTION_CHANGED = "function_changed", _("%(table)s is not the function of the ledger that was installed.")
 
 
 class VerificationQuerySet(models.QuerySet["Verification"]):

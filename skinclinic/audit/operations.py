@@ -21,6 +21,8 @@ class Recorded(RunSQL):
     """
 
     def __init__(self, table: str, *, private: Sequence[str] = (), skipped: Sequence[str] = ()):
+        self.table = table
+        self.arguments = b"".join(",".join(columns).encode() + b"\0" for columns in (private, skipped))
         super().__init__(
             f"CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW "
             f"EXECUTE FUNCTION audit_row('{','.join(private)}', '{','.join(skipped)}')",

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.audit.models import Seal, SealedEvent, UnsealedEvent, Verification
 from skinclinic.audit.verify import NOTHING_YET, Fault, LedgerBroken, SealedLine, Verified, links, rows, walk_chain
+from skinclinic.audit.writers import missing_writers
 from skinclinic.errors import ClinicError
 
 LINES_IN_A_SEAL = 5000
@@ -79,14 +80,16 @@ def verify_as_asked(*, verification_id: UUID, clinic_id: UUID) -> None:
                 return
             note(verification_id, verified)
     with acting(system(clinic_id=clinic_id)):
-        note(verification_id, verified, finished_at=timezone.now(), **put_in_between())
+        note(verification_id, verified, finished_at=timezone.now(), **fault_beside_the_chain())
 
 
-def put_in_between() -> dict[str, object]:
-    """What no link shows: a line past the seals, or one that was sealed under a false day."""
+def fault_beside_the_chain() -> dict[str, object]:
+    """What no link shows: a line past the seals, one sealed under a false day, a table or function that writes none."""
     for fault, function in ((Fault.LINE_STRAY, "audit_stray"), (Fault.LINE_MISDATED, "audit_misdated")):
         for (event,) in rows(connection, f"SELECT event FROM {function}()"):
             return {"fault": fault, "named": {"event": event}}
+    for fault, name in missing_writers(connection):
+        return {"fault": fault, "named": {"table": name}}
     return {}
 
 

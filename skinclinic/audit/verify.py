@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from skinclinic.audit.models import Fault, head_of
+from skinclinic.audit.writers import missing_writers
 from skinclinic.errors import ClinicError
 
 FETCHED_AT_ONCE = 5000
@@ -41,21 +42,11 @@ MISDATED = """
     WHERE line.at > seal.at + interval '1 day' OR line.at < before.at - interval '1 day'
     ORDER BY line.id LIMIT 1
 """
-# Switched off, or gone from a table of which the ledger has told.
-SILENT = """
-    SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audit_row' AND tgenabled <> 'O'
-    UNION ALL
-    SELECT told.subject_type
-    FROM (SELECT DISTINCT subject_type FROM audit_auditevent WHERE action IN ('insert', 'update', 'delete')) AS told
-    WHERE to_regclass(told.subject_type) IS NOT NULL AND NOT EXISTS (
-        SELECT FROM pg_trigger WHERE tgrelid = to_regclass(told.subject_type) AND tgname = 'audit_row'
-    )
-"""
 ALL_SEALS = (0, 2**62)
 
 
 class LedgerBroken(ClinicError):
-    """The ledger is not what was sealed. `named` holds the first bad line's number, the seal's, or the table."""
+    """The ledger is not what was sealed. `named`: the number of the first bad line or seal, the table or function."""
 
     def __init__(self, fault: Fault, **named: object):
         super().__init__(str(fault.label) % named)
@@ -167,8 +158,8 @@ def verify_ledger(
             raise LedgerBroken(Fault.LINE_STRAY, event=event)
         for (event,) in rows(owner, MISDATED):
             raise LedgerBroken(Fault.LINE_MISDATED, event=event)
-        for (table,) in rows(owner, SILENT):
-            raise LedgerBroken(Fault.TRIGGER_OFF, table=table)
+        for fault, name in missing_writers(owner):
+            raise LedgerBroken(fault, table=name)
     return verified
 
 

@@ -45,6 +45,16 @@ def test_what_a_script_sends_and_what_is_a_file_is_led_to_the_sign_in(cast, char
     assert client.get(address)["Location"] == sign_in
 
 
+def test_a_sign_in_that_leads_to_an_address_of_forms_shows_no_blank_page(cast, chart):
+    """As after a file that came too late, or in a tab that was restored."""
+    address = reverse("photograph_upload", args=[chart.visit.pk])
+    page = cast.alice.client.get(address)
+    assert (page.status_code, page["Allow"]) == (405, "POST")
+    assert "There is no page here" in page.content.decode()
+    assert cast.alice.client.put(reverse("patients"), headers={"Accept": "application/json"}).content == b""
+    assert cast.alice.client.get("/api/oauth2/token/").json()["status"] == 405
+
+
 def test_nothing_is_written_in_the_name_of_who_signed_in_since(cast):
     chart = make_chart(cast.alice)
     form = IDENTITY | {"family_name": "Other", "sex": "female", "clinic": str(cast.north.pk)}

@@ -211,13 +211,53 @@ def test_line_taken_away_before_it_is_sealed_is_noticed(real_cast, sealed):
     assert verify() == f"Line {line} was deleted."
 
 
+OFF = "patients_visit writes nothing on the ledger: its trigger is switched off or gone."
+ANOTHER = "audit_row is not the function of the ledger that was installed."
+ON_VISITS = "CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON patients_visit FOR EACH ROW"
+SAYS_NOTHING = "AS $$ BEGIN RETURN NULL; END $$ LANGUAGE plpgsql"
+
+
 @pytest.mark.parametrize(
-    "statement",
-    ["ALTER TABLE patients_visit DISABLE TRIGGER audit_row", "DROP TRIGGER audit_row ON patients_visit"],
+    ("said", "statements"),
+    [
+        (OFF, ["ALTER TABLE patients_visit DISABLE TRIGGER audit_row"]),
+        (OFF, ["ALTER TABLE patients_visit ENABLE REPLICA TRIGGER audit_row"]),
+        (OFF, ["DROP TRIGGER audit_row ON patients_visit"]),
+        (
+            OFF,
+            [
+                "DROP TRIGGER audit_row ON patients_visit",
+                f"{ON_VISITS} WHEN (pg_trigger_depth() < 0) EXECUTE FUNCTION audit_row('question', 'taken_until')",
+            ],
+        ),
+        (
+            OFF,
+            [
+                "DROP TRIGGER audit_row ON patients_visit",
+                f"{ON_VISITS} EXECUTE FUNCTION audit_row('question', 'taken_until,urgency')",
+            ],
+        ),
+        (
+            OFF,
+            [
+                f"CREATE FUNCTION nothing() RETURNS trigger {SAYS_NOTHING}",
+                "DROP TRIGGER audit_row ON patients_visit",
+                f"{ON_VISITS} EXECUTE FUNCTION nothing('question', 'taken_until')",
+            ],
+        ),
+        (ANOTHER, [f"CREATE OR REPLACE FUNCTION audit_row() RETURNS trigger {SAYS_NOTHING}"]),
+    ],
 )
-def test_trigger_switched_off_or_gone_is_noticed(real_cast, sealed, statement):
-    sealed(statement)
-    assert verify() == "patients_visit writes nothing on the ledger: its trigger is switched off or gone."
+def test_table_that_tells_the_ledger_nothing_is_noticed(real_cast, sealed, said, statements):
+    for statement in statements:
+        sealed(statement)
+    assert verify() == said
+    assert verify_from_page(real_cast).sentence == said, "the page finds the same"
+
+
+def test_all_triggers_gone_at_once_are_noticed(sealed):
+    sealed("DROP FUNCTION audit_row() CASCADE")
+    assert verify() == "accounts_clinic writes nothing on the ledger: its trigger is switched off or gone."
 
 
 def test_only_a_head_kept_elsewhere_shows_a_chain_cut_short(real_cast, sealed):
@@ -251,14 +291,17 @@ def test_truncated_ledger_is_noticed(real_cast, sealed):
     assert verify() == "Line 1 was deleted."
 
 
-def test_changed_function_of_the_database_deceives_the_page_only(real_cast, sealed):
+def test_changed_function_of_the_database_hides_nothing(real_cast, sealed):
     line = middle_line()
     sealed(f"UPDATE audit_auditevent SET reason = 'x' WHERE id = {line}")
     sealed(
         "CREATE OR REPLACE FUNCTION audit_digest(line audit_auditevent) RETURNS bytea LANGUAGE sql AS"
         " 'SELECT digest FROM audit_sealedevent WHERE event = line.id'"
     )
-    assert verify_from_page(real_cast).fault == ""
+    done = verify_from_page(real_cast)
+    assert done.sentence == "audit_digest is not the function of the ledger that was installed.", (
+        "it believed its lines"
+    )
     assert verify() == f"Line {line} was changed."
 
 
