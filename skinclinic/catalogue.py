@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
 PACKAGES = ("patients", "screening", "skinclinic")
 # What operators and programs are told stays in English.
-LEFT_OUT = ("tests", "migrations", "management", "embedded", "api")
+LEFT_OUT = ("tests", "migrations", "management", "embedded", "v1")
 # Mails are plain text.
 TEMPLATES = (".html", ".txt")
 KEYWORDS: dict[str, tuple | None] = {

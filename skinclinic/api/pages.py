@@ -16,12 +16,21 @@ from skinclinic.audit.acting import AUDITOR, MANAGER
 from skinclinic.errors import ClinicError
 from skinclinic.text import validate_one_line
 
+# As the settings have them for programs, for people.
+RIGHTS = {
+    "patients:read": gettext_lazy("Read patients, visits, lesions and consents"),
+    "patients:write": gettext_lazy("Register patients, open visits, note consents"),
+    "screenings:read": gettext_lazy("Read screenings, photographs and readings"),
+    "screenings:write": gettext_lazy("Upload and withdraw photographs"),
+    "reviews:read": gettext_lazy("Read signed reviews"),
+}
+
 
 class ClientForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("What it is called"), max_length=100, validators=[validate_one_line])
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("What it may do"),
-        choices=lambda: list(settings.OAUTH2_PROVIDER["SCOPES"].items()),
+        choices=[(scope, RIGHTS[scope]) for scope in settings.OAUTH2_PROVIDER["SCOPES"]],
         widget=forms.CheckboxSelectMultiple,
     )
 
