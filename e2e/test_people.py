@@ -145,3 +145,20 @@ def test_who_does_nothing_is_warned_may_stay_and_is_signed_out(real_cast: Cast, 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("You were signed out, as nothing was done for a while.")).to_be_visible()
     assert page.url.endswith("/accounts/login/?next=/patients/")
+
+
+@pytest.mark.parametrize("portal_settings", [{"SIGN_OUT_IDLE_AFTER": "16"}], indirect=True)
+def test_a_form_that_was_begun_is_covered_and_kept(real_cast: Cast, open_page: Callable[..., Page]):
+    page = sign_in(open_page(), real_cast.alice)
+    page.goto("/patients/new/")
+    page.get_by_label("Family name").fill("Winterbottom")
+    expect(page.locator("body[data-covered]")).to_be_attached(timeout=25_000)
+    for poll in range(2):  # as the bell does by itself, which is led to the sign-in
+        page.evaluate("htmx.ajax('GET', '/notices/bell/', {source: '#bell', target: '#bell', swap: 'outerHTML'})")
+        page.wait_for_timeout(500)
+        assert page.url.endswith("/patients/new/"), poll
+    elsewhere = sign_in(page.context.new_page(), real_cast.alice)
+    elsewhere.close()
+    page.locator("[data-uncover]").click()
+    expect(page.locator("body[data-covered]")).to_have_count(0)
+    expect(page.get_by_label("Family name")).to_have_value("Winterbottom")

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from conftest import Cast, Chart, make_chart, make_screening, with_another_lesion
 from e2e.steps import sign_in
 from screening.models import Screening
-from screening.tests.conftest import finish, give, rows, sign, wait_until
+from screening.tests.conftest import finish, give, read_by_model, rows, sign, wait_until
 
 pytestmark = pytest.mark.browser
 LONG = {"family_name": "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerk", "given_name": "M" * 44}
@@ -139,3 +139,30 @@ def test_an_opinion_is_saved_without_scrolling_however_many_cautions_there_are(
     expect(save).to_be_in_viewport(ratio=1)
     page.get_by_label("Recommendation").select_option("Follow up")
     expect(save).to_be_in_viewport(ratio=1)
+
+
+def expect_seen_above(bar: Locator, first: Locator, *fields: str) -> None:
+    """Those with these ids, reached by the Tab key from the first: clear of the bar over the page's end."""
+    page, focused = first.page, ""
+    first.focus()
+    while focused != fields[-1]:
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(50)  # a page that has to move moves in the next frame
+        focused = page.evaluate("document.activeElement.id")
+        ends = page.evaluate("document.activeElement.getBoundingClientRect().bottom")
+        assert ends <= box(bar)["y"] or focused not in fields, focused
+
+
+def test_focus_is_not_hidden_below_a_bar(real_cast: Cast, open_page: Callable[..., Page], photograph_bytes: bytes):
+    screening = make_screening(real_cast.alice, make_chart(real_cast.alice), photograph_bytes)
+    read_by_model(real_cast, screening, refer=False)
+    phone = sign_in(open_page(phone=True), real_cast.alice)
+    phone.goto("/patients/new/")
+    expect_seen_above(phone.locator(".rail"), phone.get_by_label("Family name"), "id_email", "id_address")
+    desk = sign_in(open_page(), real_cast.rita)
+    desk.goto(f"/screenings/{screening.pk}/")
+    desk.get_by_text("Suspicious", exact=True).click()
+    desk.get_by_label("Recommendation").select_option("Follow up")
+    expect_seen_above(
+        desk.locator(".review-form .save"), desk.get_by_label("Recommendation"), "id_follow_up_months", "id_words"
+    )

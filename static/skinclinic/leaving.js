@@ -84,6 +84,13 @@
     }
   };
 
+  /* What the page asks for by itself, such as the bell, finds the session over first, and would load the page anew. */
+  document.body.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr.getResponseHeader("HX-Refresh") !== "true" || !isBegun()) return;
+    event.preventDefault();
+    leave();
+  });
+  document.body.addEventListener("htmx:beforeRequest", (event) => { if (isCovered()) event.preventDefault(); });
   dialog.addEventListener("cancel", (event) => { if (isCovered()) event.preventDefault(); });
   dialog.querySelector("[data-uncover]").addEventListener("click", () => { uncover().catch(() => {}); });
   form.addEventListener("submit", async (event) => {
