@@ -92,6 +92,10 @@ class OperatorSite(AdminSite):
             raise PermissionDenied(_("This is for the operator of the installation."))
         return redirect_to_login(request.GET.get("next") or request.get_full_path())
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """On everybody's page, which counts the tries."""
+        return redirect("account_change_password")
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {"installation": installation(), **(extra_context or {})})
 

@@ -89,3 +89,7 @@ def test_operator_signs_in_where_everybody_does(cast, code_is_asked_of):
 
 def test_operator_who_is_in_is_not_asked_again(olga):
     assert olga.get("/admin/login/")["Location"] == "/admin/"
+
+
+def test_operator_changes_her_password_where_everybody_does(olga):
+    assert olga.post("/admin/password_change/", {"old_password": "x"})["Location"] == reverse("account_change_password")

@@ -139,3 +139,14 @@ def test_change_is_recorded_under_the_person_of_the_session(cast):
     with cast.in_north():
         event = AuditEvent.objects.get(subject_type="patients_consent", changes__kind="research")
     assert (event.actor, event.actor_name) == (str(cast.rita.user.pk), "Rita Rowan")
+
+
+def test_another_clinic_is_opened_and_its_manager_let_in(cast, capsys):
+    call_command("open_clinic", "West", "--time-zone", "Europe/Vienna")
+    call_command("let_in", "West", "wilma@example.org", "Wilma Wolf", "manager")
+    assert "wilma@example.org is let in as manager." in capsys.readouterr().out
+    assert Clinic.objects.get(name="West").time_zone == "Europe/Vienna"
+    for words, said in ((["west"], "already"), (["East", "--time-zone", "Nowhere"], "no time zone")):
+        with pytest.raises(CommandError, match=said):
+            call_command("open_clinic", *words)
+    assert not Clinic.objects.filter(name="East").exists()
