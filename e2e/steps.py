@@ -26,6 +26,7 @@ def sign_in(page: Page, person: Person) -> Page:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    page.wait_for_load_state()
     return page
 
 

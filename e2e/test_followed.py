@@ -26,6 +26,7 @@ def test_a_clinician_compares_two_photographs_and_enters_the_report(
 
     page.get_by_role("link", name="Compare the oldest and the newest").click()
     expect(page.locator("canvas")).to_have_count(2)
+    expect(page.get_by_label("Magnification")).to_have_count(2)
     left, right = page.get_by_label("Magnification").all()
     page.get_by_role("button", name="Nearer").click()
     expect(left).to_have_text("1.4×")

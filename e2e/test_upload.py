@@ -183,7 +183,7 @@ def test_signing_out_elsewhere_loses_no_photograph(real_cast: Cast, chart: Chart
     elsewhere.get_by_role("main").get_by_role("button", name="Sign out").click()
     page.get_by_label("Choose photographs").set_input_files([drawn(3)])
     page.get_by_role("button", name=re.compile("^Upload for")).click()
-    expect(page.get_by_text("You were signed out.")).to_be_visible()
+    expect(page.get_by_text("You were signed out. Sign in in another window")).to_be_visible()
     assert rows(real_cast, LesionImage) == []
     sign_in(elsewhere, real_cast.alice)
     page.get_by_role("button", name="Send again").click()

@@ -63,8 +63,8 @@ def show(request: HttpRequest, form: ClientForm, made: Client | None = None, sec
 
 @require_POST
 @member_required(MANAGER)
-def client_rotate(request: HttpRequest, pk: int) -> HttpResponse:
-    client = get_object_or_404(Client.objects.visible_to(request.actor), pk=pk)
+def client_rotate(request: HttpRequest, client_id: str) -> HttpResponse:
+    client = get_object_or_404(Client.objects.visible_to(request.actor), client_id=client_id)
     try:
         return show(request, ClientForm(), made=client, secret=rotate_secret(client=client))
     except ClinicError as refusal:
@@ -74,8 +74,8 @@ def client_rotate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @member_required(MANAGER)
-def client_disable(request: HttpRequest, pk: int) -> HttpResponse:
-    client = get_object_or_404(Client.objects.visible_to(request.actor), pk=pk)
+def client_disable(request: HttpRequest, client_id: str) -> HttpResponse:
+    client = get_object_or_404(Client.objects.visible_to(request.actor), client_id=client_id)
     try:
         disable_client(client=client)
         messages.success(request, _("%(name)s is disabled; it can do nothing any more.") % {"name": client.name})

@@ -56,7 +56,7 @@ def test_it_works(cast, api, made):
 
 def test_another_secret_takes_the_place_of_the_first(cast, api, made):
     client, secret = made
-    new = secret_in(post(cast.ada, "client_rotate", client.pk))
+    new = secret_in(post(cast.ada, "client_rotate", client.client_id))
     assert status_of_token(api, client, secret) == 401
     assert status_of_token(api, client, new) == 200
 
@@ -64,11 +64,11 @@ def test_another_secret_takes_the_place_of_the_first(cast, api, made):
 def test_disabled_it_can_do_nothing_at_once(cast):
     api = Api(cast.north)
     assert api.get("patients/").status_code == 200
-    post(cast.ada, "client_disable", api.client_row.pk)
+    post(cast.ada, "client_disable", api.client_row.client_id)
     assert api.get("patients/").status_code == 401
     assert status_of_token(api, api.client_row, api.secret) == 401
-    assert "disabled already" in post(cast.ada, "client_disable", api.client_row.pk).content.decode()
-    assert "Make another one" in post(cast.ada, "client_rotate", api.client_row.pk).content.decode()
+    assert "disabled already" in post(cast.ada, "client_disable", api.client_row.client_id).content.decode()
+    assert "Make another one" in post(cast.ada, "client_rotate", api.client_row.client_id).content.decode()
 
 
 def test_one_without_a_right_or_a_name_is_refused(cast):
@@ -80,7 +80,7 @@ def test_one_without_a_right_or_a_name_is_refused(cast):
 
 def test_another_clinics_is_not_found(cast, api):
     for name in ("client_rotate", "client_disable"):
-        assert post(cast.ada, name, api.client_row.pk).status_code == 404
+        assert post(cast.ada, name, api.client_row.client_id).status_code == 404
     assert api.client_row.client_id not in cast.ada.client.get(reverse("clients")).content.decode()
 
 
@@ -88,6 +88,6 @@ def test_another_clinics_is_not_found(cast, api):
 def test_managers_alone_change_them(cast, name, status):
     mine = Api(cast.north).client_row
     for act in ("client_rotate", "client_disable"):
-        assert post(getattr(cast, name), act, mine.pk).status_code == status
+        assert post(getattr(cast, name), act, mine.client_id).status_code == status
     post(getattr(cast, name), "clients", name="Another", scopes=["patients:read"])
     assert Client.objects.filter(name="Another").exists() is (status == 200)
