@@ -15,7 +15,9 @@ from screening.models import LesionImage, Overview, Screening
 from screening.report import DAY, Report, as_pdf, draw_pictures, qr_data_uri, report_of, report_words
 from screening.views.visit import visits
 from skinclinic.accounts.language import is_spoken
+from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.audit.acting import Actor
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 
@@ -73,22 +75,32 @@ def language_of(request: HttpRequest, form: str) -> str:
 def make_report(
     request: HttpRequest, visit_id: UUID, form: str
 ) -> tuple[Report, list[Screening], dict[UUID, LesionImage]]:
-    visit = get_visible(visits(), request.actor, visit_id)
+    with translation.override(language_of(request, form)):
+        return gather_report(actor=request.actor, clinic=request.clinic, visit_id=visit_id, form=form)
+
+
+def signed_pdf(*, actor: Actor, clinic: Clinic, visit_id: UUID) -> tuple[UUID, bytes]:
+    """The patient and the report as a PDF, in the language that is spoken now. Raises as `report_as_pdf` does."""
+    report, screenings, overviews = gather_report(actor=actor, clinic=clinic, visit_id=visit_id, form="report")
+    draw_pictures(report, screenings, overviews)
+    return screenings[0].patient_id, as_pdf(report, "report.typ")
+
+
+def gather_report(
+    *, actor: Actor, clinic: Clinic, visit_id: UUID, form: str
+) -> tuple[Report, list[Screening], dict[UUID, LesionImage]]:
+    """In the language that is spoken now."""
+    visit = get_visible(visits(), actor, visit_id)
     screenings = list(
-        Screening.objects.visible_to(request.actor)
+        Screening.objects.visible_to(actor)
         .in_use()
         .filter(visit=visit)
         .with_everything()
         .select_related("signature")
-        .shown_to(request.actor)
+        .shown_to(actor)
         .in_reading_order()
     )
-    if not any(screening.is_signed for screening in screenings):
-        raise NothingToReport(gettext("Nothing in this visit is signed yet. A report says what a doctor has signed."))
-    if any(screening.is_hidden and screening.is_signed for screening in screenings):
-        raise NothingToReport(
-            gettext("A reading in it is kept from you until your opinion on the lesion. Give that first.")
-        )
+    refuse_unreportable(screenings)
     record(
         f"{form}_seen",
         subject_type="patients_visit",
@@ -96,17 +108,24 @@ def make_report(
         patient_id=visit.patient_id,
         detail={"screenings": [str(screening.pk) for screening in screenings if screening.is_signed]},
     )
-    taken = Overview.objects.visible_to(request.actor).in_use().filter(visit=visit).select_related("image")
+    taken = Overview.objects.visible_to(actor).in_use().filter(visit=visit).select_related("image")
     overviews = {overview.image.lesion_id: overview.image for overview in taken}
-    numbers = list(PatientIdentifier.objects.filter(patient=visit.patient_id).order_by("created_at"))
-    with translation.override(language_of(request, form)):
-        report = report_of(
-            visit=visit,
-            screenings=screenings,
-            overviews=overviews,
-            clinic=request.clinic,
-            printed_by=request.actor.name,
-            numbers=numbers,
-            is_letter=form == "letter",
-        )
+    report = report_of(
+        visit=visit,
+        screenings=screenings,
+        overviews=overviews,
+        clinic=clinic,
+        printed_by=actor.name,
+        numbers=list(PatientIdentifier.objects.filter(patient=visit.patient_id).order_by("created_at")),
+        is_letter=form == "letter",
+    )
     return report, screenings, overviews
+
+
+def refuse_unreportable(screenings: list[Screening]) -> None:
+    if not any(screening.is_signed for screening in screenings):
+        raise NothingToReport(gettext("Nothing in this visit is signed yet. A report says what a doctor has signed."))
+    if any(screening.is_hidden and screening.is_signed for screening in screenings):
+        raise NothingToReport(
+            gettext("A reading in it is kept from you until your opinion on the lesion. Give that first.")
+        )
