@@ -62,6 +62,8 @@ THINGS = {
     "api_client": _("Client of the API"),
     "patients_chartopening": _("Restricted chart"),
     "accounts_invitation": _("Invitation"),
+    "fhir_signeddocument": _("Document of a signed visit"),
+    "fhir_photographnumber": _("Number of a photograph"),
     CLINIC: _("The clinic's settings"),
 }
 DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}

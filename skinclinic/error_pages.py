@@ -10,6 +10,8 @@ from django.template import loader
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from skinclinic.api.fhir.outcomes import issue, outcome
+
 logger = logging.getLogger(__name__)
 
 WORDS = {
@@ -31,6 +33,8 @@ WORDS = {
     503: (_("The clinic's database cannot be reached"), _("Nothing is lost. Wait a minute and load this page again.")),
 }
 
+NOT_STORED = {"Cache-Control": "no-store"}
+
 
 def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
     title, advice = map(str, WORDS[status])
@@ -40,6 +44,9 @@ def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
         return JsonResponse(
             problem | {"instance": f"urn:request:{request_id}"}, status=status, content_type="application/problem+json"
         )
+    if request.path_info.startswith("/fhir/"):
+        body = outcome(status, issue(status, detail or str(advice)))
+        return JsonResponse(body, status=status, content_type="application/fhir+json", headers=NOT_STORED)
     page = loader.render_to_string(
         f"{status if status in (403, 404) else 500}.html",
         {"status": status, "title": title, "advice": detail or advice, "request_id": request_id},

@@ -34,6 +34,7 @@ urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("skinclinic.api.urls")),
+    path("fhir/", include("skinclinic.api.fhir.urls")),
     path("", include("patients.urls")),
     path("", include("screening.urls")),
     path("favicon.ico", RedirectView.as_view(url="/static/skinclinic/mark.svg")),

@@ -7,6 +7,8 @@ from oauth2_provider.oauth2_backends import get_oauthlib_core
 
 from skinclinic.audit.acting import INTEGRATION, Actor
 
+OURS = ("/api/", "/fhir/")
+
 
 class ClientTokenMiddleware:
     """Sets `request.caller` to the client's actor; a wrong or spent token leaves None, which the API refuses."""
@@ -16,7 +18,7 @@ class ClientTokenMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.caller = None
-        if request.path_info.startswith("/api/") and request.headers.get("Authorization", "").startswith("Bearer "):
+        if request.path_info.startswith(OURS) and request.headers.get("Authorization", "").startswith("Bearer "):
             request.caller = find_caller(request)
         response = self.get_response(request)
         for name, value in getattr(request, "rate_limit", {}).items():

@@ -23,6 +23,9 @@ RIGHTS = {
     "screenings:read": gettext_lazy("Read screenings, photographs and readings"),
     "screenings:write": gettext_lazy("Upload and withdraw photographs"),
     "reviews:read": gettext_lazy("Read signed reviews"),
+    "fhir:read": gettext_lazy("Read patients, photographs, readings and signed reviews as FHIR"),
+    "fhir:write": gettext_lazy("Register patients and send photographs as FHIR"),
+    "audit:read": gettext_lazy("Read the ledger, as FHIR"),
 }
 
 
