@@ -149,6 +149,7 @@ DECIDED = {
 BARE = {
     "api_client",
     "audit_verification",
+    "fhir_signeddocument",
     "screening_alarm",
     "screening_noticechoice",
     "screening_savedfilter",

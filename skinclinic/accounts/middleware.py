@@ -1,11 +1,12 @@
 """One request, one transaction, one actor."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.http.request import RawPostDataException
 from django.shortcuts import redirect
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
@@ -105,7 +106,9 @@ def opens_own_transaction(match: ResolverMatch, method: str) -> bool:
 def receive_body(request: HttpRequest) -> None:
     """Read a form or JSON to its end before a transaction opens, so that a slow line holds no lock."""
     if request.method not in SAFE_METHODS:
-        _ = request.body
+        # A form was read to its end already where the token was looked for in it.
+        with suppress(RawPostDataException):
+            _ = request.body
 
 
 def lead_to(request: HttpRequest, address: str) -> HttpResponse:

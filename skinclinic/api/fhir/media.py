@@ -22,7 +22,7 @@ from skinclinic.api.fhir.elements import (
 )
 from skinclinic.api.fhir.models import PhotographNumber
 from skinclinic.api.fhir.resource import Resource, latest
-from skinclinic.api.fhir.searching import Asked, any_of, by_reference, no_modifier, token
+from skinclinic.api.fhir.searching import Asked, any_of, by_reference, no_modifier, number, token
 from skinclinic.audit.acting import Actor
 
 IMAGE = concept(coding("http://terminology.hl7.org/CodeSystem/media-type", "image", "Image"))
@@ -37,8 +37,7 @@ def numbered(system: str | None, value: str) -> Q:
     """A number that another system gave, or the SHA-256 of the bytes, as they are here or as they were sent."""
     if system == SHA256:
         return Q(sha256=value) | Q(upload_sha256=value)
-    wanted = filled(system=system, value=value)
-    return Q(pk__in=PhotographNumber.objects.filter(**wanted).values("image")) if wanted else Q(pk__in=[])
+    return Q(pk__in=PhotographNumber.objects.filter(**number(system, value)).values("image"))
 
 
 class MediaResource(Resource):

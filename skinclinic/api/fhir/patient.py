@@ -11,7 +11,7 @@ from patients.models import Patient, PatientIdentifier
 from skinclinic.api.fhir.elements import Dict, coding, concept, filled, reference, resource
 from skinclinic.api.fhir.errors import BadSearch
 from skinclinic.api.fhir.resource import Resource
-from skinclinic.api.fhir.searching import Asked, any_of, by_date, no_modifier, token
+from skinclinic.api.fhir.searching import Asked, any_of, by_date, no_modifier, number, token
 from skinclinic.audit.acting import Actor
 from skinclinic.audit.models import AuditEvent
 
@@ -32,8 +32,7 @@ def by_identifier(asked: Asked) -> Q:
 
 
 def numbered(system: str | None, value: str) -> Q:
-    wanted = filled(system=system, value=value)
-    return Q(pk__in=PatientIdentifier.objects.filter(**wanted).values("patient")) if wanted else Q(pk__in=[])
+    return Q(pk__in=PatientIdentifier.objects.filter(**number(system, value)).values("patient"))
 
 
 def by_name(asked: Asked) -> Q:

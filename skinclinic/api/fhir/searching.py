@@ -139,6 +139,11 @@ def token(value: str) -> tuple[str | None, str]:
     return (system if bar else None), code
 
 
+def number(system: str | None, value: str) -> dict[str, str]:
+    """What a token looks for among numbers; an empty system is one of its own."""
+    return ({} if system is None else {"system": system}) | ({"value": value} if value else {})
+
+
 def is_meant(asked: Asked, system: str, code: str) -> bool:
     """Whether this coding is among what was asked for."""
     no_modifier(asked)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -54,7 +55,8 @@ class Fhir(Api):
         return self.browser.post(f"/fhir/{path}", body, **options)
 
     def search(self, kind: str, **fields: str) -> Any:
-        return self.browser.post(f"/fhir/{kind}/_search", fields, headers=self.bearer)
+        options = {"content_type": "application/x-www-form-urlencoded", "headers": self.bearer}
+        return self.browser.post(f"/fhir/{kind}/_search", urlencode(fields), **options)
 
 
 @dataclass
