@@ -2,6 +2,8 @@
 
 from rest_framework import exceptions, status
 
+from skinclinic.errors import ClinicError
+
 
 class BadSearch(exceptions.APIException):
     status_code = status.HTTP_400_BAD_REQUEST
@@ -19,10 +21,14 @@ class BodyTooLarge(exceptions.APIException):
 
 
 class Unprocessable(exceptions.APIException):
-    """What was sent is FHIR, and is not taken; `expression` names the element."""
+    """What was sent is FHIR, and is not taken. `issues`: each a sentence and the element that it is about."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
 
-    def __init__(self, sentence: str, expression: str = ""):
-        super().__init__(sentence)
-        self.expression = expression
+    def __init__(self, *issues: tuple[str, str]):
+        super().__init__(" ".join(sentence for sentence, _ in issues))
+        self.issues = issues
+
+
+class NumberTaken(ClinicError):
+    """Another photograph of the clinic has this number."""

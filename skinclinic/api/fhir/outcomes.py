@@ -60,4 +60,5 @@ def issues_of(error: Exception, response: Response) -> Iterator[dict[str, Any]]:
         for each in field_errors(response.data):
             yield issue(response.status_code, each["detail"], each["field"])
         return
-    yield issue(response.status_code, str(getattr(error, "detail", error)), getattr(error, "expression", ""))
+    said = getattr(error, "issues", None) or [(str(getattr(error, "detail", error)), "")]
+    yield from (issue(response.status_code, sentence, expression) for sentence, expression in said)

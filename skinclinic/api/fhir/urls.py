@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from skinclinic.api.fhir import capability, views
+from skinclinic.api.fhir import capability, create_views, views
 
 urlpatterns = [
     path("metadata", capability.metadata, name="fhir_metadata"),
@@ -10,6 +10,8 @@ urlpatterns = [
     path("CodeSystem", views.CodeSystemView.as_view(), name="fhir_code_systems"),
     path("CodeSystem/<str:key>", views.CodeSystemView.as_view(), name="fhir_code_system"),
     path("Binary/<str:key>", views.BinaryView.as_view(), name="fhir_binary"),
+    path("Patient", create_views.patient, name="fhir_patients"),
+    path("Media", create_views.media, name="fhir_media"),
     path("Patient/<uuid:key>/$everything", views.EverythingView.as_view(), name="fhir_everything"),
     path("<str:kind>/_search", views.PostedSearchView.as_view(), name="fhir_posted_search"),
     path("<str:kind>", views.SearchView.as_view(), name="fhir_search"),
