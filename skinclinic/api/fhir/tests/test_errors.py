@@ -1,8 +1,16 @@
 """Whatever is asked wrongly is answered as FHIR, and never stored on the way."""
 
+from urllib.parse import quote, urlencode
+
 import pytest
 from django.db import OperationalError
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
 
+from skinclinic.api.fhir.capability import KINDS
+from skinclinic.api.fhir.registry import RESOURCES
+from skinclinic.api.fhir.searching import OWN
 from skinclinic.api.fhir.tests.conftest import Fhir
 from skinclinic.api.fhir.tests.test_read import checked
 from skinclinic.audit.models import AuditEvent
@@ -98,3 +106,32 @@ def test_code_systems_are_told(api):
         assert checked(api.read(f"CodeSystem/{told['id']}")) == told
         assert api.ids(f"CodeSystem?url={told['url']}") == {told["id"]}
     assert len(api.found("CodeSystem")) == 8
+
+
+PARAMETERS = [*KINDS, *OWN, "nonsense", "name:contains", "patient:Patient", "_format"]
+TEXTS = st.text(max_size=12) | st.sampled_from(
+    [
+        "ge2026-02-30",
+        "eq0001-01-01",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00%2B14:00",
+        "|",
+        "a|b|c",
+        ",",
+        "\\",
+        "-1",
+    ]
+)
+
+
+@tries(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    kind=st.sampled_from([*RESOURCES, "Nothing"]),
+    query=st.dictionaries(st.sampled_from(PARAMETERS), TEXTS, max_size=3),
+    key=st.text(max_size=6),
+)
+def test_nothing_that_is_asked_is_a_fault_of_ours(api, chart, kind, query, key):
+    for path in (f"{kind}?{urlencode(query)}", f"{kind}/{quote(key, safe='')}", f"Binary/{quote(key, safe='')}"):
+        answer = api.ask(path)
+        assert answer.status_code in (200, 400, 404, 406), path
+        assert answer["Content-Type"].startswith("application/fhir+json"), path
