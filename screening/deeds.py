@@ -60,6 +60,8 @@ THINGS = {
     "accounts_membership": _("Membership"),
     "audit_verification": _("Verification of the ledger"),
     "api_client": _("Client of the API"),
+    "api_webhookendpoint": _("Webhook"),
+    "api_webhookdelivery": _("Message to another system"),
     "patients_chartopening": _("Restricted chart"),
     "accounts_invitation": _("Invitation"),
     CLINIC: _("The clinic's settings"),

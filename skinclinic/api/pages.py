@@ -23,6 +23,7 @@ RIGHTS = {
     "screenings:read": gettext_lazy("Read screenings, photographs and readings"),
     "screenings:write": gettext_lazy("Upload and withdraw photographs"),
     "reviews:read": gettext_lazy("Read signed reviews"),
+    "webhooks:manage": gettext_lazy("Say where webhooks go, and read what became of them"),
 }
 
 
