@@ -125,6 +125,7 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
                     "beside",
                     "ledger",
                     "clients",
+                    "webhooks",
                     "exports",
                     "incidents",
                     "incident_new",
