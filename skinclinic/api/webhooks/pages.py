@@ -96,7 +96,7 @@ def show_one(
     context = {
         "form": form or EndpointForm(initial=kept),
         "secret": secret,
-        "types": [SentType(each).label for each in endpoint.event_types],
+        "types": [each.label for each in SentType if each in endpoint.event_types],
         "waiting": endpoint.deliveries.waiting().count(),
         **log_of(request, endpoint),
     }
@@ -153,7 +153,7 @@ def webhook_disable(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     if disable_endpoint(endpoint=endpoint):
         messages.success(request, _("It is disabled; nothing is sent to it."))
     else:
-        messages.error(request, _("It is disabled already."))
+        messages.error(request, _("This webhook is disabled already."))
     return redirect("webhook", endpoint.pk)
 
 
