@@ -148,6 +148,7 @@ DECIDED = {
 # Things whose columns say nothing to a person, or are told on a page of their own.
 BARE = {
     "api_client",
+    "api_webhookdelivery",
     "audit_verification",
     "screening_alarm",
     "screening_noticechoice",
@@ -160,6 +161,7 @@ NOT_TOLD = {
     "x2", "y2", "finished_at", "milliseconds",
     "resume_asked_at", "resumed_at", "disputed_at", "reason", "previous_id", "assigned_at",
     "person", "is_active", "sent_at", "expires_at", "accepted_at", "ends_at",
+    "created_by_name",
 }  # fmt: skip
 
 
@@ -207,15 +209,19 @@ COLUMNS = frozenset(
         gettext_noop("closed at"),
         gettext_noop("decided on"),
         gettext_noop("decision"),
+        gettext_noop("description"),
         gettext_noop("diagnosis"),
         gettext_noop("diameter mm"),
         gettext_noop("difference reason"),
         gettext_noop("differs"),
+        gettext_noop("disabled at"),
+        gettext_noop("disabled because"),
         gettext_noop("due at"),
         gettext_noop("due on"),
         gettext_noop("email"),
         gettext_noop("ended at"),
         gettext_noop("erased at"),
+        gettext_noop("event types"),
         gettext_noop("failure code"),
         gettext_noop("family name"),
         gettext_noop("finding"),
@@ -236,6 +242,7 @@ COLUMNS = frozenset(
         gettext_noop("phone"),
         gettext_noop("photographed on"),
         gettext_noop("preprocessing"),
+        gettext_noop("previous until"),
         gettext_noop("question"),
         gettext_noop("recommendation"),
         gettext_noop("refer"),
@@ -253,6 +260,7 @@ COLUMNS = frozenset(
         gettext_noop("type"),
         gettext_noop("unscorable reasons"),
         gettext_noop("urgency"),
+        gettext_noop("url"),
         gettext_noop("value"),
         gettext_noop("view"),
         gettext_noop("what"),
