@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.webhooks.guard import MOST_CHARACTERS, AddressRefused, target_of
-from skinclinic.api.webhooks.models import SentType
+from skinclinic.api.webhooks.models import DeliveryState, DisabledBecause, SentType, Trouble
 from skinclinic.text import validate_one_line
 
 WANTED = {
@@ -19,7 +19,7 @@ KEPT = {
     "id": "0b2d9c1e-6f0f-4a2c-8f0e-0d9a1c5b7e11",
     **WANTED,
     "disabled_at": None,
-    "disabled_because": "",
+    "disabled_because": None,
     "previous_until": None,
     "created_at": "2026-11-22T14:05:00Z",
 }
@@ -42,6 +42,8 @@ class WebhookSerializer(serializers.ModelSerializer):
         child=serializers.ChoiceField(choices=SentType.choices), min_length=1, max_length=len(SentType)
     )
 
+    disabled_because = serializers.ChoiceField(choices=DisabledBecause.choices, allow_null=True, read_only=True)
+
     class Meta:
         model = WebhookEndpoint
         fields = (
@@ -50,6 +52,9 @@ class WebhookSerializer(serializers.ModelSerializer):
         )  # fmt: skip
         read_only_fields = ("id", "disabled_at", "disabled_because", "previous_until", "created_at")
         extra_kwargs = {"previous_until": {"help_text": "Until then the secret before the last one signs along."}}
+
+    def to_representation(self, instance: WebhookEndpoint) -> dict[str, Any]:
+        return super().to_representation(instance) | {"disabled_because": instance.disabled_because or None}
 
     def validate_url(self, url: str) -> str:
         try:
@@ -78,6 +83,11 @@ class WebhookWithSecretSerializer(WebhookSerializer):
 
 
 class DeliverySerializer(serializers.ModelSerializer):
+    next_at = serializers.DateTimeField(allow_null=True, read_only=True, help_text="While it waits.")
+    trouble = serializers.ChoiceField(
+        choices=Trouble.choices, allow_null=True, read_only=True, help_text="Why there was no answer."
+    )
+
     class Meta:
         model = WebhookDelivery
         fields = (
@@ -88,7 +98,8 @@ class DeliverySerializer(serializers.ModelSerializer):
 
     def to_representation(self, instance: WebhookDelivery) -> dict[str, Any]:
         shown = super().to_representation(instance)
-        return shown | {"next_at": shown["next_at"] if instance.state == "waiting" else None}
+        next_at = shown["next_at"] if instance.state == DeliveryState.WAITING else None
+        return shown | {"next_at": next_at, "trouble": instance.trouble or None}
 
 
 class EnableSerializer(serializers.Serializer):
