@@ -122,7 +122,7 @@ def hand_on_events(people: People) -> None:
     raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
     switches = {event.ids["switch"] for event in events if event.type == EventType.SWITCH_ASKED}
     resuming = {event.ids["suspension"] for event in events if event.type == EventType.RESUME_ASKED}
-    disabled = {event.ids["endpoint"] for event in events if event.type == EventType.WEBHOOK_DISABLED}
+    disabled = {UUID(event.ids["endpoint"]) for event in events if event.type == EventType.WEBHOOK_DISABLED}
     opened = {event.ids["opening"] for event in events if event.type == EventType.CHART_OPENED}
     tell(
         [
@@ -214,13 +214,13 @@ def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
                 yield from people.notice(actor, kind, opening.patient_id, opening_id=opening.pk)
 
 
-def of_disabled_webhooks(people: People, ids: set[str]) -> Iterator[Notice]:
+def of_disabled_webhooks(people: People, ids: set[UUID]) -> Iterator[Notice]:
     kind = NoticeKind.WEBHOOK_DISABLED
     # Disabled once more, after it was enabled, it is new once more.
     Notice.objects.filter(kind=kind, endpoint__in=ids).update(seen_at=None, mailed_at=None)
     for key in ids:
         for actor in people.with_role(MANAGER):
-            yield from people.notice(actor, kind, None, endpoint_id=UUID(key))
+            yield from people.notice(actor, kind, None, endpoint_id=key)
 
 
 def of_overdue(people: People) -> Iterator[Notice]:

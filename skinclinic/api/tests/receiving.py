@@ -1,6 +1,8 @@
 """Another system, as real as a test can have one: an HTTP server that verifies what it gets."""
 
 import json
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,10 +24,12 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     before_answer: Callable[[], None] = lambda: None
+    scheme: str = "http"
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?of=clinic"
+        return f"{self.scheme}://{self.host}:{self.port}/hook?of=clinic"
 
     def ids(self) -> list[str]:
         return [headers["webhook-id"] for headers, _body in self.got]
@@ -38,8 +42,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving(port: int = 0) -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiving(port: int = 0, *, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """tls: it speaks https, under the name localhost."""
+    receiver = Receiver() if tls is None else Receiver(scheme="https", host="localhost")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -57,6 +62,14 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             return
 
     class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, Any]:
+            caller, address = super().get_request()
+            try:
+                return (tls.wrap_socket(caller, server_side=True) if tls else caller), address
+            except OSError:
+                caller.close()
+                raise
+
         def handle_error(self, *args: object) -> None:
             return  # a sender that gave up waiting
 

@@ -3,14 +3,21 @@
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from django.core import mail
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 from standardwebhooks import WebhookVerificationError
 
 from conftest import IDENTITY, Cast, make_chart
@@ -19,6 +26,7 @@ from screening.models import Notice
 from screening.services.notices import sweep_notices
 from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
+from skinclinic.api.tasks import send_webhooks_task
 from skinclinic.api.tests.receiving import Receiver, receiving
 from skinclinic.api.webhooks import post, sending
 from skinclinic.api.webhooks.models import SentType
@@ -302,6 +310,69 @@ def test_one_that_drips_its_answer_is_cut_off(cast, monkeypatch):
     thread.join()
     listener.close()
     assert fresh_delivery(cast).trouble == "too_slow"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """Of localhost, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    signed = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain) + signed)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("trusted", "host", "wanted"),
+    [(True, "localhost", ""), (False, "localhost", "no_trust"), (True, "127.0.0.1", "no_trust")],
+)
+def test_https_is_held_to_its_certificate_and_name(  # noqa: PLR0917
+    cast, certificate, monkeypatch, trusted, host, wanted
+):
+    context = ssl.create_default_context(cafile=certificate if trusted else None)
+    monkeypatch.setattr(post, "trust", lambda: context)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with receiving(tls=tls) as receiver:
+        receiver.host = host
+        _endpoint, secret = endpoint_of(cast.ada, receiver.url)
+        happen(cast)
+        send_due()
+        assert fresh_delivery(cast).trouble == wanted
+        assert len(receiver.verified(secret)) == (0 if wanted else 1)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_one_that_takes_the_connection_and_says_nothing_is_cut_off(cast, monkeypatch, scheme):
+    monkeypatch.setattr(post, "TIME_OUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint_of(cast.ada, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/")
+        happen(cast)
+        send_due()
+    assert fresh_delivery(cast).trouble == "too_slow"
+
+
+def test_a_broker_that_is_down_loses_nothing(cast, receiver, monkeypatch, django_capture_on_commit_callbacks):
+    asked = []
+
+    def down(**options: object) -> None:
+        asked.append(options)
+        raise OperationalError
+
+    monkeypatch.setattr(send_webhooks_task, "apply_async", down)
+    endpoint_of(cast.ada, receiver.url, "patient.merged")
+    with django_capture_on_commit_callbacks(execute=True):
+        happen(cast)
+    with django_capture_on_commit_callbacks(execute=True):
+        happen(cast, 1, EventType.SCREENING_FAILED)
+    assert asked == [{"retry": False}], "for what somebody wants to be told of"
+    send_due()
+    assert receiver.types() == ["patient.merged"]
 
 
 def test_a_message_whose_worker_was_killed_is_sent_again_under_its_id(cast, receiver, clock, monkeypatch):
