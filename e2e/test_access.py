@@ -22,6 +22,7 @@ from screening.tests import test_agreement, test_beside, test_drift, test_truth
 from screening.tests.conftest import finish, give, rows, sign
 from skinclinic.accounts.invitations import invite
 from skinclinic.accounts.models import Membership
+from skinclinic.api.webhooks.services import create_endpoint, send_test
 
 pytestmark = pytest.mark.browser
 AXE = Path(settings.NODE_MODULES) / "axe-core" / "axe.min.js"
@@ -54,6 +55,8 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
     with real_cast.ada.acting() as ada:
         invite(actor=ada, email="nora@example.org", roles=["reviewer"])
         member = Membership.objects.get(user=real_cast.rita.user)
+        told, _secret = create_endpoint(actor=ada, url="https://receiver.example/", event_types=["report.signed"])
+        send_test(endpoint=told)
     sweep_notices()
     count_something(real_cast)
     return {
@@ -65,6 +68,7 @@ def clinic(real_cast: Cast, random_photograph: Callable[[], bytes]) -> dict[str,
         "again": again.pk,
         "member": member.pk,
         "restricted": restricted.patient.pk,
+        "webhook": told.pk,
     }
 
 
@@ -133,6 +137,7 @@ def pages_of(person: str, keys: dict[str, object]) -> Iterator[str]:
             ),
             *(reverse(name) for name in ("people", "openings", "mfa_index", "mfa_activate_totp", "mfa_add_webauthn")),
             reverse("member", args=[keys["member"]]),
+            reverse("webhook", args=[keys["webhook"]]),
             reverse("usersessions_list"),
             reverse("chart_open", args=[keys["restricted"]]),
             reverse("look_back", args=["0.0.0-fake"]),

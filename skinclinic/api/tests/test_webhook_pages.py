@@ -82,7 +82,7 @@ def test_a_message_is_sent_again_under_its_id(cast, receiver):
     (key,) = happen(cast)
     send_due()
     (delivery,) = deliveries(cast)
-    assert "Send patient.merged of" in page_of(cast.ada, endpoint)
+    assert "Send again" in page_of(cast.ada, endpoint)
     post(cast.ada, "webhook_again", endpoint.pk, delivery.pk)
     send_due()
     assert receiver.ids() == [key, key]

@@ -113,7 +113,9 @@ def send_again(*, delivery: WebhookDelivery) -> None:
 
 
 def start_anew(deliveries: DeliveryQuerySet) -> None:
-    deliveries.update(state=DeliveryState.WAITING, attempts=0, next_at=timezone.now())
+    """As if it had never been tried."""
+    fresh = {"attempts": 0, "last_at": None, "last_status": None, "trouble": "", "words": ""}
+    deliveries.update(state=DeliveryState.WAITING, next_at=timezone.now(), **fresh)
 
 
 def refuse_disabled(endpoint: WebhookEndpoint) -> None:
