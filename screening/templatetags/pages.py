@@ -20,6 +20,7 @@ TABS = {
     "exports": _("Exports"),
     "people": _("People"),
     "openings": _("Restricted charts"),
+    "clients": _("Other systems"),
 }
 # Under which entry of the rail a page lies; one that is not named here is its own.
 ENTRY_OF = {

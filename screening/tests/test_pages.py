@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from django.test import Client
-from django.urls import reverse
+from django.urls import resolve, reverse
 
 from conftest import Cast, Chart
 from ml.contract import UNSCORABLE_REASONS
@@ -17,6 +17,7 @@ from screening.tests.importing import ERNA, JOSEF, begin
 from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
+LINK = re.compile(r'<a [^>]*?href="(/[^"#?]*)')
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
 
 
@@ -121,6 +122,32 @@ def test_pages_open_for_their_roles_only(cast: Cast, chart, screening, who, batc
         wanted = 200 if who in ONLY.get(name, {who}) else 403
         assert response.status_code == wanted, name
         assert not INLINE.search(response.content) or "image" in response["Content-Type"], (name, response.content)
+
+
+# Fetched by a script, or led to by what somebody types.
+WITHOUT_LINK = {
+    "visit_live", "screening_live", "import_live", "bell", "ledger_seals", "photograph", "thumbnail", "screening_move",
+    "compare",
+}  # fmt: skip
+
+
+def walk(client: Client) -> set[str]:
+    """The names of the pages that links lead to from the first one; one address of each is opened."""
+    reached: set[str] = set()
+    addresses = ["/"]
+    while addresses:
+        address = addresses.pop()
+        name = resolve(address).url_name or ""
+        if name in reached:
+            continue
+        reached.add(name)
+        addresses += LINK.findall(client.get(address, follow=True).content.decode(errors="replace"))
+    return reached
+
+
+def test_links_lead_to_every_page(cast, chart, screening, batch):
+    reached = set().union(*(walk(person.client) for person in (cast.alice, cast.rita, cast.ada)))
+    assert set(pages(chart, screening, batch)) - WITHOUT_LINK <= reached
 
 
 def test_no_page_gives_two_things_one_id(cast, chart, screening, batch):
