@@ -24,7 +24,7 @@ from skinclinic.audit.models import AuditEvent, AuditEventQuerySet
 from skinclinic.audit.record import record
 
 Tell = Callable[[AuditEvent], Line]
-PAGE = 200
+PAGE = 120
 # More than this is asked for day by day.
 MOST_IN_TABLE = 50_000
 CHANGES, LOOKS = "changes", "looks"
