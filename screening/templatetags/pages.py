@@ -13,13 +13,13 @@ TABS = {
     "unread": _("Not read"),
     "overdue": _("Overdue"),
     "agreement": _("Agreement"),
-    "truth": _("Against the truth"),
+    "truth": _("Truth"),
     "drift": _("Drift"),
     "beside": _("Side by side"),
     "incidents": _("Incidents"),
     "exports": _("Exports"),
     "people": _("People"),
-    "openings": _("Restricted charts"),
+    "openings": _("Restricted"),
     "clients": _("Other systems"),
 }
 # Under which entry of the rail a page lies; one that is not named here is its own.
