@@ -47,7 +47,7 @@ class HistoryForm(forms.Form):
 
     def __init__(self, *args: object, actor: Actor, **kwargs: object):
         super().__init__(*args, **kwargs)
-        self.fields["who"].choices = lambda: [("", _("Anybody")), *people_of(actor)]
+        self.fields["who"].choices = [("", _("Anybody")), *people_of(actor)]
 
     def narrow(self, events: AuditEventQuerySet) -> AuditEventQuerySet:
         asked = self.cleaned_data if self.is_valid() else getattr(self, "cleaned_data", {})
