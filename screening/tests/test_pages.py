@@ -4,7 +4,9 @@ import re
 import uuid
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from conftest import Cast, Chart
@@ -18,6 +20,8 @@ from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
 LINK = re.compile(r'<a [^>]*?href="(/[^"#?]*)')
+# The transaction's own, and who acts in it.
+WITHOUT_ROWS = re.compile("SAVEPOINT|RELEASE|SELECT set_config")
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
 
 
@@ -298,6 +302,18 @@ def test_lists_take_few_queries_however_long(cast, photograph_bytes, django_asse
     client.get(reverse(name))
     with django_assert_max_num_queries(14 + 3):
         assert client.get(reverse(name)).content.decode().count("Winterbottom") >= 8
+
+
+@pytest.mark.parametrize("who", ["alice", "rita", "ada"])
+def test_each_page_asks_for_rows_at_most_fifteen_times(cast, chart, screening, batch, who):
+    client = getattr(cast, who).client
+    client.get(reverse("notices"))  # once in a while a session notes the time
+    asked = {}
+    for name, ids in pages(chart, screening, batch).items():
+        with CaptureQueriesContext(connection) as captured:
+            client.get(reverse(name, args=ids))
+        asked[name] = sum(not WITHOUT_ROWS.match(query["sql"]) for query in captured.captured_queries)
+    assert {name: times for name, times in asked.items() if times > 15} == {}
 
 
 def test_empty_lists_say_what_next(cast):
