@@ -4,6 +4,7 @@ import re
 from datetime import date, datetime
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from django.apps import apps
 from django.db import models
@@ -45,6 +46,11 @@ class PatientQuerySet(ClinicQuerySet):
     def current(self) -> Self:
         """Without those that were merged into another."""
         return self.filter(merged_into__isnull=True)
+
+    def of_person(self, patient_id: UUID) -> Self:
+        """All records of the person whose record this is: the one that remains, and those that were merged into it."""
+        remaining = self.model.objects.filter(pk=patient_id).values(person=Coalesce("merged_into", "pk"))
+        return self.filter(Q(pk__in=remaining) | Q(merged_into__in=remaining))
 
     def with_identity(self) -> Self:
         return self.select_related("identity").prefetch_related("identifiers")

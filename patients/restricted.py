@@ -4,8 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Model, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import F, Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -49,13 +48,7 @@ def is_restricted(found: Model, patient_id: UUID) -> bool:
 def is_open_to(actor: Actor, patient_id: UUID) -> bool:
     """All records of one person are one chart."""
     openings = ChartOpening.objects.visible_to(actor).filter(person=actor.person(), ends_at__gt=timezone.now())
-    return openings.filter(patient__in=records_of(patient_id)).exists()
-
-
-def records_of(patient_id: UUID) -> QuerySet[Patient]:
-    """All records of the person, in one query with what asks for them."""
-    remaining = Patient.objects.filter(pk=patient_id).values(person=Coalesce("merged_into", "pk"))
-    return Patient.objects.filter(Q(pk__in=remaining) | Q(merged_into__in=remaining))
+    return openings.filter(patient__in=Patient.objects.of_person(patient_id)).exists()
 
 
 def open_chart(*, actor: Actor, patient: Patient, reason: str) -> ChartOpening:
@@ -77,7 +70,9 @@ def may_restrict(actor: Actor, patient: Patient) -> bool:
     """A manager, and who has seen this patient in a visit."""
     if actor.has_role(MANAGER):
         return True
-    visits = Visit.objects.visible_to(actor).filter(clinician=actor.user_id, patient__in=records_of(patient.pk))
+    visits = Visit.objects.visible_to(actor).filter(
+        clinician=actor.user_id, patient__in=Patient.objects.of_person(patient.pk)
+    )
     return actor.has_role(CLINICIAN) and visits.exists()
 
 
@@ -86,7 +81,7 @@ def restrict(*, actor: Actor, patient: Patient, restricted: bool) -> None:
     if not may_restrict(actor, patient):
         raise NotAllowed(_("A manager does this, or a clinician who has seen this patient in a visit."))
     with transaction.atomic():
-        of_person = records_of(patient.pk).select_for_update(no_key=True)
+        of_person = Patient.objects.of_person(patient.pk).select_for_update(no_key=True)
         changed = [row.pk for row in of_person.order_by("pk") if row.is_restricted != restricted]
         if not changed:
             raise StaleForm(_("It is so already. Load the page again and look."))

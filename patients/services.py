@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -182,10 +181,15 @@ def consents_of(records: Collection[UUID]) -> dict[str, Consent | None]:
 
 def decision_of(patient_id: UUID, kind: str) -> str | None:
     """The decision in force of the person whose record this is: refused if any of her records says so."""
-    remaining = Patient.objects.filter(pk=patient_id).values(person=Coalesce("merged_into", "pk"))
-    of_person = Q(patient__in=remaining) | Q(patient__merged_into__in=remaining)
-    decisions = set(Consent.objects.in_force().filter(of_person, kind=kind).values_list("decision", flat=True))
-    return ConsentDecision.REFUSED if ConsentDecision.REFUSED in decisions else next(iter(decisions), None)
+    return decisions_of(patient_id).get(kind)
+
+
+def decisions_of(patient_id: UUID) -> dict[str, str]:
+    """By the kind of consent, as `decision_of` tells each."""
+    of_person = Consent.objects.in_force().filter(patient__in=Patient.objects.of_person(patient_id))
+    decisions = list(of_person.values_list("kind", "decision"))
+    refused = {kind: decision for kind, decision in decisions if decision == ConsentDecision.REFUSED}
+    return dict(decisions) | refused
 
 
 def allows_reading(patient_id: UUID) -> bool:
@@ -287,14 +291,7 @@ def unmerge_patient(*, duplicate: Patient) -> None:
         publish(EventType.PATIENT_UNMERGED, clinic_id=duplicate.clinic_id, patient=duplicate.pk, into=into)
 
 
-def remaining_record(patient_id: UUID) -> UUID:
-    """The record that stands for the person: her own, or the one that it was merged into."""
-    found: UUID = Patient.objects.values_list(Coalesce("merged_into", "pk"), flat=True).get(pk=patient_id)
-    return found
-
-
 def ids_of_person(patient_id: UUID) -> list[UUID]:
-    """All records of one person: the one that remains, and those that were merged into it."""
-    remaining = remaining_record(patient_id)
-    merged = Patient.objects.filter(merged_into=remaining)
-    return [remaining, *merged.values_list("pk", flat=True)]
+    """The record that remains, and those that were merged into it."""
+    records = Patient.objects.of_person(patient_id).order_by(F("merged_into").asc(nulls_first=True))
+    return list(records.values_list("pk", flat=True))

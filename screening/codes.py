@@ -188,10 +188,11 @@ class NoticeKind(models.TextChoices):
     SWITCH_ASKED = "switch_asked", _("Your agreement is asked for: another model")
     RESUME_ASKED = "resume_asked", _("Your agreement is asked for: resume readings")
     CHART_OPENED = "chart_opened", _("Restricted chart opened")
+    WEBHOOK_DISABLED = "webhook_disabled", _("Webhook disabled")
 
 
 # What a person cannot decline to be told, and what somebody of a role can.
-ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE, NoticeKind.CHART_OPENED})
+ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE, NoticeKind.CHART_OPENED, NoticeKind.WEBHOOK_DISABLED})
 DECLINED_BY = {
     CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE, NoticeKind.REVIEW_SIGNED},
     REVIEWER: {NoticeKind.HIGH_READING, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},

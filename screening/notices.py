@@ -38,8 +38,17 @@ class NoticeQuerySet(ClinicQuerySet):
 TELL_OF_READINGS = sorted(NOTICES_OF_SCREENINGS)
 
 
-OF_NO_PATIENT = ("alarm", "switch", "suspension")
+OF_NO_PATIENT = ("alarm", "switch", "suspension", "endpoint")
 THINGS = ("screening", "signature", "follow_up", "opening", *OF_NO_PATIENT)
+
+
+# Of those that are seen to on a page of all their kind.
+PAGES = {
+    NoticeKind.ALARM: "dashboard",
+    NoticeKind.SWITCH_ASKED: "models",
+    NoticeKind.RESUME_ASKED: "models",
+    NoticeKind.CHART_OPENED: "openings",
+}
 
 
 def is_about(thing: str, *kinds: str) -> Q:
@@ -61,6 +70,8 @@ class Notice(PatientRecord):
     switch = models.ForeignKey("screening.SwitchRequest", on_delete=models.PROTECT, null=True, related_name="notices")
     suspension = models.ForeignKey("screening.Suspension", on_delete=models.PROTECT, null=True, related_name="notices")
     opening = models.ForeignKey(ChartOpening, on_delete=models.PROTECT, null=True, related_name="notices")
+    # Named, not imported: what tells other systems stands above the record.
+    endpoint = models.ForeignKey("api.WebhookEndpoint", on_delete=models.PROTECT, null=True, related_name="+")
     by_mail = models.BooleanField()
     seen_at = models.DateTimeField(null=True)
     mailed_at = models.DateTimeField(null=True)
@@ -79,6 +90,7 @@ class Notice(PatientRecord):
             models.UniqueConstraint(fields=["recipient", "switch"], name="notice_of_a_switch_once"),
             models.UniqueConstraint(fields=["recipient", "suspension"], name="notice_of_a_suspension_once"),
             models.UniqueConstraint(fields=["recipient", "opening"], name="notice_of_an_opening_once"),
+            models.UniqueConstraint(fields=["recipient", "endpoint"], name="notice_of_a_webhook_once"),
             models.CheckConstraint(
                 condition=is_about("screening", *sorted(NOTICES_OF_SCREENINGS))
                 | is_about("signature", NoticeKind.REVIEW_SIGNED)
@@ -86,7 +98,8 @@ class Notice(PatientRecord):
                 | is_about("alarm", NoticeKind.ALARM)
                 | is_about("switch", NoticeKind.SWITCH_ASKED)
                 | is_about("suspension", NoticeKind.RESUME_ASKED)
-                | is_about("opening", NoticeKind.CHART_OPENED),
+                | is_about("opening", NoticeKind.CHART_OPENED)
+                | is_about("endpoint", NoticeKind.WEBHOOK_DISABLED),
                 name="notice_is_about_what_its_kind_says",
             ),
         ]
@@ -111,12 +124,10 @@ class Notice(PatientRecord):
                 return reverse("visit", args=[self.signature.visit_id])
             case NoticeKind.FOLLOW_UP_OVERDUE:
                 return reverse("lesion", args=[self.follow_up.lesion_id])
-            case NoticeKind.ALARM:
-                return reverse("dashboard")
-            case NoticeKind.SWITCH_ASKED | NoticeKind.RESUME_ASKED:
-                return reverse("models")
-            case NoticeKind.CHART_OPENED:
-                return reverse("openings")
+            case kind if kind in PAGES:
+                return reverse(PAGES[kind])
+            case NoticeKind.WEBHOOK_DISABLED:
+                return reverse("webhook", args=[self.endpoint_id])
             case _:
                 raise ValueError(f"{self.kind} leads nowhere.")
 

@@ -40,6 +40,11 @@ try:
     ALARM_AFTER = env.integer("ALARM_AFTER", 60, minimum=0)
     IMPORT_MOST_MB = env.integer("IMPORT_MOST_MB", 10_240, minimum=1)
     API_REQUESTS_A_MINUTE = env.integer("API_REQUESTS_A_MINUTE", 1200, minimum=0)
+    WEBHOOK_SWEEP_EVERY = env.integer("WEBHOOK_SWEEP_EVERY", 5, minimum=1)
+    # Seconds until a message of whose outcome nobody told is sent again; longer than its task may live.
+    WEBHOOK_LEASE = env.integer("WEBHOOK_LEASE", 90, minimum=1)
+    # For tests alone, and by http too: whoever may name a webhook could ask what else is in the network.
+    WEBHOOKS_TO_PRIVATE_ADDRESSES = env.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES")
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
     NOTICE_MAIL_AFTER = env.integer("NOTICE_MAIL_AFTER", 60, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
@@ -331,6 +336,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600,
         "options": {"expires": 3600},
     },
+    "send-webhooks": {
+        "task": "skinclinic.api.tasks.send_webhooks_task",
+        "schedule": WEBHOOK_SWEEP_EVERY,
+        "options": {"expires": WEBHOOK_SWEEP_EVERY},
+    },
     "sweep-figures": {
         "task": "screening.tasks.sweep_figures_task",
         "schedule": FIGURES_SWEEP_EVERY,
@@ -350,6 +360,7 @@ OAUTH2_PROVIDER = {
         "fhir:read": "Read the record as FHIR",
         "fhir:write": "Register patients and send photographs as FHIR",
         "audit:read": "Read the ledger as FHIR AuditEvents",
+        "webhooks:manage": "Say where webhooks go, and read what became of them",
     },
     "SCOPES_BACKEND_CLASS": "skinclinic.api.scopes.ClientScopes",
     "ALLOWED_GRANT_TYPES": ["client_credentials"],

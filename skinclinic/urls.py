@@ -9,6 +9,7 @@ from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
 from skinclinic.api import pages as clients
+from skinclinic.api.webhooks import pages as webhooks
 
 urlpatterns = [
     path("healthz", health.alive, name="alive"),
@@ -23,6 +24,18 @@ urlpatterns = [
     path("clinic/systems/", clients.clients, name="clients"),
     path("clinic/systems/<str:client_id>/secret/", clients.client_rotate, name="client_rotate"),
     path("clinic/systems/<str:client_id>/disable/", clients.client_disable, name="client_disable"),
+    path("clinic/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("clinic/webhooks/<uuid:endpoint_id>/", webhooks.webhook, name="webhook"),
+    path("clinic/webhooks/<uuid:endpoint_id>/log/", webhooks.webhook_log, name="webhook_log"),
+    path("clinic/webhooks/<uuid:endpoint_id>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("clinic/webhooks/<uuid:endpoint_id>/secret/", webhooks.webhook_rotate, name="webhook_rotate"),
+    path("clinic/webhooks/<uuid:endpoint_id>/disable/", webhooks.webhook_disable, name="webhook_disable"),
+    path("clinic/webhooks/<uuid:endpoint_id>/enable/", webhooks.webhook_enable, name="webhook_enable"),
+    path(
+        "clinic/webhooks/<uuid:endpoint_id>/messages/<uuid:delivery_id>/again/",
+        webhooks.webhook_again,
+        name="webhook_again",
+    ),
     path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
     path("accounts/session/", accounts.session_now, name="session"),

@@ -122,6 +122,7 @@ def hand_on_events(people: People) -> None:
     raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
     switches = {event.ids["switch"] for event in events if event.type == EventType.SWITCH_ASKED}
     resuming = {event.ids["suspension"] for event in events if event.type == EventType.RESUME_ASKED}
+    disabled = {UUID(event.ids["endpoint"]) for event in events if event.type == EventType.WEBHOOK_DISABLED}
     opened = {event.ids["opening"] for event in events if event.type == EventType.CHART_OPENED}
     tell(
         [
@@ -132,6 +133,7 @@ def hand_on_events(people: People) -> None:
             *of_alarms(people, raised),
             *of_switches(people, switches),
             *of_resuming(people, resuming),
+            *of_disabled_webhooks(people, disabled),
         ]
     )
     Event.objects.filter(pk__in=[event.pk for event in events]).update(handed_on_at=timezone.now())
@@ -212,6 +214,15 @@ def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
                 yield from people.notice(actor, kind, opening.patient_id, opening_id=opening.pk)
 
 
+def of_disabled_webhooks(people: People, ids: set[UUID]) -> Iterator[Notice]:
+    kind = NoticeKind.WEBHOOK_DISABLED
+    # Disabled once more, after it was enabled, it is new once more.
+    Notice.objects.filter(kind=kind, endpoint__in=ids).update(seen_at=None, mailed_at=None)
+    for key in ids:
+        for actor in people.with_role(MANAGER):
+            yield from people.notice(actor, kind, None, endpoint_id=key)
+
+
 def of_overdue(people: People) -> Iterator[Notice]:
     today = timezone.localdate(timezone=zoneinfo.ZoneInfo(people.clinic.time_zone))
     overdue = FollowUp.objects.filter(clinic=people.clinic).open().filter(due_on__lt=today)
@@ -274,6 +285,7 @@ IN_A_MAIL = {
     NoticeKind.FOLLOW_UP_OVERDUE: gettext_lazy("A follow-up is overdue"),
     NoticeKind.CHART_OPENED: gettext_lazy("A restricted chart was opened"),
     NoticeKind.ALARM: gettext_lazy("The dashboard raises an alarm"),
+    NoticeKind.WEBHOOK_DISABLED: gettext_lazy("A webhook was disabled"),
     NoticeKind.SWITCH_ASKED: gettext_lazy("Your agreement is asked for"),
     NoticeKind.RESUME_ASKED: gettext_lazy("Your agreement is asked for"),
 }

@@ -13,13 +13,15 @@ TABS = {
     "unread": _("Not read"),
     "overdue": _("Overdue"),
     "agreement": _("Agreement"),
-    "truth": _("Against the truth"),
+    "truth": _("Truth"),
     "drift": _("Drift"),
     "beside": _("Side by side"),
     "incidents": _("Incidents"),
     "exports": _("Exports"),
     "people": _("People"),
-    "openings": _("Restricted charts"),
+    "openings": _("Restricted"),
+    "clients": _("Other systems"),
+    "webhooks": _("Webhooks"),
 }
 # Under which entry of the rail a page lies; one that is not named here is its own.
 ENTRY_OF = {
@@ -27,7 +29,17 @@ ENTRY_OF = {
     **dict.fromkeys(("patient_chart", "imports", "import_batch"), "patients"),
     "clinic_history": "clinic_settings",
     **dict.fromkeys(
-        ("incident", "incident_new", "member", "table_export", "research_export", "look_back", "client_rotate"),
+        (
+            "incident",
+            "incident_new",
+            "member",
+            "table_export",
+            "research_export",
+            "look_back",
+            "client_rotate",
+            "webhook",
+            "webhook_rotate",
+        ),
         "dashboard",
     ),
     "model_card": "models",

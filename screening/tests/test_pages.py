@@ -4,8 +4,10 @@ import re
 import uuid
 
 import pytest
+from django.db import connection
 from django.test import Client
-from django.urls import reverse
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
 
 from conftest import Cast, Chart
 from ml.contract import UNSCORABLE_REASONS
@@ -17,6 +19,9 @@ from screening.tests.importing import ERNA, JOSEF, begin
 from skinclinic.accounts.models import Membership
 from skinclinic.audit.models import AuditEvent
 
+LINK = re.compile(r'<a [^>]*?href="(/[^"#?]*)')
+# The transaction's own, and who acts in it.
+WITHOUT_ROWS = re.compile("SAVEPOINT|RELEASE|SELECT set_config")
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
 
 
@@ -52,6 +57,7 @@ def pages(chart: Chart, screening: Screening, batch: ImportBatch) -> dict[str, l
         "beside": [],
         "incidents": [],
         "clients": [],
+        "webhooks": [],
         "exports": [],
         "incident_new": [],
         "ledger": [],
@@ -101,6 +107,7 @@ ONLY = {
     "incident_new": {"alice", "rita", "ada"},
     "exports": {"ada", "otto"},
     "clients": {"ada", "otto"},
+    "webhooks": {"ada", "otto"},
     "ledger": {"ada", "otto"},
     "ledger_seals": {"ada", "otto"},
     "people": {"ada", "otto"},
@@ -121,6 +128,32 @@ def test_pages_open_for_their_roles_only(cast: Cast, chart, screening, who, batc
         wanted = 200 if who in ONLY.get(name, {who}) else 403
         assert response.status_code == wanted, name
         assert not INLINE.search(response.content) or "image" in response["Content-Type"], (name, response.content)
+
+
+# Fetched by a script, or led to by what somebody types.
+WITHOUT_LINK = {
+    "visit_live", "screening_live", "import_live", "bell", "ledger_seals", "photograph", "thumbnail", "screening_move",
+    "compare",
+}  # fmt: skip
+
+
+def walk(client: Client) -> set[str]:
+    """The names of the pages that links lead to from the first one; one address of each is opened."""
+    reached: set[str] = set()
+    addresses = ["/"]
+    while addresses:
+        address = addresses.pop()
+        name = resolve(address).url_name or ""
+        if name in reached:
+            continue
+        reached.add(name)
+        addresses += LINK.findall(client.get(address, follow=True).content.decode(errors="replace"))
+    return reached
+
+
+def test_links_lead_to_every_page(cast, chart, screening, batch):
+    reached = set().union(*(walk(person.client) for person in (cast.alice, cast.rita, cast.ada)))
+    assert set(pages(chart, screening, batch)) - WITHOUT_LINK <= reached
 
 
 def test_no_page_gives_two_things_one_id(cast, chart, screening, batch):
@@ -269,6 +302,18 @@ def test_lists_take_few_queries_however_long(cast, photograph_bytes, django_asse
     client.get(reverse(name))
     with django_assert_max_num_queries(14 + 3):
         assert client.get(reverse(name)).content.decode().count("Winterbottom") >= 8
+
+
+@pytest.mark.parametrize("who", ["alice", "rita", "ada"])
+def test_each_page_asks_for_rows_at_most_fifteen_times(cast, chart, screening, batch, who):
+    client = getattr(cast, who).client
+    client.get(reverse("notices"))  # once in a while a session notes the time
+    asked = {}
+    for name, ids in pages(chart, screening, batch).items():
+        with CaptureQueriesContext(connection) as captured:
+            client.get(reverse(name, args=ids))
+        asked[name] = sum(not WITHOUT_ROWS.match(query["sql"]) for query in captured.captured_queries)
+    assert {name: times for name, times in asked.items() if times > 15} == {}
 
 
 def test_empty_lists_say_what_next(cast):

@@ -46,7 +46,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "today": timezone.localdate(),
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),
         "may_restrict": may_restrict(request.actor, patient),
-        "merged_from": list(patient.merged_from.select_related("identity")),
+        "merged_from": list(patient.merged_from.select_related("identity")) if len(ids) > 1 else [],
     }
     return render(request, "patients/chart.html", context)
 

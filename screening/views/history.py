@@ -24,7 +24,7 @@ from skinclinic.audit.models import AuditEvent, AuditEventQuerySet
 from skinclinic.audit.record import record
 
 Tell = Callable[[AuditEvent], Line]
-PAGE = 200
+PAGE = 120
 # More than this is asked for day by day.
 MOST_IN_TABLE = 50_000
 CHANGES, LOOKS = "changes", "looks"
@@ -47,7 +47,7 @@ class HistoryForm(forms.Form):
 
     def __init__(self, *args: object, actor: Actor, **kwargs: object):
         super().__init__(*args, **kwargs)
-        self.fields["who"].choices = lambda: [("", _("Anybody")), *people_of(actor)]
+        self.fields["who"].choices = [("", _("Anybody")), *people_of(actor)]
 
     def narrow(self, events: AuditEventQuerySet) -> AuditEventQuerySet:
         asked = self.cleaned_data if self.is_valid() else getattr(self, "cleaned_data", {})

@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from patients.codes import ConsentDecision, ConsentKind
 from patients.models import Visit
-from patients.services import allows_reading, refuses_photographs
+from patients.services import decisions_of
 from screening.codes import Finding, HeldStatus, PhotographKind, ReviewKind
 from screening.images import MAX_BYTES
 from screening.models import HeldSignature, Overview, Screening, Signature
@@ -71,12 +72,6 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "screenings": screenings,
         "has_signed": has_signed,
         "is_reading": any(awaits_reading(screening) for screening in screenings),
-        "lesions": list(shown.patient.lesions.order_by("number")),
-        "reading_allowed": allows_reading(shown.patient_id),
-        "photographs_refused": refuses_photographs(shown.patient_id),
-        "findings": Finding.choices,
-        "largest": MAX_BYTES,
-        "kinds": PhotographKind.choices,
         "overviews": list(
             Overview.objects.visible_to(request.actor).in_use().filter(visit=shown).select_related("image__lesion")
         ),
@@ -98,7 +93,21 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "refused": held if held and waiting and held.status == HeldStatus.REFUSED else None,
         "asks_password": not is_confirmed(request),
     }  # fmt: skip
+    if request.actor.has_role(CLINICIAN):
+        context |= upload_context(shown)
     return context | {"next_step": next_step(request.actor, context)}
+
+
+def upload_context(shown: Visit) -> dict[str, object]:
+    decisions = decisions_of(shown.patient_id)
+    return {
+        "lesions": list(shown.patient.lesions.order_by("number")),
+        "reading_allowed": decisions.get(ConsentKind.AI_READING) == ConsentDecision.GIVEN,
+        "photographs_refused": decisions.get(ConsentKind.PHOTOGRAPH) == ConsentDecision.REFUSED,
+        "findings": Finding.choices,
+        "largest": MAX_BYTES,
+        "kinds": PhotographKind.choices,
+    }
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class BoundsValidator:
             raise ValidationError(_("Digits alone are guessed soon. Use a few words in a row."), code="password_digits")
 
     def get_help_text(self) -> str:
-        return ""
+        return _("At most %(most)s characters, and not digits alone.") % {"most": MOST}
 
 
 class GuessableValidator:
@@ -48,7 +48,7 @@ class GuessableValidator:
             )
 
     def get_help_text(self) -> str:
-        return ""
+        return _("A few words in a row, without your name, your e-mail address and the clinic's name.")
 
 
 def known_of(user: Any) -> Iterator[str]:

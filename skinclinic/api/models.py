@@ -8,7 +8,10 @@ from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
 from skinclinic.accounts.models import Clinic
+from skinclinic.api.webhooks.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.audit.acting import Actor
+
+__all__ = ["Client", "StoredAnswer", "WebhookDelivery", "WebhookEndpoint"]
 
 KEPT_FOR = timedelta(hours=24)
 

@@ -26,6 +26,7 @@ RIGHTS = {
     "fhir:read": gettext_lazy("Read patients, photographs, readings and signed reviews as FHIR"),
     "fhir:write": gettext_lazy("Register patients and send photographs as FHIR"),
     "audit:read": gettext_lazy("Read the ledger, as FHIR"),
+    "webhooks:manage": gettext_lazy("Say where webhooks go, and read what became of them"),
 }
 
 

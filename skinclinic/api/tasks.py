@@ -4,6 +4,7 @@ from celery import shared_task
 
 from skinclinic.accounts.models import Clinic
 from skinclinic.api.idempotency import sweep_answers
+from skinclinic.api.webhooks.sending import send_due
 from skinclinic.audit.acting import acting, system
 from skinclinic.locks import next_in_spite_of_it, only_one
 
@@ -18,3 +19,11 @@ def sweep_answers_task() -> None:
         for clinic in clinics:
             with next_in_spite_of_it("stored answers", clinic), acting(system(clinic_id=clinic.pk)) as actor:
                 sweep_answers(actor)
+
+
+# A message that is under way is waited for, so the limits are longer than a receiver may take.
+@shared_task(soft_time_limit=60, time_limit=75)
+def send_webhooks_task() -> None:
+    with only_one("send-webhooks") as mine:
+        if mine:
+            send_due()

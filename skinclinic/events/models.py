@@ -18,6 +18,7 @@ class EventType(models.TextChoices):
     SCREENING_WITHDRAWN = "screening.withdrawn"
     RETAKE_ASSIGNED = "retake.assigned"
     ALARM_RAISED = "alarm.raised"
+    WEBHOOK_DISABLED = "webhook.disabled"
     READING_PROBLEM = "reading.problem"
     SWITCH_ASKED = "switch.asked"
     RESUME_ASKED = "resume.asked"

@@ -32,7 +32,7 @@ MARKED_IN_TEMPLATE = re.compile(r"""\{% translate (["'])(.*?)\1""")
 NOT_ON_THE_LEDGER = {
     "activation_map", "lease_until", "photograph", "probabilities", "quality", "sent_at", "taken_until", "thumbnail",
     "times_sent", "attempts", "cells", "file_key", "likely_patients", "likely_rows", "photograph_refusal",
-    "token_hash",
+    "token_hash", "secret", "previous_secret", "told_up_to", "not_before",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from skinclinic.api.services import create_client
 from skinclinic.audit.models import AuditEvent
 
 PARTS = ("", "reviews/", "history/", "photograph/", "thumbnail/", "map/")
-ALL = ["patients:read", "patients:write", "screenings:read", "screenings:write", "reviews:read"]
+ALL = ["patients:read", "patients:write", "screenings:read", "screenings:write", "reviews:read", "webhooks:manage"]
 
 
 class Api:

@@ -16,6 +16,7 @@ from screening.services.reviews import Opinion
 from screening.tests.conftest import finish, give, sign
 from screening.tests.test_truth import enter
 from skinclinic.api.tests.test_api import Api
+from skinclinic.api.webhooks.services import create_endpoint, send_test
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # Of no clinic: which models are installed is the same for all, and what the answer says of them is the caller's own.
@@ -29,6 +30,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "patients/{id}/unmerge/": {},
     "screenings/{id}/withdraw/": {"reason": "other", "words": "x"},
     "follow-ups/{id}/close/": {"status": "done"},
+    "webhooks/{id}/": {"description": "x"},
+    "webhooks/{id}/enable/": {},
+    "webhooks/{id}/rotate/": {},
+    "webhooks/{id}/test/": {},
+    "webhooks/{id}/replay/": {"delivery": "deliveries"},
 }
 SPOT = {"site": "back", "laterality": "left", "view": "back", "x": 0.4, "y": 0.3}
 # Creates that name somebody else's rows; `patients/` names none, and is the caller's own.
@@ -73,6 +79,9 @@ def ids(cast: Cast, photograph_bytes: bytes) -> dict[str, str]:
     give(cast, screening, Opinion(suspicious=True, diagnosis="melanoma", recommendation="refer"))
     sign(cast, chart.visit)
     enter(cast, chart, "melanoma", date(2026, 11, 22))
+    with cast.ada.acting() as ada:
+        endpoint, _secret = create_endpoint(actor=ada, url="https://receiver.example/", event_types=["report.signed"])
+        delivery = send_test(endpoint=endpoint)
     with cast.in_north():
         return {
             "patients": str(chart.patient.pk),
@@ -82,6 +91,8 @@ def ids(cast: Cast, photograph_bytes: bytes) -> dict[str, str]:
             "follow-ups": str(FollowUp.objects.get().pk),
             "outcomes": str(Outcome.objects.get().pk),
             "reports": str(Signature.objects.get().pk),
+            "webhooks": str(endpoint.pk),
+            "deliveries": str(delivery.pk),
         }
 
 
@@ -99,7 +110,10 @@ def ask(api: Api, each: Operation, ids: dict[str, str]) -> Any:
 
 def counts() -> dict[str, int]:
     """Rows of every table that has a clinic, as the database's owner of the transaction sees them in North."""
-    tables = ("patients_patient", "patients_consent", "patients_visit", "screening_screening", "screening_outcome")
+    tables = (
+        "patients_patient", "patients_consent", "patients_visit", "screening_screening", "screening_outcome",
+        "api_webhookendpoint", "api_webhookdelivery",
+    )  # fmt: skip
     with connection.cursor() as cursor:
         found = {}
         for table in tables:
@@ -131,7 +145,7 @@ def test_another_clinics_ids_are_not_found(cast, ids):
 def test_creates_that_name_anothers_rows_are_refused(cast, ids, photograph_bytes):
     theirs = Api(cast.south)
     without_id = {each.short for each in operations() if each.method == "post" and "{" not in each.path}
-    known = {*CREATES, "patients/", "patients/search/", "screenings/", "screenings/bulk/"}
+    known = {*CREATES, "webhooks/", "patients/", "patients/search/", "screenings/", "screenings/bulk/"}
     assert without_id == known, "a new create is to be tried here"
     for path, body in CREATES.items():
         assert theirs.post(path, filled(body, ids)).status_code in (400, 404), path

@@ -43,7 +43,7 @@ class Retrieved(mixins.RetrieveModelMixin):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         found = self.get_object()  # type: ignore[attr-defined]
         table = found._meta.db_table
-        patient_id = found.pk if isinstance(found, Patient) else found.patient_id
+        patient_id = found.pk if isinstance(found, Patient) else getattr(found, "patient_id", None)
         record("api_read", subject_type=table, subject_id=found.pk, patient_id=patient_id)
         return tagged(request, self.get_serializer(found).data)  # type: ignore[attr-defined]
 

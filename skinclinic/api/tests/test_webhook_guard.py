@@ -1,0 +1,113 @@
+"""A webhook is no way into the clinic's own network: what is refused, and that what was looked at is connected to."""
+
+import socket
+
+import pytest
+
+from conftest import Cast
+from skinclinic.api.tests.receiving import receiving
+from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
+from skinclinic.api.webhooks.guard import AddressRefused, resolve, target_of
+from skinclinic.api.webhooks.sending import send_due
+
+PUBLIC = "93.184.215.14"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.8.8.8", "localhost", "LOCALHOST.", "0.0.0.0", "0", "10.0.0.5", "172.16.0.1", "192.168.1.1",  # noqa: S104
+        "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1",
+        "2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "10.1",
+        "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:10.0.0.5]", "[fe80::1]", "[fc00::1]",
+        "[fec0::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[2002:a00:5::1]",
+    ],
+)  # fmt: skip
+def test_private_addresses_are_refused_however_they_are_written(host):
+    with pytest.raises(AddressRefused, match="private network"):
+        target_of(f"https://{host}/hook")
+
+
+@pytest.mark.parametrize("host", [PUBLIC, "[2606:2800:21f:cb07:6820:80da:af6b:8b2c]", "receiver.example"])
+def test_public_ones_and_names_are_taken(host):
+    assert target_of(f"https://{host}/hook?x=1").path == "/hook?x=1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "x", "http://receiver.example/", "ftp://receiver.example/", "https://", "https:///x", "https://a b/",
+        "https://receiver.example\\@127.0.0.1/", "https://user:word@receiver.example/", "https://receiver.example/#x",
+        "https://receiver.example:99999/", "https://[::1", "https://rëceiver.example/", "https://receiver.example/\n",
+        "https://x\x00.example/", "//receiver.example/", "https://receiver.example/" + "x" * 500, "https://-/",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(AddressRefused):
+        target_of(url)
+
+
+def answers_of(monkeypatch, *answers: list[str]) -> list[str]:
+    """The name server tells these, one after the other; what is connected to is told back."""
+    real, told, connected = socket.getaddrinfo, list(answers), []
+
+    def look_up(host, *rest, **more):
+        if host != "receiver.example":
+            return real(host, *rest, **more)
+        if more.get("flags", 0) & socket.AI_NUMERICHOST:
+            raise socket.gaierror
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in told.pop(0)]
+
+    def connect(address, *rest, **more):
+        connected.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    return connected
+
+
+@pytest.mark.parametrize("private", ["127.0.0.1", "10.0.0.5", "169.254.169.254"])
+def test_a_name_that_leads_inside_is_not_connected_to(cast: Cast, monkeypatch, private):
+    endpoint_of(cast.ada, "https://receiver.example/hook")
+    connected = answers_of(monkeypatch, [PUBLIC, private])
+    happen(cast)
+    send_due()
+    assert not connected
+    assert deliveries(cast)[0].trouble == "address_refused"
+
+
+def test_a_name_is_asked_for_once(cast: Cast, monkeypatch):
+    """One that says something else at the second question (DNS rebinding) is not asked it."""
+    endpoint_of(cast.ada, "https://receiver.example/hook")
+    connected = answers_of(monkeypatch, [PUBLIC], ["127.0.0.1"])
+    happen(cast)
+    send_due()
+    assert connected == [PUBLIC]
+    assert deliveries(cast)[0].trouble == "no_connection"
+
+
+def test_an_address_that_was_changed_behind_the_form_is_not_connected_to(cast: Cast):
+    endpoint, _secret = endpoint_of(cast.ada, "https://receiver.example/hook")
+    with receiving() as inner, cast.in_north():
+        type(endpoint).objects.filter(pk=endpoint.pk).update(url=inner.url)
+        happen(cast)
+        send_due()
+        assert not inner.got
+    assert deliveries(cast)[0].trouble == "address_refused"
+
+
+def test_a_name_that_is_not_found_is_said(cast: Cast, monkeypatch):
+    def none(*rest, **more):
+        raise socket.gaierror
+
+    endpoint_of(cast.ada, "https://receiver.example/hook")
+    monkeypatch.setattr(socket, "getaddrinfo", none)
+    happen(cast)
+    send_due()
+    assert deliveries(cast)[0].trouble == "no_address"
+
+
+def test_a_setting_allows_them_for_tests(settings):
+    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+    assert resolve(target_of("http://127.0.0.1:8000/")) == ["127.0.0.1"]

@@ -1,0 +1,181 @@
+"""The pages on which managers say which systems are told, and see what became of it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from screening.codes import NoticeKind
+from screening.services.notices import see_notices
+from skinclinic.accounts.permissions import get_visible, member_required
+from skinclinic.api.webhooks.guard import AddressRefused, target_of
+from skinclinic.api.webhooks.models import SentType, WebhookDelivery, WebhookEndpoint
+from skinclinic.api.webhooks.sending import DELAYS
+from skinclinic.api.webhooks.services import (
+    change_endpoint,
+    create_endpoint,
+    disable_endpoint,
+    enable_endpoint,
+    rotate_endpoint_secret,
+    send_again,
+    send_test,
+)
+from skinclinic.audit.acting import AUDITOR, MANAGER
+from skinclinic.errors import ClinicError
+from skinclinic.text import validate_one_line
+
+PAGE = 30
+SOON = timedelta(minutes=2)  # so long a page asks by itself for what is about to be sent
+
+
+class EndpointForm(forms.Form):
+    url = forms.CharField(
+        label=gettext_lazy("Address"),
+        max_length=500,
+        help_text=gettext_lazy("It begins with https:// and is on the public internet."),
+    )
+    description = forms.CharField(
+        label=gettext_lazy("What it is for"), max_length=200, required=False, validators=[validate_one_line]
+    )
+    event_types = forms.MultipleChoiceField(
+        label=gettext_lazy("What it is told"), choices=SentType.choices, widget=forms.CheckboxSelectMultiple
+    )
+
+    def clean_url(self) -> str:
+        url = self.cleaned_data["url"]
+        try:
+            target_of(url)
+        except AddressRefused as refusal:
+            raise ValidationError(str(refusal)) from refusal
+        return url
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(MANAGER, AUDITOR)
+def webhooks(request: HttpRequest) -> HttpResponse:
+    form = EndpointForm(request.POST or None, initial={"event_types": SentType.values})
+    if request.method == "POST" and request.actor.has_role(MANAGER) and form.is_valid():
+        try:
+            made, secret = create_endpoint(actor=request.actor, **form.cleaned_data)
+            return show_one(request, made, secret=secret)
+        except ClinicError as refusal:
+            form.add_error(None, str(refusal))
+    endpoints = WebhookEndpoint.objects.visible_to(request.actor).order_by("-disabled_at", "created_at")
+    return page_of(request, "accounts/webhooks.html", {"endpoints": list(endpoints), "form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(MANAGER, AUDITOR)
+def webhook(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    see_notices(actor=request.actor, kind=NoticeKind.WEBHOOK_DISABLED, endpoint=endpoint)
+    if request.method == "GET" or not request.actor.has_role(MANAGER):
+        return show_one(request, endpoint)
+    form = EndpointForm(request.POST)
+    if not form.is_valid():
+        return show_one(request, endpoint, form=form)
+    change_endpoint(endpoint=endpoint, **form.cleaned_data)
+    messages.success(request, _("Saved. Messages that wait go to the new address too."))
+    return redirect("webhook", endpoint.pk)
+
+
+def show_one(
+    request: HttpRequest, endpoint: WebhookEndpoint, *, form: EndpointForm | None = None, secret: str = ""
+) -> HttpResponse:
+    """`secret` is shown this once."""
+    kept = {name: getattr(endpoint, name) for name in EndpointForm.base_fields}
+    context = {
+        "form": form or EndpointForm(initial=kept),
+        "secret": secret,
+        "types": [each.label for each in SentType if each in endpoint.event_types],
+        "waiting": endpoint.deliveries.waiting().count(),
+        **log_of(request, endpoint),
+    }
+    return page_of(request, "accounts/webhook.html", context)
+
+
+def page_of(request: HttpRequest, template: str, context: dict[str, object]) -> HttpResponse:
+    context["may_change"] = request.actor.has_role(MANAGER)
+    response = render(request, template, context)
+    response["Cache-Control"] = "no-store, private"
+    return response
+
+
+@require_GET
+@member_required(MANAGER, AUDITOR)
+def webhook_log(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    return page_of(request, "accounts/_webhook_log.html", log_of(request, endpoint))
+
+
+def log_of(request: HttpRequest, endpoint: WebhookEndpoint) -> dict[str, object]:
+    soon = timezone.now() + SOON
+    page = Paginator(endpoint.deliveries.all(), PAGE).get_page(request.GET.get("page"))
+    is_moving = endpoint.is_enabled and page.number == 1 and endpoint.deliveries.due(soon).exists()
+    return {"endpoint": endpoint, "page": page, "is_moving": is_moving, "tries": len(DELAYS)}
+
+
+@require_POST
+@member_required(MANAGER)
+def webhook_rotate(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    try:
+        return show_one(request, endpoint, secret=rotate_endpoint_secret(endpoint=endpoint))
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+        return redirect("webhook", endpoint.pk)
+
+
+@require_POST
+@member_required(MANAGER)
+def webhook_test(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    try:
+        send_test(endpoint=endpoint)
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("webhook", endpoint.pk)
+
+
+@require_POST
+@member_required(MANAGER)
+def webhook_disable(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    if disable_endpoint(endpoint=endpoint):
+        messages.success(request, _("It is disabled; nothing is sent to it."))
+    else:
+        messages.error(request, _("This webhook is disabled already."))
+    return redirect("webhook", endpoint.pk)
+
+
+@require_POST
+@member_required(MANAGER)
+def webhook_enable(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    try:
+        enable_endpoint(endpoint=endpoint, missed="missed" in request.POST)
+        messages.success(request, _("It is enabled."))
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("webhook", endpoint.pk)
+
+
+@require_POST
+@member_required(MANAGER)
+def webhook_again(request: HttpRequest, endpoint_id: UUID, delivery_id: UUID) -> HttpResponse:
+    of_endpoint = WebhookDelivery.objects.filter(endpoint=endpoint_id).select_related("endpoint")
+    delivery = get_visible(of_endpoint, request.actor, delivery_id)
+    try:
+        send_again(delivery=delivery)
+    except ClinicError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("webhook", endpoint_id)
