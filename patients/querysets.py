@@ -76,6 +76,14 @@ class PatientQuerySet(ClinicQuerySet):
             )
         return found
 
+    def known_as(self, *, value: str, system: str = "") -> Self:
+        """Who bears exactly this number, of whichever system where none is named, or her merged records do."""
+        numbers = self.model.identifiers.rel.related_model.objects.filter(value=value)
+        if system:
+            numbers = numbers.filter(system=system)
+        bearers = numbers.values("patient")
+        return self.filter(Q(pk__in=bearers) | Q(merged_from__in=bearers)).distinct()
+
     def likely_duplicates(self, *, family_name: str, given_name: str, birth_date: date) -> "list[Patient]":
         """Patients with the same birth date and a similar name, or the same name and another birth date."""
         same_day = self.filter(identity__birth_date=birth_date)

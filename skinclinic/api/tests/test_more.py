@@ -1,5 +1,6 @@
 """Corrections by ETag, numbers and merging; what comes of reviews; filters; and what happened since."""
 
+import hashlib
 from threading import Thread
 from uuid import UUID
 
@@ -60,6 +61,23 @@ def test_records_are_merged_and_parted(cast, chart, api):
     assert api.post(f"{path}unmerge/", {}).json()["merged_into"] is None
     theirs = make_chart(cast.bob)
     assert api.post(f"{path}merge/", {"into": str(theirs.patient.pk)}).status_code == 404
+
+
+def test_a_number_finds_who_bears_it_and_nobody_like_her(cast, chart, api):
+    """Exactly, by any system or by one; the number of a merged record finds the one that remains."""
+    other = make_chart(cast.alice, given_name="Emma")
+    for each, giver, value in ((chart, "urn:his", "47"), (other, "urn:his", "471"), (other, "urn:lab", "9")):
+        api.post(f"patients/{each.patient.pk}/identifiers/", {"system": giver, "value": value})
+    found = {"47": chart, "471": other, "9": other}
+    for value, patient in found.items():
+        answer = api.post("patients/search/", {"identifier": {"value": value}}).json()
+        assert [row["id"] for row in answer] == [str(patient.patient.pk)]
+    assert api.post("patients/search/", {"identifier": {"system": "urn:his", "value": "9"}}).json() == []
+    api.post(f"patients/{other.patient.pk}/merge/", {"into": str(chart.patient.pk)})
+    answer = api.post("patients/search/", {"identifier": {"system": "urn:lab", "value": "9"}}).json()
+    assert [row["id"] for row in answer] == [str(chart.patient.pk)]
+    for odd in ({}, {"words": "Erna", "identifier": {"value": "47"}}, {"identifier": {"system": "urn:his"}}):
+        assert api.post("patients/search/", odd).status_code == 400
 
 
 @pytest.fixture
@@ -140,6 +158,20 @@ def test_models_say_which_of_them_reads_here(cast, signed, api):
 )
 def test_lists_are_narrowed(signed, api, asked, found):
     assert len(api.get(f"screenings/{asked}").json()["results"]) == found
+
+
+def test_visits_are_narrowed_to_those_that_are_open(cast, signed, api):
+    unsigned = make_chart(cast.alice).visit
+    for asked, found in (("true", signed.visit), ("false", unsigned)):
+        answer = api.get(f"visits/?signed={asked}").json()["results"]
+        assert [row["id"] for row in answer] == [str(found.pk)]
+
+
+def test_a_file_that_is_here_already_is_found_by_its_hash(signed, api, photograph_bytes):
+    sent = hashlib.sha256(photograph_bytes).hexdigest()
+    (found,) = api.get(f"screenings/?upload_sha256={sent}").json()["results"]
+    assert (found["id"], found["upload_sha256"]) == (str(signed.pk), sent)
+    assert api.get(f"screenings/?upload_sha256={sent[::-1]}").json()["results"] == []
 
 
 @pytest.mark.parametrize(

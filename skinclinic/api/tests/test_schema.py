@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from conftest import Cast, make_chart
 from ml.drawing import draw_photograph
+from skinclinic.api.tests.serving import ended
 from skinclinic.api.tests.test_api import Api
-from skinclinic.wsgi import application
 
 CONFIG = schemathesis.Config.from_path(Path(django_settings.BASE_DIR) / "schemathesis.toml")
 EXAMPLES = 12  # of each operation
@@ -41,11 +41,9 @@ def api(real_cast: Cast) -> Api:
     return Api(real_cast.north)
 
 
-# The client of the test ends no answer, so uploaded files close when they are forgotten.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_every_answer_is_as_documented(api, settings):
     settings.API_REQUESTS_A_MINUTE = 0
-    schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application, config=CONFIG)
+    schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", ended, config=CONFIG)
     asked = 0
     for found in schema.include(path_regex="^/api/v1/").get_all_operations():
         asked += fuzz(found.ok(), api)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 
@@ -45,10 +46,15 @@ class PatientFilter(Created):
 
 class VisitFilter(OfPatient):
     urgency = filters.ChoiceFilter(choices=Visit.urgency.field.choices)
+    signed = filters.BooleanFilter(method="with_signature", help_text="Whether a doctor has signed anything in it.")
 
     class Meta:
         model = Visit
         fields: tuple[str, ...] = ()
+
+    def with_signature(self, visits: QuerySet[Visit], name: str, wanted: bool) -> QuerySet[Visit]:
+        is_signed = Exists(Screening.objects.signed().filter(visit=OuterRef("pk")))
+        return visits.filter(is_signed if wanted else ~is_signed)
 
 
 class LesionFilter(OfPatient):
@@ -62,6 +68,9 @@ class LesionFilter(OfPatient):
 class ScreeningFilter(OfPatient):
     visit = filters.UUIDFilter("visit")
     lesion = filters.UUIDFilter("image__lesion")
+    upload_sha256 = filters.CharFilter(
+        "image__upload_sha256", help_text="Of the file as it was sent, so that it need not be sent again."
+    )
     reading_status = filters.ChoiceFilter(choices=Screening.reading_status.field.choices)
     review_status = filters.ChoiceFilter(choices=Screening.review_status.field.choices)
     withdrawn = filters.BooleanFilter("withdrawn_at", "isnull", exclude=True)

@@ -74,8 +74,21 @@ class MergeSerializer(serializers.Serializer):
     into = serializers.UUIDField(help_text="The record that remains.")
 
 
+class NumberSerializer(serializers.Serializer):
+    value = serializers.CharField(max_length=PatientIdentifier.value.field.max_length)
+    system = serializers.CharField(max_length=PatientIdentifier.system.field.max_length, required=False)
+
+
 class SearchSerializer(serializers.Serializer):
-    words = serializers.CharField(max_length=100, help_text="Parts of a name or of a number, or a birth date.")
+    words = serializers.CharField(
+        max_length=100, required=False, help_text="Parts of a name or of a number, or a birth date."
+    )
+    identifier = NumberSerializer(required=False, help_text="A number as it is, of whichever system or of this one.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Send either words or an identifier.")
+        return attrs
 
 
 class ConsentSerializer(serializers.ModelSerializer):
@@ -169,6 +182,9 @@ class ScreeningSerializer(serializers.ModelSerializer):
     lesion = serializers.UUIDField(source="image.lesion_id", read_only=True)
     findings = serializers.ListField(child=serializers.CharField(), source="image.findings", read_only=True)
     photograph_sha256 = serializers.CharField(source="image.sha256", read_only=True)
+    upload_sha256 = serializers.CharField(
+        source="image.upload_sha256", read_only=True, help_text="Of the file as it was sent."
+    )
     reading = ReadingSerializer(source="prediction", read_only=True, allow_null=True)
     url = serializers.HyperlinkedIdentityField(view_name="api_screening-detail")
 
@@ -176,8 +192,8 @@ class ScreeningSerializer(serializers.ModelSerializer):
         model = Screening
         fields = (
             "id", "url", "patient", "visit", "lesion", "reading_status", "review_status", "failure_code", "reading",
-            "findings", "photograph_sha256", "created_at", "finished_at", "withdrawn_at", "withdrawn_reason",
-            "moved_to",
+            "findings", "photograph_sha256", "upload_sha256", "created_at", "finished_at", "withdrawn_at",
+            "withdrawn_reason", "moved_to",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -3,49 +3,25 @@
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from conftest import Cast, make_chart, make_screening
 from screening.models import Screening
 from screening.tests.conftest import finish
 from skinclinic.api.fhir.tests.conftest import SUSPECT, Fhir, signed
-from skinclinic.wsgi import application
+from skinclinic.api.tests.serving import serving
 
 SCRIPT = Path(settings.BASE_DIR) / "docs" / "integrations" / "examples" / "fhir.sh"
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-def serve(environ: Any, start: Any) -> Iterator[bytes]:
-    """Each answer is ended as a server ends it, and its connection to the database with it."""
-    answer = application(environ, start)
-    try:
-        yield from answer
-    finally:
-        answer.close()
-        connection.close()
-
-
 @pytest.fixture
 def address(real_cast: Cast) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, serve, handler_class=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as place:
+        yield place
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="There is no curl on this machine.")

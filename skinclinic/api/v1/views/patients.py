@@ -65,8 +65,12 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
     @action(detail=False, methods=["post"], pagination_class=None, required_right="read")
     def search(self, request: Request) -> Response:
         """Free text is sent in the body: a name in a URL would be in every log on the way."""
-        words = checked(SearchSerializer(data=request.data))["words"]
-        found = list(self.get_queryset().current().matching(words)[:50])
+        wanted = checked(SearchSerializer(data=request.data))
+        everybody = self.get_queryset().current()
+        narrowed = (
+            everybody.matching(wanted["words"]) if "words" in wanted else everybody.known_as(**wanted["identifier"])
+        )
+        found = list(narrowed[:50])
         record_page("api_listed", subject_type="patients_patient", ids=[patient.pk for patient in found])
         return Response(self.get_serializer(found, many=True).data)
 
