@@ -34,9 +34,9 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(answers: Any = disconnected) -> Iterator[str]:
     """Its address."""
-    server = make_server("127.0.0.1", 0, disconnected, handler_class=Quiet)
+    server = make_server("127.0.0.1", 0, answers, handler_class=Quiet)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
