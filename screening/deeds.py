@@ -62,6 +62,7 @@ THINGS = {
     "api_client": _("Client of the API"),
     "api_webhookendpoint": _("Webhook"),
     "api_webhookdelivery": _("Message to another system"),
+    "api_chartlink": _("Link to a chart"),
     "patients_chartopening": _("Restricted chart"),
     "accounts_invitation": _("Invitation"),
     "fhir_signeddocument": _("Document of a signed visit"),
@@ -136,6 +137,8 @@ STATUSES = {
 # What is done to the clinic's models, in its own words.
 DECIDED = {
     ("patients_chartopening", "insert"): _("Restricted chart opened"),
+    ("api_chartlink", "insert"): _("Link to the chart made"),
+    ("api_chartlink", "update"): _("Link to the chart used"),
     ("accounts_membership", "insert"): _("Joined the clinic"),
     ("accounts_invitation", "insert"): _("Invited"),
     ("screening_readingpolicy", "insert"): _("First model of the clinic"),
@@ -149,6 +152,7 @@ DECIDED = {
 }
 # Things whose columns say nothing to a person, or are told on a page of their own.
 BARE = {
+    "api_chartlink",
     "api_client",
     "api_webhookdelivery",
     "audit_verification",

@@ -8,6 +8,7 @@ from skinclinic import health
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
+from skinclinic.api import links
 from skinclinic.api import pages as clients
 from skinclinic.api.webhooks import pages as webhooks
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("language/", accounts.choose_language, name="choose_language"),
     path("join/", join.join, name="join"),
     path("join/<uuid:clinic_id>/<str:token>/", join.invitation, name="invitation"),
+    path("open", links.open_chart, name="open_chart"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("clinic/systems/", clients.clients, name="clients"),

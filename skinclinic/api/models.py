@@ -1,19 +1,22 @@
 """The systems that use the API, and what they were answered."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication
 
-from skinclinic.accounts.models import Clinic
+from patients.models import PatientRecord
+from patients.querysets import ClinicQuerySet
+from skinclinic.accounts.models import Clinic, User
 from skinclinic.api.webhooks.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.audit.acting import Actor
 
-__all__ = ["Client", "StoredAnswer", "WebhookDelivery", "WebhookEndpoint"]
+__all__ = ["ChartLink", "Client", "StoredAnswer", "WebhookDelivery", "WebhookEndpoint"]
 
 KEPT_FOR = timedelta(hours=24)
+LINK_LASTS = timedelta(minutes=10)
 
 
 class ClientQuerySet(models.QuerySet["Client"]):
@@ -69,3 +72,30 @@ class StoredAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} of {self.client}"
+
+
+def end_of_link() -> datetime:
+    return timezone.now() + LINK_LASTS
+
+
+class ChartLink(PatientRecord):
+    """A system's way to a chart for whoever sits before it. It gives no right: she signs in, and it is used once."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    ends_at = models.DateTimeField(default=end_of_link)
+    used_at = models.DateTimeField(null=True)
+    used_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    objects = ClinicQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(used_at__isnull=True, used_by__isnull=True)
+                | models.Q(used_at__isnull=False, used_by__isnull=False),
+                name="chart_link_used_by_someone",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"link {self.pk}"

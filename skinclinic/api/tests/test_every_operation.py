@@ -28,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "patients/{id}/identifiers/": {"system": "urn:x", "value": "1"},
     "patients/{id}/merge/": {"into": "patients"},
     "patients/{id}/unmerge/": {},
+    "patients/{id}/link/": {},
     "screenings/{id}/withdraw/": {"reason": "other", "words": "x"},
     "follow-ups/{id}/close/": {"status": "done"},
     "webhooks/{id}/": {"description": "x"},

@@ -79,6 +79,11 @@ class NumberSerializer(serializers.Serializer):
     system = serializers.CharField(max_length=PatientIdentifier.system.field.max_length, required=False)
 
 
+class LinkSerializer(serializers.Serializer):
+    url = serializers.URLField(help_text="Open it in her browser; it is good once, and tells nothing of the patient.")
+    ends_at = serializers.DateTimeField()
+
+
 class SearchSerializer(serializers.Serializer):
     words = serializers.CharField(
         max_length=100, required=False, help_text="Parts of a name or of a number, or a birth date."

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.conf import settings
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -22,11 +24,13 @@ from patients.services import (
 )
 from skinclinic.api.etags import PreconditionFailed, refuse_stale, tagged
 from skinclinic.api.idempotency import once
+from skinclinic.api.links import make_link
 from skinclinic.api.v1.filters import LesionFilter, PatientFilter, VisitFilter
 from skinclinic.api.v1.serializers import (
     ConsentSerializer,
     IdentifierSerializer,
     LesionSerializer,
+    LinkSerializer,
     MergeSerializer,
     PatientCorrectionSerializer,
     PatientSerializer,
@@ -125,6 +129,14 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
         duplicate, wanted = self.get_object(), checked(MergeSerializer(data=request.data))
         merge_patients(duplicate=duplicate, into=visible(Patient, request.auth, wanted["into"]))
         return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses=LinkSerializer)
+    @action(detail=True, methods=["post"], required_right="read")
+    def link(self, request: Request, pk: UUID) -> Response:
+        """An address that leads a person of the clinic to the chart, once, within ten minutes; she signs in first."""
+        link, token = make_link(patient=self.get_object())
+        told = {"url": f"{settings.SITE_URL}{reverse('open_chart')}?token={token}", "ends_at": link.ends_at}
+        return Response(LinkSerializer(told).data)
 
     @extend_schema(request=None, responses=PatientSerializer)
     @action(detail=True, methods=["post"])
