@@ -21,7 +21,7 @@ Dict = dict[str, Any]
 TRY_AGAIN = {429, 502, 503, 504}
 IN_FLIGHT = "urn:skinclinic:problem:idempotency-key-in-flight"
 EARLY = 30  # seconds before its end at which a token is not used any more
-OPEN = {"queued", "predicting"}
+OPEN = {"queued", "running"}
 OF_PHOTOGRAPHS = UUID("6d1c5a3e-0c4f-5c5e-9a35-6f6b1f5b7d10")  # so that keys of photographs are no other's
 
 

@@ -1,54 +1,31 @@
 """The client against a real clinic on the wire, and the command as it is run."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from skinclinic_client import Clinic, Refused, Unreachable
+from skinclinic_client.clinic import OPEN
 from skinclinic_client.share import Left, Share, photographs_in
 
-from conftest import Cast, Chart, make_chart
+from conftest import Cast, make_chart
 from patients.models import Patient, Visit
 from screening.models import Screening
 from screening.services.reviews import Opinion
+from screening.status import ReadingStatus
 from screening.tests.conftest import finish, give, sign
 from skinclinic.api.models import Client
-from skinclinic.api.services import create_client, rotate_secret
+from skinclinic.api.services import rotate_secret
 from skinclinic.api.tests.serving import disconnected, serving
 
 SCOPES = ["patients:read", "patients:write", "screenings:read", "screenings:write"]
 NUMBER = {"system": "urn:his", "value": "4711"}
-
-
-@pytest.fixture
-def pair(real_cast: Cast) -> tuple[str, str]:
-    row, secret = create_client(clinic=real_cast.north, name="Share", scopes=SCOPES)
-    return row.client_id, secret
-
-
-@pytest.fixture
-def address(real_cast: Cast) -> Iterator[str]:
-    with serving() as place:
-        yield place
-
-
-@pytest.fixture
-def clinic(address: str, pair: tuple[str, str]) -> Clinic:
-    return Clinic(address, *pair)
-
-
-@pytest.fixture
-def chart(real_cast: Cast, clinic: Clinic) -> Chart:
-    chart = make_chart(real_cast.alice)
-    clinic.create(f"patients/{chart.patient.pk}/identifiers/", NUMBER)
-    return chart
 
 
 @pytest.fixture
@@ -57,14 +34,6 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
     monkeypatch.setattr("skinclinic_client.clinic.time.sleep", taken.append)
     return taken
-
-
-@pytest.fixture
-def named(address: str, pair: tuple[str, str]) -> dict[str, str]:
-    """The environment of the command."""
-    here = str(Path(__file__).parents[1])
-    clinic = {"SKINCLINIC_URL": address, "SKINCLINIC_ID": pair[0], "SKINCLINIC_SECRET": pair[1]}
-    return os.environ | clinic | {"PYTHONPATH": here, "PYTHONUNBUFFERED": "1"}
 
 
 def command(*words: object) -> list[str]:
@@ -107,6 +76,11 @@ def test_it_works(real_cast, clinic, chart, photograph_bytes):
     assert clinic.wait(sent["id"])["reading"]["band"] == "high"
     assert [event["type"] for event in clinic.changes()][-1] == "screening.predicted"
     assert clinic.change(f"patients/{patient['id']}/", {"skin_type": 3})["skin_type"] == 3
+
+
+def test_it_waits_for_every_state_that_is_not_the_last():
+    assert set(ReadingStatus) >= OPEN
+    assert set(ReadingStatus) - OPEN == {"predicted", "unscorable", "failed", "not_wanted"}
 
 
 def test_lists_go_on_over_pages(clinic, chart):

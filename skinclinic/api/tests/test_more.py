@@ -122,6 +122,8 @@ def test_a_report_closes_what_was_asked_for(cast, signed, api):
 def test_a_signed_visit_has_its_report(cast, signed, api):
     (report,) = api.get("reports/").json()["results"]
     assert (report["visit"], report["reviewer"]) == (str(signed.visit_id), "Rita Rowan")
+    for visit, found in ((signed.visit_id, [report]), (signed.pk, [])):
+        assert api.get(f"reports/?visit={visit}").json()["results"] == found
     pdf = api.browser.get(report["pdf"], headers=api.bearer)
     assert (pdf.status_code, pdf["Content-Type"]) == (200, "application/pdf")
     assert pdf.content.startswith(b"%PDF")

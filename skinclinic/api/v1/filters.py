@@ -8,7 +8,7 @@ from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 
 from patients.models import Lesion, Patient, Visit
-from screening.models import FollowUp, Outcome, Screening
+from screening.models import FollowUp, Outcome, Screening, Signature
 
 
 class MomentField(IsoDateTimeField):
@@ -95,4 +95,12 @@ class OutcomeFilter(OfPatient):
 
     class Meta:
         model = Outcome
+        fields: tuple[str, ...] = ()
+
+
+class ReportFilter(OfPatient):
+    visit = filters.UUIDFilter("visit")
+
+    class Meta:
+        model = Signature
         fields: tuple[str, ...] = ()

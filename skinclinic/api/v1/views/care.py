@@ -18,7 +18,7 @@ from screening.services.follow_ups import close_follow_up
 from screening.services.outcomes import Finding, enter_outcome
 from screening.views.report import NothingToReport, report_as_pdf
 from skinclinic.api.idempotency import key_of, once
-from skinclinic.api.v1.filters import FollowUpFilter, OutcomeFilter
+from skinclinic.api.v1.filters import FollowUpFilter, OutcomeFilter, ReportFilter
 from skinclinic.api.v1.serializers import (
     CloseSerializer,
     FollowUpSerializer,
@@ -71,6 +71,7 @@ class ReportViewSet(Listed, Retrieved, ClinicViewSet):
 
     queryset = Signature.objects.select_related("reviewer").order_by("-created_at", "-id")
     serializer_class = ReportSerializer
+    filterset_class = ReportFilter
     scope = "reviews"
 
     @extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY})
