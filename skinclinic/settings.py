@@ -393,6 +393,7 @@ SPECTACULAR_SETTINGS = {
     "Decision support for research and education: not a medical device, never a diagnosis by itself.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -402,6 +403,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "skinclinic.api.schema.describe_refusals",
+        "skinclinic.api.v1.described.describe",
     ],
     "ENUM_NAME_OVERRIDES": {
         "RecommendationEnum": "screening.codes.Recommendation",

@@ -63,7 +63,7 @@ class Clinic:
         return self._json("PATCH", path, json=body, headers={"If-Match": seen.headers["ETag"]})
 
     def do(self, path: str, body: Dict | None = None) -> Any:
-        """What is no create, such as `do(f"screenings/{key}/withdraw/", {"reason": "blurred"})`: sent once."""
+        """What is no create, such as `do(f"screenings/{key}/withdraw/", {"reason": "other"})`: sent once."""
         return self._json("POST", path, json=body or {})
 
     def find_patient(self, number: str, *, system: str = "") -> Dict | None:
