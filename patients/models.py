@@ -276,6 +276,7 @@ class Lesion(ClinicRecord):
             models.UniqueConstraint(fields=["patient", "number"], name="lesion_number_once_per_patient"),
             models.CheckConstraint(condition=Q(x__gte=0, x__lte=1, y__gte=0, y__lte=1), name="lesion_on_the_body_map"),
         ]
+        indexes = [models.Index(fields=["clinic", "-created_at"], name="lesion_by_clinic")]
 
     def __str__(self) -> str:
         return f"lesion {self.pk}"
