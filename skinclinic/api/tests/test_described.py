@@ -33,6 +33,16 @@ def test_every_address_has_its_line_and_no_other(schema):
     assert len(set(lines)) == len(lines), "each says something else"
 
 
+def test_every_create_tells_of_its_key(schema):
+    with_key = {
+        address
+        for address, operation in described(schema).items()
+        if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+    }
+    creates = {address for address, operation in described(schema).items() if "201" in operation["responses"]}
+    assert with_key == creates | {"post screenings/", "post screenings/bulk/"}
+
+
 def test_every_body_is_shown_with_one_that_can_be_sent(cast, schema, ids):  # noqa: F811
     """Its ids are the reader's to fill in."""
     api, other = Api(cast.north), str(make_chart(cast.alice, given_name="Emma").patient.pk)

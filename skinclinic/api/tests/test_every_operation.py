@@ -73,6 +73,10 @@ def with_id() -> list[Operation]:
 
 @pytest.fixture
 def ids(cast: Cast, photograph_bytes: bytes) -> dict[str, str]:
+    return ids_of_signed(cast, photograph_bytes)
+
+
+def ids_of_signed(cast: Cast, photograph_bytes: bytes) -> dict[str, str]:
     """Of a signed visit in clinic North, by the name of the resource."""
     chart = make_chart(cast.alice)
     screening = make_screening(cast.alice, chart, photograph_bytes)

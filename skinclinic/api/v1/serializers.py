@@ -19,7 +19,7 @@ from patients.codes import (
 )
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from screening.cautions import cautions_of, shown_band
-from screening.codes import Diagnosis, Finding, FollowUpStatus, WithdrawalReason
+from screening.codes import Diagnosis, FailureCode, Finding, FollowUpStatus, WithdrawalReason
 from screening.models import FollowUp, ModelVersion, Outcome, Prediction, Review, Screening, Signature
 from skinclinic.audit.models import AuditEvent
 from skinclinic.events.models import Event
@@ -191,6 +191,8 @@ class ScreeningSerializer(serializers.ModelSerializer):
         source="image.upload_sha256", read_only=True, help_text="Of the file as it was sent."
     )
     reading = ReadingSerializer(source="prediction", read_only=True, allow_null=True)
+    failure_code = serializers.ChoiceField(choices=FailureCode.choices, allow_blank=True, read_only=True)
+    withdrawn_reason = serializers.ChoiceField(choices=WithdrawalReason.choices, allow_blank=True, read_only=True)
     url = serializers.HyperlinkedIdentityField(view_name="api_screening-detail")
 
     class Meta:

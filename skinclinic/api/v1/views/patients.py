@@ -23,7 +23,7 @@ from patients.services import (
     unmerge_patient,
 )
 from skinclinic.api.etags import PreconditionFailed, refuse_stale, tagged
-from skinclinic.api.idempotency import once
+from skinclinic.api.idempotency import PARAMETER, once
 from skinclinic.api.links import make_link
 from skinclinic.api.v1.filters import LesionFilter, PatientFilter, VisitFilter
 from skinclinic.api.v1.serializers import (
@@ -112,7 +112,7 @@ class PatientViewSet(Listed, Retrieved, ClinicViewSet):
         consent = note_consent(actor=request.auth, patient=self.get_object(), **wanted)
         return Response(ConsentSerializer(consent).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=IdentifierSerializer, responses={201: PatientSerializer})
+    @extend_schema(request=IdentifierSerializer, responses={201: PatientSerializer}, parameters=[PARAMETER])
     @action(detail=True, methods=["post"])
     @once
     def identifiers(self, request: Request, pk: UUID) -> Response:
