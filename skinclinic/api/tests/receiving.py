@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from threading import Thread
 from typing import Any
 
 from standardwebhooks import Webhook
+
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
 
 @dataclass

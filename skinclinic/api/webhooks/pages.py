@@ -41,7 +41,9 @@ class EndpointForm(forms.Form):
     url = forms.CharField(
         label=gettext_lazy("Address"),
         max_length=500,
-        help_text=gettext_lazy("It begins with https:// and is on the public internet."),
+        help_text=gettext_lazy(
+            "It begins with https:// and is on the public internet, or in a network that your operator has opened."
+        ),
     )
     description = forms.CharField(
         label=gettext_lazy("What it is for"), max_length=200, required=False, validators=[validate_one_line]
