@@ -380,7 +380,7 @@ def test_a_message_whose_worker_was_killed_is_sent_again_under_its_id(cast, rece
     endpoint_of(cast.ada, receiver.url)
     happen(cast)
     with monkeypatch.context() as killed:
-        killed.setattr(sending, "note", lambda message, answer: None)
+        killed.setattr(sending, "note", lambda claim, answer: None)
         send_due()
     send_due()
     assert len(receiver.got) == 1, "it may be under way still"
