@@ -406,6 +406,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RecommendationEnum": "screening.codes.Recommendation",
         "WithdrawalReasonEnum": "screening.codes.WithdrawalReason",
+        "WebhookKindEnum": "skinclinic.api.webhooks.models.EndpointKind",
     },
 }
 
