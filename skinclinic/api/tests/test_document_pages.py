@@ -77,6 +77,7 @@ def test_each_kind_has_its_own_fields(cast):
     documents = cast.ada.client.get(reverse("webhooks_of_documents")).content.decode()
     assert ("event_types" in messages, "token_url" in messages) == (True, False)
     assert ("event_types" in documents, "token_url" in documents) == (False, True)
+    assert f'<a href="{reverse("webhooks")}" aria-current="page">' in documents, "its tab"
 
 
 @pytest.mark.parametrize(

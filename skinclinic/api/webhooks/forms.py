@@ -59,7 +59,7 @@ class DocumentEndpointForm(forms.Form):
         validators=[validate_server],
     )
     description = purpose()
-    secret = secret_field(help_text=gettext_lazy("Each request bears it; it is kept encrypted and never shown."))
+    secret = secret_field(help_text=gettext_lazy("It is kept encrypted, and never shown again."))
     token_url = forms.CharField(
         label=gettext_lazy("Address where tokens are given"),
         max_length=MOST_CHARACTERS,
