@@ -41,7 +41,7 @@ from skinclinic.events.models import Event
 
 LONGEST_STATEMENT = 8 * 1024 * 1024
 LONGEST_OUTCOME = 64 * 1024
-PLACE = re.compile(r"DocumentReference(\.[A-Za-z]{1,40}(\[\d{1,3}\])?){0,8}")
+PLACE = re.compile(r"DocumentReference(\.[a-z][A-Za-z]{0,39}(\[\d{1,3}\])?){0,8}")
 REFUSED_FOR = {401: Trouble.TOKEN_REFUSED, 403: Trouble.NOT_ALLOWED}
 
 
@@ -105,17 +105,15 @@ def of_reports(events: list[Event]) -> list[Event]:
     """A photograph that is withdrawn from a visit of which nothing was ever signed changes no report."""
     visits = visits_of(events)
     reported = set(reported_visits(current_actor()).filter(pk__in=visits.values()).values_list("pk", flat=True))
-    return [event for event in events if visits[event.pk] in reported]
+    return [event for event in events if visits.get(event.pk) in reported]
 
 
 def visits_of(events: list[Event]) -> dict[int, UUID]:
     """By event."""
-    withdrawn = {event.pk: event.ids["screening"] for event in events if event.type == SentType.SCREENING_WITHDRAWN}
-    of_screening = Screening.objects.filter(pk__in=withdrawn.values()).values_list("pk", "visit")
-    visits = {str(screening): visit for screening, visit in of_screening}
-    return {
-        event.pk: visits[withdrawn[event.pk]] if event.pk in withdrawn else UUID(event.ids["visit"]) for event in events
-    }
+    signed = {event.pk: UUID(event.ids["visit"]) for event in events if event.type != SentType.SCREENING_WITHDRAWN}
+    withdrawn = {event.ids["screening"]: event.pk for event in events if event.type == SentType.SCREENING_WITHDRAWN}
+    of_screening = Screening.objects.filter(pk__in=withdrawn).values_list("pk", "visit")
+    return signed | {withdrawn[str(screening)]: visit for screening, visit in of_screening}
 
 
 def read_answer(response: http.client.HTTPResponse) -> Answer:

@@ -3,6 +3,9 @@
 import base64
 import hashlib
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +21,7 @@ from screening.models import Screening
 from screening.tests.conftest import finish, give
 from skinclinic.accounts.models import Clinic
 from skinclinic.api.fhir import documents, push, tokens
-from skinclinic.api.fhir.tests.conftest import AGAINST, SUSPECT, amend, signed, withdraw
+from skinclinic.api.fhir.tests.conftest import AGAINST, SUSPECT, amend, make_documents, signed, withdraw
 from skinclinic.api.fhir.tests.test_read import checked
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
@@ -27,6 +30,7 @@ from skinclinic.api.webhooks.documents import create_document_endpoint, give_sec
 from skinclinic.api.webhooks.guard import AddressRefused
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.api.webhooks.services import enable_endpoint, send_again, send_test
+from skinclinic.api.webhooks.signing import encrypt
 from skinclinic.audit.models import AuditEvent
 
 __all__ = ["clock"]  # a fixture
@@ -258,9 +262,35 @@ def test_one_is_under_way_at_a_time(cast, server, random_photograph):
     under_way, most = [], []
     for name in ("Anna", "Berta", "Carla"):
         signed(cast, make_screening(cast.alice, make_chart(cast.alice, given_name=name), random_photograph()), SUSPECT)
-    server.receiver.before_answer = lambda: (under_way.append(1), most.append(len(under_way)), under_way.pop())
+    make_documents(cast)
+
+    def think() -> None:
+        under_way.append(1)
+        time.sleep(0.2)
+        most.append(len(under_way))
+        under_way.pop()
+
+    server.receiver.before_answer = think
     send_due()
     assert (len(server.kept), max(most)) == (3, 1)
+
+
+def test_a_server_that_refuses_without_reading_all_is_heard():
+    """It closes while the document is still on its way."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            caller, _address = listener.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
+        answer = push.Request(url, "/DocumentReference", ("", "", encrypt(TOKEN)), b"x" * 30_000_000).send()
+        thread.join()
+    assert answer.status == 413
 
 
 def test_a_wrong_token_is_told_in_words(cast, read, server, clock):
@@ -367,6 +397,8 @@ def test_the_address_of_tokens_is_guarded_as_well(cast, read, server, settings):
     endpoint = of_client(cast, server)
     with pytest.raises(AddressRefused):
         named(cast.ada, server, token_url="https://169.254.169.254/", client_id=CLIENT)
+    with pytest.raises(AddressRefused):
+        named(cast.ada, server, url="https://10.0.0.5/fhir")
     with cast.in_north():
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(token_url="https://169.254.169.254/")
     signed(cast, read, SUSPECT)
