@@ -11,7 +11,7 @@ from skinclinic.api.tests.receiving import receiving
 from skinclinic.api.tests.test_webhooks import deliveries
 
 pytestmark = pytest.mark.browser
-INSIDE = {"WEBHOOKS_TO_PRIVATE_ADDRESSES": "1"}
+INSIDE = {"SEND_TO_NETWORKS": "127.0.0.0/8"}
 
 
 @pytest.mark.parametrize("portal_settings", [INSIDE], indirect=True)

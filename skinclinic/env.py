@@ -8,11 +8,14 @@ is refused with a sentence that never repeats the value, since it may be a secre
 import os
 import re
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, overload
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
+Network = IPv4Network | IPv6Network
+
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off"})
 POSTGRES_SCHEMES = ("postgres", "postgresql")
@@ -72,6 +75,16 @@ def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """A comma-separated list, such as ALLOWED_HOSTS."""
     value = text(name)
     return list(default) if value is None else [word.strip() for word in value.split(",") if word.strip()]
+
+
+def networks(name: str) -> list[Network]:
+    """A comma-separated list of networks, such as 10.20.0.0/16; a single address counts as a network of one."""
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise EnvironmentProblem(
+            f"{name} must list networks by their first address, separated by commas: 10.20.0.0/16, 192.168.7.4/32."
+        ) from error
 
 
 def secret(name: str, *, at_least: int = 1) -> str:

@@ -43,8 +43,8 @@ try:
     WEBHOOK_SWEEP_EVERY = env.integer("WEBHOOK_SWEEP_EVERY", 5, minimum=1)
     # Seconds until a message of whose outcome nobody told is sent again; longer than its task may live.
     WEBHOOK_LEASE = env.integer("WEBHOOK_LEASE", 90, minimum=1)
-    # For tests alone, and by http too: whoever may name a webhook could ask what else is in the network.
-    WEBHOOKS_TO_PRIVATE_ADDRESSES = env.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES")
+    # Beside the public internet. Whoever may name a webhook can ask what else answers in them.
+    SEND_TO_NETWORKS = env.networks("SEND_TO_NETWORKS")
     SIGNATURE_HOLD = env.integer("SIGNATURE_HOLD", 10, minimum=0)
     NOTICE_MAIL_AFTER = env.integer("NOTICE_MAIL_AFTER", 60, minimum=0)
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
@@ -408,6 +408,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RecommendationEnum": "screening.codes.Recommendation",
         "WithdrawalReasonEnum": "screening.codes.WithdrawalReason",
+        "WebhookKindEnum": "skinclinic.api.webhooks.models.EndpointKind",
     },
 }
 

@@ -27,6 +27,7 @@ urlpatterns = [
     path("clinic/systems/<str:client_id>/secret/", clients.client_rotate, name="client_rotate"),
     path("clinic/systems/<str:client_id>/disable/", clients.client_disable, name="client_disable"),
     path("clinic/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("clinic/webhooks/documents/", webhooks.webhooks_of_documents, name="webhooks_of_documents"),
     path("clinic/webhooks/<uuid:endpoint_id>/", webhooks.webhook, name="webhook"),
     path("clinic/webhooks/<uuid:endpoint_id>/log/", webhooks.webhook_log, name="webhook_log"),
     path("clinic/webhooks/<uuid:endpoint_id>/test/", webhooks.webhook_test, name="webhook_test"),

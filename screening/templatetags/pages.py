@@ -23,6 +23,8 @@ TABS = {
     "clients": _("Other systems"),
     "webhooks": _("Webhooks"),
 }
+# Pages that are a part of another one's tab.
+PART_OF = {"webhooks_of_documents": "webhooks"}
 # Under which entry of the rail a page lies; one that is not named here is its own.
 ENTRY_OF = {
     **dict.fromkeys(TABS, "dashboard"),
@@ -39,6 +41,7 @@ ENTRY_OF = {
             "client_rotate",
             "webhook",
             "webhook_rotate",
+            "webhooks_of_documents",
         ),
         "dashboard",
     ),
@@ -59,4 +62,5 @@ def entry_of_page(context: Context) -> str:
 @register.simple_tag(takes_context=True)
 def dashboard_tabs(context: Context) -> list[tuple[str, str, bool]]:
     """Each with its name, what it is called, and whether it is shown."""
-    return [(name, str(label), name == page_of(context)) for name, label in TABS.items()]
+    here = PART_OF.get(page_of(context), page_of(context))
+    return [(name, str(label), name == here) for name, label in TABS.items()]

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 CLINICIAN, REVIEWER, MANAGER, AUDITOR, INTEGRATION = "clinician", "reviewer", "manager", "auditor", "integration"
+PROCESS = "system:"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Actor:
     @property
     def is_member(self) -> bool:
         return self.clinic_id is not None
+
+    @property
+    def is_process(self) -> bool:
+        """A program of ours that acts by itself."""
+        return self.id.startswith(PROCESS)
 
     def own_clinic(self) -> UUID:
         """The clinic she acts in; asking somebody without one is a fault of the caller's."""
@@ -77,7 +83,7 @@ _act: ContextVar[Act | None] = ContextVar("act", default=None)
 
 def system(*, clinic_id: UUID | None = None) -> Actor:
     """This process itself, in a clinic when its work belongs to one."""
-    name = f"system:{settings.PROCESS_NAME}"
+    name = f"{PROCESS}{settings.PROCESS_NAME}"
     return Actor(id=name, name=name, clinic_id=clinic_id)
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from django.core.files.base import ContentFile
@@ -29,11 +30,16 @@ def document_of(*, actor: Actor, visit: Visit, state: str) -> SignedDocument:
     return made or make_document(actor=actor, visit_id=visit.pk, state=state)
 
 
+def printed_by(actor: Actor, own: Clinic) -> Actor:
+    """What the clinic sends by itself bears its name, not that of a program of ours."""
+    return replace(actor, name=own.name) if actor.is_process else actor
+
+
 def make_document(*, actor: Actor, visit_id: UUID, state: str) -> SignedDocument:
     """In the language that programs are answered in, which does not change with who asks."""
     own = Clinic.objects.get(pk=actor.own_clinic())
     with translation.override("en"):
-        patient_id, pdf = signed_pdf(actor=actor, clinic=own, visit_id=visit_id)
+        patient_id, pdf = signed_pdf(actor=printed_by(actor, own), clinic=own, visit_id=visit_id)
     document = SignedDocument(
         id=uuid4(),
         clinic=own,

@@ -27,6 +27,13 @@ CODES = {
     429: "throttled",
     503: "transient",
 }
+# All that R4 has.
+ISSUE_TYPES = frozenset({
+    "invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired", "forbidden",
+    "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long",
+    "code-invalid", "extension", "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store",
+    "exception", "timeout", "incomplete", "throttled", "informational",
+})  # fmt: skip
 KEPT = ("WWW-Authenticate", "Retry-After", "Allow")
 
 

@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from threading import Thread
 from typing import Any
 
 from standardwebhooks import Webhook
 
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+
 
 @dataclass
 class Receiver:
-    """Answers with `status`, or with what `answers` still holds; keeps what it was sent."""
+    """Answers with `status`, or with what `answers` still holds; keeps what it was sent.
+
+    One that answers by what it is asked has an `answer`: of method, path, headers and body the status and the body.
+    """
 
     port: int = 0
     status: int = 204
@@ -23,6 +29,8 @@ class Receiver:
     body: bytes = b""
     answers: list[int] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    answer: Callable[[str, str, dict[str, str], bytes], tuple[int, bytes]] | None = None
     before_answer: Callable[[], None] = lambda: None
     scheme: str = "http"
     host: str = "127.0.0.1"
@@ -48,15 +56,22 @@ def receiving(port: int = 0, *, tls: ssl.SSLContext | None = None) -> Iterator[R
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            receiver.got.append((headers, body))
+            receiver.asked.append(f"{self.command} {self.path}")
             receiver.before_answer()
-            self.send_response(receiver.answers.pop(0) if receiver.answers else receiver.status)
+            status, said = (receiver.answers.pop(0) if receiver.answers else receiver.status), receiver.body
+            if receiver.answer and status < 300:
+                status, said = receiver.answer(self.command, self.path, headers, body)
+            self.send_response(status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(receiver.body)))
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(receiver.body)
+            self.wfile.write(said)
+
+        do_GET = do_PUT = do_POST  # noqa: N815
 
         def log_message(self, *args: object) -> None:
             return

@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 
 from conftest import Cast
 from skinclinic.api.models import WebhookDelivery
+from skinclinic.api.tests.receiving import LOOPBACK
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import send_due
@@ -50,7 +51,7 @@ def free_port() -> int:
 
 
 def test_it_takes_each_message_once_and_no_forged_one(cast: Cast, start, settings):
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+    settings.SEND_TO_NETWORKS = LOOPBACK
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     endpoint, secret = endpoint_of(cast.ada, url)

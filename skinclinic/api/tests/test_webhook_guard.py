@@ -1,6 +1,7 @@
 """A webhook is no way into the clinic's own network: what is refused, and that what was looked at is connected to."""
 
 import socket
+from ipaddress import ip_network
 
 import pytest
 
@@ -9,6 +10,7 @@ from skinclinic.api.tests.receiving import receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 from skinclinic.api.webhooks.guard import AddressRefused, resolve, target_of
 from skinclinic.api.webhooks.sending import send_due
+from skinclinic.env import EnvironmentProblem, networks
 
 PUBLIC = "93.184.215.14"
 
@@ -108,6 +110,62 @@ def test_a_name_that_is_not_found_is_said(cast: Cast, monkeypatch):
     assert deliveries(cast)[0].trouble == "no_address"
 
 
-def test_a_setting_allows_them_for_tests(settings):
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
-    assert resolve(target_of("http://127.0.0.1:8000/")) == ["127.0.0.1"]
+def listing(settings, *networks: str) -> None:
+    settings.SEND_TO_NETWORKS = [ip_network(network) for network in networks]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", ["10.20.0.5", "192.168.7.4", "0x0a140005", "[::ffff:10.20.0.5]", "[fd12::7]"])
+def test_networks_that_are_listed_are_open(settings, scheme, host):
+    listing(settings, "10.20.0.0/16", "192.168.7.4/32", "fd12::/16")
+    assert len(resolve(target_of(f"{scheme}://{host}:8000/fhir"))) == 1
+
+
+@pytest.mark.parametrize("host", ["10.21.0.5", "192.168.7.5", "127.0.0.1", "169.254.169.254", "[fd13::7]", "[::1]"])
+def test_what_is_not_listed_stays_refused(settings, host):
+    listing(settings, "10.20.0.0/16", "192.168.7.4/32", "fd12::/16")
+    with pytest.raises(AddressRefused, match="SEND_TO_NETWORKS"):
+        target_of(f"https://{host}/")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]", "0.0.0.0", "224.0.0.1"],  # noqa: S104
+)
+def test_this_machine_is_open_only_where_it_is_listed_itself(settings, host):
+    listing(settings, "0.0.0.0/0", "::/0")
+    with pytest.raises(AddressRefused):
+        target_of(f"https://{host}/")
+    listing(settings, "127.0.0.0/8", "::1/128", "169.254.169.254/32", "fe80::/10", "0.0.0.0/32", "224.0.0.0/4")
+    assert target_of(f"https://{host}/")
+
+
+def test_http_is_for_listed_networks_alone(cast: Cast, monkeypatch, settings):
+    listing(settings, "10.20.0.0/16")
+    with pytest.raises(AddressRefused, match="http://"):
+        target_of(f"http://{PUBLIC}/")
+    endpoint_of(cast.ada, "http://receiver.example/hook")
+    connected = answers_of(monkeypatch, [PUBLIC])
+    happen(cast)
+    send_due()
+    assert not connected
+    assert deliveries(cast)[0].trouble == "address_refused"
+
+
+def test_a_name_that_leads_into_a_listed_network_is_connected_to(cast: Cast, monkeypatch, settings):
+    listing(settings, "10.20.0.0/16")
+    endpoint_of(cast.ada, "https://receiver.example/hook")
+    connected = answers_of(monkeypatch, ["10.20.0.5"])
+    happen(cast)
+    send_due()
+    assert connected == ["10.20.0.5"]
+
+
+@pytest.mark.parametrize("said", ["10.20.0.5/16", "10.20.0.0/33", "everything", "10.20.0.0/16;10.21.0.0/16"])
+def test_networks_that_cannot_be_meant_are_refused_at_the_start(monkeypatch, said):
+    monkeypatch.setenv("SEND_TO_NETWORKS", said)
+    with pytest.raises(EnvironmentProblem, match="SEND_TO_NETWORKS must list networks") as refusal:
+        networks("SEND_TO_NETWORKS")
+    assert said not in str(refusal.value)
+    monkeypatch.delenv("SEND_TO_NETWORKS")
+    assert networks("SEND_TO_NETWORKS") == []

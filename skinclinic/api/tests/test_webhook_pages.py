@@ -10,7 +10,7 @@ from django.urls import reverse
 from conftest import Cast, Person
 from screening.services.notices import sweep_notices
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tests.receiving import Receiver, receiving
+from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, fresh, happen
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import send_due
@@ -21,8 +21,8 @@ ACTS = ("webhook_test", "webhook_rotate", "webhook_disable", "webhook_enable")
 
 
 @pytest.fixture(autouse=True)
-def private_addresses(settings) -> None:
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+def inside(settings) -> None:
+    settings.SEND_TO_NETWORKS = LOOPBACK
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_notice_of_a_disabled_one_leads_to_it(cast, receiver):
     [("http://receiver.example/", "must begin with https"), ("https://10.0.0.5/", "private network"), ("x", "https")],
 )
 def test_an_address_that_cannot_be_is_refused(cast, settings, url, said):
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = False
+    settings.SEND_TO_NETWORKS = []
     endpoint, _secret = endpoint_of(cast.ada, "https://receiver.example/")
     assert said in make(cast.ada, url).content.decode()
     changed = post(cast.ada, "webhook", endpoint.pk, url=url, event_types=["report.signed"]).content.decode()

@@ -4,15 +4,15 @@ from functools import partial
 
 from conftest import Cast
 from screening.tests.conftest import broker, start_worker, wait_until
-from skinclinic.api.tests.receiving import receiving
+from skinclinic.api.tests.receiving import LOOPBACK, receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 
 __all__ = ["broker", "start_worker"]  # fixtures
-QUICKLY = {"WEBHOOKS_TO_PRIVATE_ADDRESSES": "1", "WEBHOOK_SWEEP_EVERY": "1", "WEBHOOK_LEASE": "2"}
+QUICKLY = {"SEND_TO_NETWORKS": "127.0.0.0/8", "WEBHOOK_SWEEP_EVERY": "1", "WEBHOOK_LEASE": "2"}
 
 
 def test_what_was_under_way_is_sent_again_under_its_id(real_cast: Cast, broker, start_worker, settings):
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+    settings.SEND_TO_NETWORKS = LOOPBACK
     with receiving() as receiver:
         endpoint_of(real_cast.ada, receiver.url)
         (key,) = happen(real_cast)

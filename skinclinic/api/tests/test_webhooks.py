@@ -27,7 +27,7 @@ from screening.services.notices import sweep_notices
 from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.tasks import send_webhooks_task
-from skinclinic.api.tests.receiving import Receiver, receiving
+from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
 from skinclinic.api.webhooks import post, sending
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import DELAYS, send_due
@@ -40,8 +40,8 @@ MERGED = EventType.PATIENT_MERGED
 
 
 @pytest.fixture(autouse=True)
-def private_addresses(settings) -> None:
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+def inside(settings) -> None:
+    settings.SEND_TO_NETWORKS = LOOPBACK
 
 
 @pytest.fixture
@@ -380,7 +380,7 @@ def test_a_message_whose_worker_was_killed_is_sent_again_under_its_id(cast, rece
     endpoint_of(cast.ada, receiver.url)
     happen(cast)
     with monkeypatch.context() as killed:
-        killed.setattr(sending, "note", lambda message, answer: None)
+        killed.setattr(sending, "note", lambda claim, answer: None)
         send_due()
     send_due()
     assert len(receiver.got) == 1, "it may be under way still"

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Cast
 from skinclinic.api.models import StoredAnswer
-from skinclinic.api.tests.receiving import Receiver, receiving
+from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
 from skinclinic.api.tests.test_api import Api
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 from skinclinic.api.webhooks.sending import send_due
@@ -18,8 +18,8 @@ WANTED = {"event_types": ["patient.merged"], "description": "Record system"}
 
 
 @pytest.fixture(autouse=True)
-def private_addresses(settings) -> None:
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+def inside(settings) -> None:
+    settings.SEND_TO_NETWORKS = LOOPBACK
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_another_clinics_is_not_found(cast, api, receiver, made):
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(api, settings, wrong):
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = False
+    settings.SEND_TO_NETWORKS = []
     answer = api.post("webhooks/", WANTED | {"url": "https://receiver.example/"} | wrong)
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"].split(".")[0] == next(iter(wrong))

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.webhooks.guard import MOST_CHARACTERS, AddressRefused, target_of
-from skinclinic.api.webhooks.models import DeliveryState, DisabledBecause, SentType, Trouble
+from skinclinic.api.webhooks.models import DeliveryState, DisabledBecause, EndpointKind, SentType, Trouble
 from skinclinic.text import validate_one_line
 
 WANTED = {
@@ -17,6 +17,7 @@ WANTED = {
 }
 KEPT = {
     "id": "0b2d9c1e-6f0f-4a2c-8f0e-0d9a1c5b7e11",
+    "kind": "messages",
     **WANTED,
     "disabled_at": None,
     "disabled_because": None,
@@ -42,12 +43,17 @@ class WebhookSerializer(serializers.ModelSerializer):
         child=serializers.ChoiceField(choices=SentType.choices), min_length=1, max_length=len(SentType)
     )
 
+    kind = serializers.ChoiceField(
+        choices=EndpointKind.choices,
+        read_only=True,
+        help_text="Those that are sent documents are made, changed and given another token on their page.",
+    )
     disabled_because = serializers.ChoiceField(choices=DisabledBecause.choices, allow_null=True, read_only=True)
 
     class Meta:
         model = WebhookEndpoint
         fields = (
-            "id", "url", "description", "event_types", "disabled_at", "disabled_because", "previous_until",
+            "id", "kind", "url", "description", "event_types", "disabled_at", "disabled_because", "previous_until",
             "created_at",
         )  # fmt: skip
         read_only_fields = ("id", "disabled_at", "disabled_because", "previous_until", "created_at")
@@ -55,6 +61,11 @@ class WebhookSerializer(serializers.ModelSerializer):
 
     def to_representation(self, instance: WebhookEndpoint) -> dict[str, Any]:
         return super().to_representation(instance) | {"disabled_because": instance.disabled_because or None}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.initial_data.get("kind", EndpointKind.MESSAGES) != EndpointKind.MESSAGES:
+            raise serializers.ValidationError({"kind": "A webhook that is sent documents is made on its page."})
+        return attrs
 
     def validate_url(self, url: str) -> str:
         try:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from skinclinic.env import Network
 from skinclinic.errors import ClinicError
 
 MOST_CHARACTERS = 500
@@ -47,14 +48,15 @@ def target_of(url: str) -> Target:
         host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
         raise AddressRefused(_("This is no address. Write it as https://receiver.example/path.")) from error
-    if parts.scheme != "https" and not (parts.scheme == "http" and settings.WEBHOOKS_TO_PRIVATE_ADDRESSES):
+    if parts.scheme != "https" and not (parts.scheme == "http" and settings.SEND_TO_NETWORKS):
         raise AddressRefused(_("The address must begin with https://."))
     if len(url) > MOST_CHARACTERS or not PLAIN.fullmatch(url) or not HOST.fullmatch(host) or len(host) > 253:
         raise AddressRefused(_("This is no address. Write it as https://receiver.example/path."))
     if "@" in parts.netloc or parts.fragment:
         raise AddressRefused(_("Leave out the user, the password and what follows a #."))
-    refuse_private(as_numbers(host))
-    return Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+    target = Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+    refuse_closed(target, as_numbers(host))
+    return target
 
 
 def as_numbers(host: str) -> list[Address]:
@@ -70,13 +72,13 @@ def as_numbers(host: str) -> list[Address]:
 def resolve(target: Target) -> list[str]:
     """The addresses to connect to, and no others: the name is not asked for again.
 
-    Raises AddressRefused where one of them is private, NameNotFound where there is none.
+    Raises AddressRefused where nothing is sent to one of them, NameNotFound where there is none.
     """
     try:
         found = addresses(target.host)
     except (OSError, UnicodeError) as error:
         raise NameNotFound(_("The name of the receiver was not found")) from error
-    refuse_private(found)
+    refuse_closed(target, found)
     return [str(address) for address in found]
 
 
@@ -85,20 +87,45 @@ def addresses(host: str, flags: int = 0) -> list[Address]:
     return [ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_rest, place in found]
 
 
-def refuse_private(found: list[Address]) -> None:
-    if not settings.WEBHOOKS_TO_PRIVATE_ADDRESSES and not all(map(is_public, found)):
+def refuse_closed(target: Target, found: list[Address]) -> None:
+    """http is for the networks that are listed, https for the public internet too."""
+    meant = [inner_of(address) for address in found]
+    if target.scheme == "http" and not all(map(is_listed, meant)):
         raise AddressRefused(
-            _("This address is in a private network. Messages go to addresses of the public internet only.")
+            _("http:// is for receivers in the networks of this installation. Begin the address with https://.")
+        )
+    if not all(is_listed(address) or is_public(address) for address in meant):
+        raise AddressRefused(
+            _(
+                "This address is in a private network that is not open for this. Whoever runs this installation can "
+                "list it in SEND_TO_NETWORKS."
+            )
         )
 
 
+def inner_of(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
+
+
+def is_listed(address: Address) -> bool:
+    return any(address in network and is_meant(network, address) for network in settings.SEND_TO_NETWORKS)
+
+
+def is_meant(network: Network, address: Address) -> bool:
+    """A network that holds half the world does not open this machine, or what a cloud tells its machines."""
+    return all(
+        getattr(network, kind)
+        for kind in ("is_loopback", "is_link_local", "is_multicast", "is_reserved", "is_unspecified")
+        if getattr(address, kind)
+    )
+
+
 def is_public(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if address in TRANSLATED:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
     site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_unspecified or site_local

@@ -31,6 +31,11 @@ class SentType(models.TextChoices):
     PATIENT_MERGED = "patient.merged", _("Two records are merged")
 
 
+class EndpointKind(models.TextChoices):
+    MESSAGES = "messages", _("Messages (Standard Webhooks)")
+    DOCUMENTS = "documents", _("Signed reports as FHIR documents")
+
+
 class DisabledBecause(models.TextChoices):
     BY_HAND = "by_hand", _("Somebody disabled it")
     GONE = "gone", _("The receiver says that it is gone for good (410)")
@@ -44,15 +49,21 @@ class DeliveryState(models.TextChoices):
 
 
 class Trouble(models.TextChoices):
-    """Why there was no answer."""
+    """Why there was no answer, or none that will do."""
 
     NO_ADDRESS = "no_address", _("The name of the receiver was not found")
-    ADDRESS_REFUSED = "address_refused", _("The address is in a private network, where nothing is sent")
+    ADDRESS_REFUSED = "address_refused", _("Nothing may be sent to this address: its network is not open for it")
     NO_CONNECTION = "no_connection", _("No connection to the receiver")
     NO_TRUST = "no_trust", _("The certificate of the receiver is not valid")
     TOO_SLOW = "too_slow", _("No answer within 15 seconds")
     NOT_HTTP = "not_http", _("The answer was not HTTP")
     NO_SECRET = "no_secret", _("The secret cannot be read any more; give it another one")
+    NO_TOKEN = "no_token", _("No token was given for its client id and secret")
+    TOKEN_REFUSED = "token_refused", _("The receiver does not take the token; give it another one")
+    NOT_ALLOWED = "not_allowed", _("The receiver takes the token, but does not allow this with it")
+    NOT_FHIR = "not_fhir", _("What answered is no FHIR server")
+    NO_UPDATES = "no_updates", _("The server does not say that it updates a DocumentReference by its identifier")
+    NOT_MADE = "not_made", _("The document could not be made")
 
 
 class EndpointQuerySet(ClinicQuerySet):
@@ -68,14 +79,21 @@ class EndpointQuerySet(ClinicQuerySet):
 
 
 class WebhookEndpoint(ClinicRecord):
-    """An address of another system's, the events that it wants, and the secret that it knows our messages by."""
+    """An address of another system's, the events that it wants, and the secret that it knows us by.
 
+    Messages are signed with the secret. Documents go with it as their token, or with one that it is given for at
+    `token_url` (OAuth2 client credentials).
+    """
+
+    kind = models.CharField(max_length=10, choices=EndpointKind.choices, default=EndpointKind.MESSAGES)
     url = models.CharField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
     event_types = ArrayField(models.CharField(max_length=40, choices=SentType.choices))
     secret = models.TextField(help_text="Encrypted.")
     previous_secret = models.TextField(blank=True, help_text="Encrypted; it signs along until its end.")
     previous_until = models.DateTimeField(null=True)
+    token_url = models.CharField(max_length=500, blank=True)
+    client_id = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_by_name = models.CharField(max_length=255)
     disabled_at = models.DateTimeField(null=True)
@@ -98,11 +116,21 @@ class WebhookEndpoint(ClinicRecord):
                 | (~Q(previous_secret="") & Q(previous_until__isnull=False)),
                 name="webhook_previous_secret_has_an_end",
             ),
+            models.CheckConstraint(
+                condition=Q(kind=EndpointKind.MESSAGES, token_url="", client_id="")
+                | Q(kind=EndpointKind.DOCUMENTS, previous_secret="", token_url="", client_id="")
+                | (Q(kind=EndpointKind.DOCUMENTS, previous_secret="") & ~Q(token_url="") & ~Q(client_id="")),
+                name="webhook_credentials_of_its_kind",
+            ),
         ]
         indexes = [models.Index(fields=["clinic"], condition=Q(disabled_at__isnull=True), name="webhook_enabled")]
 
     def __str__(self) -> str:
         return f"webhook {self.pk}"
+
+    @property
+    def sends_documents(self) -> bool:
+        return self.kind == EndpointKind.DOCUMENTS
 
     @property
     def is_enabled(self) -> bool:
@@ -122,6 +150,8 @@ class DeliveryQuerySet(ClinicQuerySet):
 
 class WebhookDelivery(ClinicRecord):
     """One message to one endpoint. The row is the message: it waits here until the receiver took it.
+
+    A document is not kept here: it is made of what the record says when it is sent.
 
     While it is under way, `next_at` is when it is taken up again in case nobody comes back to say how it went.
     """

@@ -10,6 +10,7 @@ from django.dispatch import receiver
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from skinclinic.api.webhooks.kinds import KINDS
 from skinclinic.api.webhooks.models import SentType, WebhookDelivery, WebhookEndpoint
 from skinclinic.audit.acting import Actor
 from skinclinic.events.changes import changes_since, number_events
@@ -45,7 +46,7 @@ def make_deliveries(*, actor: Actor, endpoint: WebhookEndpoint) -> None:
     found = changes_since(actor=actor, number=endpoint.told_up_to, most=EVENTS_AT_ONCE)
     if not found or not move_on(endpoint, found[-1].number):
         return
-    wanted = [event for event in found if event.type in endpoint.event_types]
+    wanted = KINDS[endpoint.kind].wanted([event for event in found if event.type in endpoint.event_types])
     clinic_id = endpoint.clinic_id
     WebhookDelivery.objects.bulk_create(
         WebhookDelivery(clinic_id=clinic_id, endpoint=endpoint, event=event, message_id=event.key, type=event.type)

@@ -3,22 +3,21 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from screening.codes import NoticeKind
 from screening.services.notices import see_notices
 from skinclinic.accounts.permissions import get_visible, member_required
-from skinclinic.api.webhooks.guard import AddressRefused, target_of
-from skinclinic.api.webhooks.models import SentType, WebhookDelivery, WebhookEndpoint
+from skinclinic.api.webhooks.documents import change_document_endpoint, create_document_endpoint, give_secret
+from skinclinic.api.webhooks.forms import DocumentEndpointForm, EndpointForm, SecretForm, changing
+from skinclinic.api.webhooks.models import EndpointKind, SentType, WebhookDelivery, WebhookEndpoint
 from skinclinic.api.webhooks.sending import DELAYS
 from skinclinic.api.webhooks.services import (
     change_endpoint,
@@ -31,32 +30,9 @@ from skinclinic.api.webhooks.services import (
 )
 from skinclinic.audit.acting import AUDITOR, MANAGER
 from skinclinic.errors import ClinicError
-from skinclinic.text import validate_one_line
 
 PAGE = 30
 SOON = timedelta(minutes=2)  # so long a page asks by itself for what is about to be sent
-
-
-class EndpointForm(forms.Form):
-    url = forms.CharField(
-        label=gettext_lazy("Address"),
-        max_length=500,
-        help_text=gettext_lazy("It begins with https:// and is on the public internet."),
-    )
-    description = forms.CharField(
-        label=gettext_lazy("What it is for"), max_length=200, required=False, validators=[validate_one_line]
-    )
-    event_types = forms.MultipleChoiceField(
-        label=gettext_lazy("What it is told"), choices=SentType.choices, widget=forms.CheckboxSelectMultiple
-    )
-
-    def clean_url(self) -> str:
-        url = self.cleaned_data["url"]
-        try:
-            target_of(url)
-        except AddressRefused as refusal:
-            raise ValidationError(str(refusal)) from refusal
-        return url
 
 
 @require_http_methods(["GET", "POST"])
@@ -69,8 +45,27 @@ def webhooks(request: HttpRequest) -> HttpResponse:
             return show_one(request, made, secret=secret)
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
+    return show_all(request, form, EndpointKind.MESSAGES)
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(MANAGER, AUDITOR)
+def webhooks_of_documents(request: HttpRequest) -> HttpResponse:
+    form = DocumentEndpointForm(request.POST or None)
+    if request.method == "POST" and request.actor.has_role(MANAGER) and form.is_valid():
+        try:
+            made = create_document_endpoint(actor=request.actor, **form.cleaned_data)
+            messages.success(request, _("It is sent what is signed from now on. Send a test to see if it answers."))
+            return redirect("webhook", made.pk)
+        except ClinicError as refusal:
+            form.add_error(None, str(refusal))
+    return show_all(request, form, EndpointKind.DOCUMENTS)
+
+
+def show_all(request: HttpRequest, form: Form, kind: EndpointKind) -> HttpResponse:
+    """form: for another one of this kind."""
     endpoints = WebhookEndpoint.objects.visible_to(request.actor).order_by("-disabled_at", "created_at")
-    return page_of(request, "accounts/webhooks.html", {"endpoints": list(endpoints), "form": form})
+    return page_of(request, "accounts/webhooks.html", {"endpoints": list(endpoints), "form": form, "kind": kind})
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,21 +75,31 @@ def webhook(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     see_notices(actor=request.actor, kind=NoticeKind.WEBHOOK_DISABLED, endpoint=endpoint)
     if request.method == "GET" or not request.actor.has_role(MANAGER):
         return show_one(request, endpoint)
-    form = EndpointForm(request.POST)
+    form = changing(endpoint, request.POST)
     if not form.is_valid():
         return show_one(request, endpoint, form=form)
-    change_endpoint(endpoint=endpoint, **form.cleaned_data)
-    messages.success(request, _("Saved. Messages that wait go to the new address too."))
+    change = change_document_endpoint if endpoint.sends_documents else change_endpoint
+    try:
+        change(endpoint=endpoint, **form.cleaned_data)
+    except ClinicError as refusal:
+        form.add_error(None, str(refusal))
+        return show_one(request, endpoint, form=form)
+    messages.success(request, _("Saved. What waits goes to the new address too."))
     return redirect("webhook", endpoint.pk)
 
 
 def show_one(
-    request: HttpRequest, endpoint: WebhookEndpoint, *, form: EndpointForm | None = None, secret: str = ""
+    request: HttpRequest,
+    endpoint: WebhookEndpoint,
+    *,
+    form: Form | None = None,
+    secret_form: Form | None = None,
+    secret: str = "",
 ) -> HttpResponse:
     """`secret` is shown this once."""
-    kept = {name: getattr(endpoint, name) for name in EndpointForm.base_fields}
     context = {
-        "form": form or EndpointForm(initial=kept),
+        "form": form or changing(endpoint),
+        "secret_form": secret_form or SecretForm(auto_id="new_%s"),
         "secret": secret,
         "types": [each.label for each in SentType if each in endpoint.event_types],
         "waiting": endpoint.deliveries.waiting().count(),
@@ -128,11 +133,25 @@ def log_of(request: HttpRequest, endpoint: WebhookEndpoint) -> dict[str, object]
 @member_required(MANAGER)
 def webhook_rotate(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     endpoint = get_visible(WebhookEndpoint.objects.all(), request.actor, endpoint_id)
+    if endpoint.sends_documents:
+        return take_secret(request, endpoint)
     try:
         return show_one(request, endpoint, secret=rotate_endpoint_secret(endpoint=endpoint))
     except ClinicError as refusal:
         messages.error(request, str(refusal))
         return redirect("webhook", endpoint.pk)
+
+
+def take_secret(request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
+    form = SecretForm(request.POST, auto_id="new_%s")
+    if form.is_valid():
+        try:
+            give_secret(endpoint=endpoint, secret=form.cleaned_data["secret"])
+            messages.success(request, _("It is sent with this one from now on."))
+            return redirect("webhook", endpoint.pk)
+        except ClinicError as refusal:
+            form.add_error("secret", str(refusal))
+    return show_one(request, endpoint, secret_form=form)
 
 
 @require_POST

@@ -6,13 +6,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from uuid import UUID
+from typing import TypeVar
 
 import certifi
 from cryptography.fernet import InvalidToken
@@ -28,18 +28,7 @@ LONGEST_PAUSE = 24 * 3600
 LONGEST_LINE = 120
 
 
-@dataclass(frozen=True)
-class Message:
-    """A delivery that is under way; `secrets` as they are kept, the current one first."""
-
-    clinic_id: UUID
-    endpoint_id: UUID
-    delivery_id: UUID
-    attempt: int
-    url: str
-    message_id: str
-    body: bytes
-    secrets: tuple[str, ...] = field(repr=False)
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,30 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
+        return self.status is not None and 200 <= self.status < 300 and not self.trouble
+
+
+@dataclass(frozen=True)
+class Call:
+    """One HTTP request."""
+
+    target: Target
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    method: str = "POST"
+
+
+@dataclass(frozen=True)
+class Message:
+    """As the Standard Webhooks have it; `secrets` as they are kept, the current one first."""
+
+    url: str
+    message_id: str
+    body: bytes
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def send(self) -> Answer:
+        return answer_or_trouble(lambda: exchange(Call(target_of(self.url), headers_of(self), self.body), answer_of))
 
 
 def body_of(event_type: str, at: datetime, ids: dict[str, str]) -> bytes:
@@ -71,14 +83,19 @@ TROUBLES = (
     ((OSError, ValueError), Trouble.NO_CONNECTION),
     (http.client.HTTPException, Trouble.NOT_HTTP),
 )
+EXPECTED = (InvalidToken, ClinicError, OSError, ValueError, http.client.HTTPException)
 
 
-def post(message: Message) -> Answer:
+def answer_or_trouble(ask: Callable[[], Answer]) -> Answer:
     """Never raises for what the receiver or the network does."""
     try:
-        return exchange(target_of(message.url), headers_of(message), message.body)
-    except (InvalidToken, ClinicError, OSError, ValueError, http.client.HTTPException) as error:
-        return Answer(trouble=next(trouble for kinds, trouble in TROUBLES if isinstance(error, kinds)))
+        return ask()
+    except EXPECTED as error:
+        return Answer(trouble=trouble_of(error))
+
+
+def trouble_of(error: Exception) -> Trouble:
+    return next(trouble for kinds, trouble in TROUBLES if isinstance(error, kinds))
 
 
 def headers_of(message: Message) -> dict[str, str]:
@@ -96,13 +113,20 @@ def headers_of(message: Message) -> dict[str, str]:
     }
 
 
-def exchange(target: Target, headers: dict[str, str], body: bytes) -> Answer:
-    """Connects to the address that was looked at, goes through no proxy and follows no redirect."""
-    ends = time.monotonic() + TIME_OUT
-    sock = connect(resolve(target), target.port)
+def deadline() -> float:
+    return time.monotonic() + TIME_OUT
+
+
+def exchange(call: Call, read: Callable[[http.client.HTTPResponse], Read], ends: float | None = None) -> Read:
+    """Connects to the address that was looked at, goes through no proxy and follows no redirect.
+
+    read: what is wanted of the response. ends: the deadline, where this is not the first that was asked.
+    """
+    ends = ends or deadline()
+    sock = connect(resolve(call.target), call.target.port)
     with ending(sock, ends) as ran_out:
         try:
-            return speak(sock, target, headers, body)
+            return speak(sock, call, read)
         except (OSError, http.client.HTTPException) as error:
             if ran_out.is_set():
                 raise TimeoutError from error
@@ -121,7 +145,7 @@ def connect(found: list[str], port: int) -> socket.socket:
 
 
 @contextmanager
-def ending(sock: socket.socket, deadline: float) -> Iterator[threading.Event]:
+def ending(sock: socket.socket, ends: float) -> Iterator[threading.Event]:
     """A socket's own time-out begins anew with each byte, so a receiver that drips them would hold us for ever."""
     ran_out, handle = threading.Event(), sock.dup()  # TLS takes `sock` over; the connection behind both is one
 
@@ -131,7 +155,7 @@ def ending(sock: socket.socket, deadline: float) -> Iterator[threading.Event]:
             handle.shutdown(socket.SHUT_RDWR)
 
     sock.settimeout(TIME_OUT)
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), end)
+    timer = threading.Timer(max(0.0, ends - time.monotonic()), end)
     timer.start()
     try:
         yield ran_out
@@ -140,15 +164,16 @@ def ending(sock: socket.socket, deadline: float) -> Iterator[threading.Event]:
         handle.close()
 
 
-def speak(sock: socket.socket, target: Target, headers: dict[str, str], body: bytes) -> Answer:
-    connection = http.client.HTTPConnection(target.host, target.port)
+def speak(sock: socket.socket, call: Call, read: Callable[[http.client.HTTPResponse], Read]) -> Read:
+    connection = http.client.HTTPConnection(call.target.host, call.target.port)
     connection.sock = sock
     with closing(connection):
-        if target.scheme == "https":
+        if call.target.scheme == "https":
             connection.default_port = PORTS["https"]  # so that Host leaves it out
-            connection.sock = trust().wrap_socket(sock, server_hostname=target.host)
-        connection.request("POST", target.path, body=body, headers=headers)
-        return answer_of(connection.getresponse())
+            connection.sock = trust().wrap_socket(sock, server_hostname=call.target.host)
+        with suppress(BrokenPipeError, ConnectionResetError):  # who refuses a large body may not wait for its end
+            connection.request(call.method, call.target.path, body=call.body, headers=call.headers)
+        return read(connection.getresponse())
 
 
 @lru_cache(maxsize=1)

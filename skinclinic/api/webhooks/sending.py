@@ -4,18 +4,20 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
+from skinclinic.api.webhooks.kinds import KINDS
 from skinclinic.api.webhooks.models import DeliveryState, DisabledBecause, Trouble, WebhookDelivery, WebhookEndpoint
 from skinclinic.api.webhooks.outbox import make_deliveries
-from skinclinic.api.webhooks.post import Answer, Message, body_of, post
+from skinclinic.api.webhooks.post import Answer
 from skinclinic.api.webhooks.services import disable_endpoint
 from skinclinic.audit.acting import acting, system
 from skinclinic.events.models import EventType
@@ -28,19 +30,27 @@ JITTER = 0.1
 PAUSE = 60.0  # seconds, for a receiver that is overloaded and does not say for how long
 ASKS_FOR_A_PAUSE = frozenset({429, 502, 504})
 GONE = 410
-# A receiver that hangs holds its own few threads and nobody else's.
-THREADS, OF_ONE_ENDPOINT = 32, 4
+THREADS = 32  # of which a receiver that hangs holds only the few of its kind
 MOST_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A delivery that is under way."""
+
+    endpoint: WebhookEndpoint
+    delivery: WebhookDelivery
+    attempt: int
 
 
 def send_due() -> None:
     """Until nothing is due, or others want the worker; what is under way then is waited for."""
-    ends, under_way = time.monotonic() + MOST_SECONDS, dict[Future[Answer], Message]()
+    ends, under_way = time.monotonic() + MOST_SECONDS, dict[Future[Answer], Claim]()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
         while True:
             if time.monotonic() < ends:
-                busy = Counter(message.endpoint_id for message in under_way.values())
-                under_way |= {pool.submit(post, message): message for message in claim_due(busy)}
+                busy = Counter(claim.endpoint.pk for claim in under_way.values())
+                under_way |= {pool.submit(prepared(claim)): claim for claim in claim_due(busy)}
             if not under_way:
                 return
             done, _waiting = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -48,13 +58,25 @@ def send_due() -> None:
                 note(under_way.pop(future), future.result())
 
 
-def claim_due(busy: Counter[UUID]) -> list[Message]:
+def prepared(claim: Claim) -> Callable[[], Answer]:
+    """What cannot be made is tried again like what was not taken, and holds up nothing else."""
+    try:
+        return KINDS[claim.endpoint.kind].request_of(claim.endpoint, claim.delivery).send
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        # Its kind alone: its words may be of a patient.
+        logger.error("Delivery %s could not be made: %s", claim.delivery.pk, type(error).__name__)  # noqa: TRY400
+        return lambda: Answer(trouble=Trouble.NOT_MADE)
+
+
+def claim_due(busy: Counter[UUID]) -> list[Claim]:
     """At most so many of each endpoint, and of all, as there are threads for."""
-    claimed: list[Message] = []
+    claimed: list[Claim] = []
     for clinic_id in telling_clinics():
         with acting(system(clinic_id=clinic_id)) as actor:
             for endpoint in WebhookEndpoint.objects.ready(timezone.now()).filter(clinic=clinic_id):
-                free = min(OF_ONE_ENDPOINT - busy[endpoint.pk], THREADS - busy.total() - len(claimed))
+                free = min(KINDS[endpoint.kind].at_once - busy[endpoint.pk], THREADS - busy.total() - len(claimed))
                 if free > 0:
                     make_deliveries(actor=actor, endpoint=endpoint)
                     claimed += claim_of(endpoint, most=free)
@@ -68,46 +90,31 @@ def telling_clinics() -> list[UUID]:
         return [clinic for (clinic,) in cursor.fetchall()]
 
 
-def claim_of(endpoint: WebhookEndpoint, *, most: int) -> Iterator[Message]:
+def claim_of(endpoint: WebhookEndpoint, *, most: int) -> Iterator[Claim]:
     now = timezone.now()
     taken_up_again = now + timedelta(seconds=settings.WEBHOOK_LEASE)
     due = endpoint.deliveries.due(now).select_related("event").order_by("next_at")
     for delivery in due.select_for_update(skip_locked=True, of=("self",))[:most]:
         attempt = delivery.attempts + 1
         WebhookDelivery.objects.filter(pk=delivery.pk).update(attempts=attempt, next_at=taken_up_again)
-        yield message_of(endpoint, delivery, attempt)
+        yield Claim(endpoint, delivery, attempt)
 
 
-def message_of(endpoint: WebhookEndpoint, delivery: WebhookDelivery, attempt: int) -> Message:
-    at, ids = delivery.created_at, {"webhook": str(endpoint.pk)}
-    if delivery.event is not None:
-        at, ids = delivery.event.at, delivery.event.ids
-    previous = [endpoint.previous_secret] if endpoint.previous_signs_along() else []
-    return Message(
-        clinic_id=endpoint.clinic_id,
-        endpoint_id=endpoint.pk,
-        delivery_id=delivery.pk,
-        attempt=attempt,
-        url=endpoint.url,
-        message_id=str(delivery.message_id),
-        body=body_of(delivery.type, at, ids),
-        secrets=(endpoint.secret, *previous),
-    )
-
-
-def note(message: Message, answer: Answer) -> None:
+def note(claim: Claim, answer: Answer) -> None:
     """What became of it. Somebody who took it up again meanwhile wins."""
-    with acting(system(clinic_id=message.clinic_id)):
-        endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=message.endpoint_id)
-        same = WebhookDelivery.objects.waiting().filter(pk=message.delivery_id, attempts=message.attempt)
+    with acting(system(clinic_id=claim.endpoint.clinic_id)):
+        endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=claim.endpoint.pk)
+        same = WebhookDelivery.objects.waiting().filter(pk=claim.delivery.pk, attempts=claim.attempt)
         delivery = same.select_for_update().first()
         if delivery is None:
             return
         changes = {"last_at": timezone.now(), "last_status": answer.status, "trouble": answer.trouble}
         same.update(**changes, words=answer.words, **what_next(delivery, answer))
+        if answer.is_success:
+            KINDS[endpoint.kind].taken(endpoint, claim.delivery)
         slow_down(endpoint, answer)
         disable_where_hopeless(endpoint, delivery, answer)
-    logger.info("Webhook %s answered %s", message.endpoint_id, answer.status or answer.trouble)
+    logger.info("Webhook %s answered %s", claim.endpoint.pk, answer.status or answer.trouble)
 
 
 def what_next(delivery: WebhookDelivery, answer: Answer) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -36,39 +37,50 @@ class EndpointEnabled(ClinicError):
     code = "webhook-enabled"
 
 
+class SendsDocuments(ClinicError):
+    """What is to be changed is the receiver's to say, or fixed."""
+
+    code = "webhook-sends-documents"
+
+
 def create_endpoint(
     *, actor: Actor, url: str, event_types: Sequence[str], description: str = ""
 ) -> tuple[WebhookEndpoint, str]:
     """Told of what happens from now on; returned with its secret. Raises AddressRefused, TooManyEndpoints."""
     target_of(url)
+    secret = make_secret()
+    told = sorted(set(event_types))
+    return add_endpoint(actor=actor, secret=secret, url=url, event_types=told, description=description), secret
+
+
+def add_endpoint(*, actor: Actor, secret: str, **columns: Any) -> WebhookEndpoint:
+    """Of either kind. Raises TooManyEndpoints."""
     clinic_id = actor.own_clinic()
     if WebhookEndpoint.objects.filter(clinic=clinic_id).enabled().count() >= MOST_ENDPOINTS:
         raise TooManyEndpoints(
             _("There are %(count)s webhooks already. Disable one that nobody needs.") % {"count": MOST_ENDPOINTS}
         )
-    secret = make_secret()
-    endpoint = WebhookEndpoint.objects.create(
+    return WebhookEndpoint.objects.create(
         clinic_id=clinic_id,
-        url=url,
-        description=description,
-        event_types=sorted(set(event_types)),
         secret=encrypt(secret),
         created_by_id=actor.user_id,
         created_by_name=actor.name,
         told_up_to=last_number(clinic_id),
+        **columns,
     )
-    return endpoint, secret
 
 
 def change_endpoint(*, endpoint: WebhookEndpoint, url: str, event_types: Sequence[str], description: str) -> None:
-    """Raises AddressRefused."""
+    """Raises AddressRefused, SendsDocuments."""
+    refuse_documents(endpoint)
     target_of(url)
     endpoint.url, endpoint.description, endpoint.event_types = url, description, sorted(set(event_types))
     endpoint.save(update_fields=["url", "description", "event_types"])
 
 
 def rotate_endpoint_secret(*, endpoint: WebhookEndpoint) -> str:
-    """Another secret; the one before signs along for a day. Raises EndpointDisabled."""
+    """Another secret; the one before signs along for a day. Raises EndpointDisabled, SendsDocuments."""
+    refuse_documents(endpoint)
     refuse_disabled(endpoint)
     secret = make_secret()
     endpoint.previous_secret, endpoint.previous_until = endpoint.secret, timezone.now() + SIGNS_ALONG
@@ -98,7 +110,7 @@ def enable_endpoint(*, endpoint: WebhookEndpoint, missed: bool) -> None:
 
 
 def send_test(*, endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """A message that says nothing, tried once. Raises EndpointDisabled."""
+    """A message that says nothing, or for a FHIR server a question, tried once. Raises EndpointDisabled."""
     refuse_disabled(endpoint)
     delivery = WebhookDelivery.objects.create(clinic_id=endpoint.clinic_id, endpoint=endpoint, type=TEST)
     send_soon()
@@ -116,6 +128,11 @@ def start_anew(deliveries: DeliveryQuerySet) -> None:
     """As if it had never been tried."""
     fresh = {"attempts": 0, "last_at": None, "last_status": None, "trouble": "", "words": ""}
     deliveries.update(state=DeliveryState.WAITING, next_at=timezone.now(), **fresh)
+
+
+def refuse_documents(endpoint: WebhookEndpoint) -> None:
+    if endpoint.sends_documents:
+        raise SendsDocuments(_("This one sends documents. It is changed, and given another token, on its page."))
 
 
 def refuse_disabled(endpoint: WebhookEndpoint) -> None:
