@@ -20,7 +20,7 @@ TABS = {
     "exports": _("Exports"),
     "people": _("People"),
     "openings": _("Restricted"),
-    "clients": _("Other systems"),
+    "clients": _("Systems"),
     "webhooks": _("Webhooks"),
 }
 # Pages that are a part of another one's tab.

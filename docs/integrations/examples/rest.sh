@@ -4,8 +4,8 @@
 #   CLINIC=http://localhost:8000 ID=… SECRET=… sh rest.sh lesion.jpg
 #   CLINIC=http://localhost:8000 ID=… SECRET=… sh rest.sh --signed SCREENING
 #
-# ID and SECRET: of a system that may read and write patients and screenings, and read reviews (*Dashboard*, *Other
-# systems*).
+# ID and SECRET: of a system that may read and write patients and screenings, and read reviews (*Dashboard*,
+# *Systems*).
 set -eu
 
 API=$CLINIC/api
