@@ -1,8 +1,10 @@
-"""Which pages there are beside each other, and which of them is shown: for the rail and the dashboard's tabs."""
+"""Which pages there are beside each other, and which of them is shown: for the rail and the tabs."""
 
 from django import template
 from django.template import Context
 from django.utils.translation import gettext_lazy as _
+
+from skinclinic.audit.acting import MANAGER
 
 register = template.Library()
 
@@ -20,30 +22,27 @@ TABS = {
     "exports": _("Exports"),
     "people": _("People"),
     "openings": _("Restricted"),
+}
+# What managers decide for the clinic, and who may use it.
+CLINIC_TABS = {
+    "clinic_settings": _("Settings"),
     "clients": _("Systems"),
     "webhooks": _("Webhooks"),
+    "clinic_history": _("Changes"),
 }
+MANAGERS_ONLY = {"clinic_settings"}
 # Pages that are a part of another one's tab.
 PART_OF = {"webhooks_of_documents": "webhooks"}
 # Under which entry of the rail a page lies; one that is not named here is its own.
 ENTRY_OF = {
     **dict.fromkeys(TABS, "dashboard"),
     **dict.fromkeys(("patient_chart", "imports", "import_batch"), "patients"),
-    "clinic_history": "clinic_settings",
+    **dict.fromkeys(CLINIC_TABS, "clinic"),
     **dict.fromkeys(
-        (
-            "incident",
-            "incident_new",
-            "member",
-            "table_export",
-            "research_export",
-            "look_back",
-            "client_rotate",
-            "webhook",
-            "webhook_rotate",
-            "webhooks_of_documents",
-        ),
-        "dashboard",
+        ("client_rotate", "webhook", "webhook_rotate", "webhooks_of_documents", "clinic_keeping"), "clinic"
+    ),
+    **dict.fromkeys(
+        ("incident", "incident_new", "member", "table_export", "research_export", "look_back"), "dashboard"
     ),
     "model_card": "models",
 }
@@ -60,7 +59,11 @@ def entry_of_page(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def dashboard_tabs(context: Context) -> list[tuple[str, str, bool]]:
-    """Each with its name, what it is called, and whether it is shown."""
+def tabs_of_page(context: Context) -> list[tuple[str, str, bool]]:
+    """Those that are beside it: each with its name, what it is called, and whether it is shown."""
     here = PART_OF.get(page_of(context), page_of(context))
-    return [(name, str(label), name == here) for name, label in TABS.items()]
+    if ENTRY_OF.get(page_of(context)) != "clinic":
+        return [(name, str(label), name == here) for name, label in TABS.items()]
+    is_manager = context["actor"].has_role(MANAGER)
+    own = {name: label for name, label in CLINIC_TABS.items() if is_manager or name not in MANAGERS_ONLY}
+    return [(name, str(label), name == here) for name, label in own.items()]

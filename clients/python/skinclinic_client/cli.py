@@ -15,7 +15,7 @@ from skinclinic_client.upload import Upload
 ABOUT = """\
 Where the clinic is and who asks stands in the environment: SKINCLINIC_URL, SKINCLINIC_ID, and SKINCLINIC_SECRET or
 SKINCLINIC_SECRET_FILE. A manager makes a system with the rights to read and write patients and screenings at
-Dashboard, Systems."""
+Clinic, Systems."""
 LAYOUT = """\
 Photographs lie in DIR as <record number>/<lesion's number>/<file>: JPEG, PNG or WebP. A number that nobody has is told,
 and its photographs are left; no patient and no lesion is made. What the clinic has already is not sent again, so the

@@ -3,7 +3,7 @@
 #
 #   CLINIC=http://localhost:8000 ID=… SECRET=… sh fhir.sh lesion.jpg
 #
-# ID and SECRET: of a system with the scopes fhir:read and fhir:write (*Dashboard*, *Systems*). The photograph goes
+# ID and SECRET: of a system with the scopes fhir:read and fhir:write (*Clinic*, *Systems*). The photograph goes
 # to the first lesion that there is: lesions are marked on the body map, or made at /api/v1/lesions/.
 set -eu
 

@@ -4,7 +4,7 @@
 #   CLINIC=http://localhost:8000 ID=… SECRET=… sh rest.sh lesion.jpg
 #   CLINIC=http://localhost:8000 ID=… SECRET=… sh rest.sh --signed SCREENING
 #
-# ID and SECRET: of a system that may read and write patients and screenings, and read reviews (*Dashboard*,
+# ID and SECRET: of a system that may read and write patients and screenings, and read reviews (*Clinic*,
 # *Systems*).
 set -eu
 
