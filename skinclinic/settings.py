@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "skinclinic.api.fhir.apps.FhirConfig",
     "patients",
     "screening",
+    "screening.dicom.apps.DicomConfig",
     "screening.apps.OperatorAdmin",
     "allauth",
     "allauth.account",
@@ -422,6 +423,7 @@ LOGGING = {
         "patients": {"level": "INFO"},
         "django.request": {"level": "ERROR"},
         "celery": {"level": "WARNING"},
+        "pydicom": {"level": "CRITICAL"},  # it says what stands in an object that it cannot read
     },
 }
 CSRF_FAILURE_VIEW = "skinclinic.error_pages.csrf_failure"

@@ -80,7 +80,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
             zone = ZoneInfo(http.clinic.time_zone)
         wanted = checked(UploadSerializer(data=sent))
         try:
-            clean = clean_photograph(wanted["photograph"], zone=zone)
+            clean = clean_photograph(wanted["photograph"], zone=zone, takes_dicom=True)
             with request_acting(http) as actor:
                 hold(actor, key)
                 return answer_before(actor, key, fingerprint) or store(
