@@ -25,7 +25,7 @@ from screening.views.history import ids_of_screening
 from skinclinic.accounts.middleware import request_acting
 from skinclinic.api.idempotency import PARAMETER, answer_before, fingerprint_of, hold, key_of, store
 from skinclinic.api.paging import NewestLines
-from skinclinic.api.parsers import BoundedJSONParser, PhotographParser
+from skinclinic.api.parsers import BoundedJSONParser, DicomParser, PhotographParser
 from skinclinic.api.problems import problem_response
 from skinclinic.api.v1.filters import ScreeningFilter
 from skinclinic.api.v1.serializers import (
@@ -57,7 +57,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         """Photographs come as forms or as bytes; their views alone receive bodies of any size, and no JSON."""
         match getattr(self, "action_map", {}).get("post"):
             case "create":
-                return [MultiPartParser(), PhotographParser()]
+                return [MultiPartParser(), PhotographParser(), DicomParser()]
             case "bulk":
                 return [MultiPartParser()]
         return [BoundedJSONParser()]
