@@ -70,10 +70,7 @@ def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC, takes_dicom: bool 
     DICOM object of one where those are taken.
     """
     data = upload.read(MAX_BYTES + 1)
-    if not data:
-        raise PhotographRefused("empty", _("The file is empty. Choose it again."))
-    if len(data) > MAX_BYTES:
-        raise PhotographRefused("too_large", _("The file is larger than 25 MB. Send the photograph in a smaller size."))
+    refuse_length(data)
     with one_decode:
         opened, captured_at, camera, sent = open_upload(data, zone, takes_dicom)
         image = decode(opened)
@@ -107,6 +104,13 @@ def open_upload(
         return image, sent.captured_at, sent.camera, sent
     opened = open_photograph(data)
     return opened, *read_making(opened, zone), None
+
+
+def refuse_length(data: bytes) -> None:
+    if not data:
+        raise PhotographRefused("empty", _("The file is empty. Choose it again."))
+    if len(data) > MAX_BYTES:
+        raise PhotographRefused("too_large", _("The file is larger than 25 MB. Send the photograph in a smaller size."))
 
 
 def give_memory_back() -> None:

@@ -360,6 +360,7 @@ OAUTH2_PROVIDER = {
         "reviews:read": "Read signed reviews",
         "fhir:read": "Read the record as FHIR",
         "fhir:write": "Register patients and send photographs as FHIR",
+        "dicom:write": "Send photographs as DICOM objects",
         "audit:read": "Read the ledger as FHIR AuditEvents",
         "webhooks:manage": "Say where webhooks go, and read what became of them",
     },

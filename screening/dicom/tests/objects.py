@@ -25,7 +25,7 @@ def dicom_object(photograph: bytes, *, syntax: str = JPEGBaseline8Bit, **changes
     """Of Erna Winterbottom, record 4711 of `ISSUER`, on the left half of her back. None takes an element away."""
     picture = Image.open(BytesIO(photograph))
     told = Dataset()
-    told.file_meta = FileMetaDataset()
+    told.preamble, told.file_meta = bytes(128), FileMetaDataset()
     told.file_meta.TransferSyntaxUID = syntax
     told.SOPClassUID = DERMOSCOPIC
     told.SOPInstanceUID, told.SeriesInstanceUID, told.StudyInstanceUID = (generate_uid() for _ in range(3))
