@@ -33,6 +33,7 @@ STORED_SIDE = 4096
 THUMBNAIL_SIDE = 320
 FORMATS = ("JPEG", "PNG", "WEBP")
 SRGB = ImageCms.createProfile("sRGB")
+SRGB_PROFILE = ImageCms.ImageCmsProfile(SRGB).tobytes()
 # A 60-megapixel decode takes hundreds of MB: one at a time in a web process.
 one_decode = threading.Lock()
 

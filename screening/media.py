@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET
 
 from ml.labels import DIAGNOSES
 from ml.overlay import map_png
+from screening.dicom.writing import as_dicom
 from screening.models import LesionImage, Prediction, Screening
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record
@@ -33,6 +34,32 @@ def photograph(request: HttpRequest, image_id: UUID) -> HttpResponse:
     if ahead:
         # Of the visit that comes next: the browser keeps it until that is opened.
         response["Cache-Control"] = f"private, max-age={AHEAD_FOR}"
+    return response
+
+
+@require_GET
+@member_required()
+def dicom(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """The photograph with who and where it is of, for another system to keep."""
+    screening = get_visible(
+        Screening.objects.select_related("visit", "image__lesion", "image__patient__identity"),
+        request.actor,
+        screening_id,
+    )
+    return as_dicom_file(screening)
+
+
+def as_dicom_file(screening: Screening) -> HttpResponse:
+    """It names the patient, so the ledger says in which shape the photograph was given."""
+    record(
+        "photograph_seen",
+        subject_type="screening_lesionimage",
+        subject_id=screening.image_id,
+        patient_id=screening.patient_id,
+        detail={"as": "dicom"},
+    )
+    response = as_image(as_dicom(screening), "application/dicom")
+    response["Content-Disposition"] = f'attachment; filename="{screening.image_id}.dcm"'
     return response
 
 

@@ -17,6 +17,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from patients.services import RECORD_NUMBER
@@ -30,6 +31,7 @@ PREAMBLE = 128
 MARK = b"DICM"
 MOST_READS = 30_000
 MOST_IN_SEQUENCE = 64 * 1024  # bytes
+SHORT, LONGEST = 64, 250  # characters: of DICOM's short texts, and of what is looked at
 PIXEL_DATA = 0x7FE00010
 WANTED = [
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientName",
@@ -42,7 +44,7 @@ WANTED = [
     "ICCProfile", "PixelData",
 ]  # fmt: skip
 WANTED_TAGS: list[BaseTag | int] = [tag for keyword in WANTED if (tag := tag_for_keyword(keyword)) is not None]
-UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*", re.ASCII)
 MOMENT = re.compile(r"(\d{8})(\d{4})(\d{2})?(?:\.\d{1,6})?([+-]\d{4})?")
 SIDES = {"L": "left", "R": "right", "U": "midline"}
 
@@ -96,7 +98,7 @@ def sent_uids(data: bytes) -> tuple[str, str]:
     try:
         with trusting_nothing():
             head = read_head(Metered(data)) if is_dicom(data) else Dataset()
-            return text(head, "MediaStorageSOPClassUID")[:64], text(head, "MediaStorageSOPInstanceUID")[:64]
+            return uid(head, "MediaStorageSOPClassUID"), uid(head, "MediaStorageSOPInstanceUID")
     except PhotographRefused:
         return "", ""
 
@@ -160,26 +162,34 @@ def said_by(told: Dataset, zone: tzinfo) -> SentObject:
         tracking_uid=uid(told, "TrackingUID") if text(told, "TrackingUID") else "",
         captured_at=captured_at(told, zone),
         equipment=Equipment(
-            manufacturer=text(told, "Manufacturer"),
-            model_name=text(told, "ManufacturerModelName"),
-            serial_number=text(told, "DeviceSerialNumber"),
-            software_versions=text(told, "SoftwareVersions"),
+            manufacturer=text(told, "Manufacturer")[:SHORT],
+            model_name=text(told, "ManufacturerModelName")[:SHORT],
+            serial_number=text(told, "DeviceSerialNumber")[:SHORT],
+            software_versions=text(told, "SoftwareVersions")[:SHORT],
         ),
         recognizable=text(told, "RecognizableVisualFeatures").upper()[:3],
     )
 
 
 def text(told: Dataset, keyword: str) -> str:
-    """The first value, in one line of at most 64 characters, as DICOM's short texts are."""
+    """The first value, in one line."""
     found = told.get(keyword)
-    if isinstance(found, (list, tuple)) or (hasattr(found, "__iter__") and not isinstance(found, (str, bytes))):
+    if isinstance(found, MultiValue):
         found = next(iter(found), "")
-    return one_line(str(found if found is not None else ""), 64)
+    return one_line(str(found if found is not None else ""), LONGEST)
+
+
+def single(told: Dataset, keyword: str) -> str:
+    """Of what says who or which it is, there is one value, and it is whole."""
+    found = text(told, keyword)
+    if isinstance(told.get(keyword), MultiValue) or len(found) == LONGEST:
+        raise damaged()
+    return found
 
 
 def uid(told: Dataset, keyword: str) -> str:
-    found = text(told, keyword)
-    if not UID.fullmatch(found):
+    found = single(told, keyword)
+    if not UID.fullmatch(found) or len(found) > SHORT:
         raise damaged()
     return found
 
@@ -202,7 +212,7 @@ def patient_of(told: Dataset) -> SentPatient:
     return SentPatient(
         numbers=numbers,
         others=tuple(number for each in items(told, "OtherPatientIDsSequence") for number in numbers_of(each)),
-        has_issuer=bool(text(told, "IssuerOfPatientID")) or any(system != RECORD_NUMBER for system, _value in numbers),
+        has_issuer=any(system != RECORD_NUMBER for system, _value in numbers),
         family_name=one_line(str(getattr(name, "family_name", ""))),
         given_name=one_line(str(getattr(name, "given_name", ""))),
         birth_date=day_of(text(told, "PatientBirthDate")),
@@ -211,10 +221,10 @@ def patient_of(told: Dataset) -> SentPatient:
 
 def numbers_of(told: Dataset) -> tuple[Number, ...]:
     """An issuer is the system of ours that is written the same; by its universal entity, an OID or a UUID, as a URN."""
-    value = text(told, "PatientID")
+    value = single(told, "PatientID")
     entity = first(told, "IssuerOfPatientIDQualifiersSequence")
     shape = {"ISO": "urn:oid:{}", "UUID": "urn:uuid:{}", "URI": "{}"}.get(text(entity, "UniversalEntityIDType"), "")
-    systems = [text(told, "IssuerOfPatientID"), shape.format(text(entity, "UniversalEntityID")) if shape else ""]
+    systems = [single(told, "IssuerOfPatientID"), shape.format(single(entity, "UniversalEntityID")) if shape else ""]
     return tuple((system, value) for system in (list(filter(None, systems)) or [RECORD_NUMBER]) if value)
 
 

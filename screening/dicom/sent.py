@@ -15,7 +15,8 @@ Number = tuple[str, str]
 class SentPatient:
     """`numbers`: PatientID under each name that its issuer has; `others`: of OtherPatientIDsSequence.
 
-    Where no issuer is named, PatientID is taken for a record number of the clinic's, and `has_issuer` is false.
+    Where no issuer is named, PatientID is taken for a record number of the clinic's, and `has_issuer` is false; also
+    where it is called a record number, since every clinic has those.
     """
 
     numbers: tuple[Number, ...]

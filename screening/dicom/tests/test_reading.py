@@ -1,5 +1,6 @@
 """What is read from an object, what is refused, and that nothing which is sent is a fault of ours."""
 
+import warnings
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
@@ -170,6 +171,16 @@ REFUSED = {
 @pytest.mark.parametrize("code", REFUSED)
 def test_what_is_not_taken_says_why(photograph, code):
     assert code_of(as_bytes(dicom_object(photograph, **REFUSED[code]))) == code
+
+
+@pytest.mark.parametrize(
+    "changes", [{"PatientID": ["4711", "4712"]}, {"StudyInstanceUID": "1" * 65}, {"PatientID": "4" * 300}]
+)
+def test_what_says_whose_it_is_is_one_and_whole(photograph, changes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = as_bytes(dicom_object(photograph, **changes))
+    assert code_of(data) == "damaged"
 
 
 def test_palette_and_inverted_grey_are_not_taken(photograph):

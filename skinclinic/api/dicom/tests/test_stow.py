@@ -1,10 +1,15 @@
 """STOW-RS: what is stored and where, what is refused and why, and that a second sending changes nothing."""
 
 import threading
+from io import BytesIO
 
 import pytest
 import requests
 from django.db import connection
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
+from PIL import Image
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
@@ -103,6 +108,10 @@ CONTRADICTED = {
     "no number": ({"PatientID": ""}, 0xC010),
     "no issuer": ({"IssuerOfPatientID": None}, 0xC010),
     "no issuer and no name": ({"IssuerOfPatientID": None, "PatientName": ""}, 0xC012),
+    "record number, without a name": (
+        {"IssuerOfPatientID": "urn:skinclinic:record-number", "PatientName": ""},
+        0xC012,
+    ),
     "burned in": ({"BurnedInAnnotation": "YES"}, 0xC004),
     "other class": ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, 0x0122),
     "no place": (NOWHERE, 0xC020),
@@ -289,3 +298,23 @@ def test_one_that_breaks_off_stores_what_came_whole(cast, api, erna, photograph_
     answer = api.post_body(body[: len(body) - 3000])
     assert (answer.status_code, reasons(answer)) == (202, [0xC000])
     the_only(cast, Screening)
+
+
+@pytest.fixture(scope="module")
+def small_body() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (64, 64), "tan").save(buffer, "JPEG")
+    return body_of(as_bytes(dicom_object(buffer.getvalue())))
+
+
+@tries(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    places=st.lists(st.tuples(st.integers(0, 1400), st.binary(min_size=1, max_size=6)), min_size=1, max_size=4),
+    cut=st.integers(0, 300),
+)
+def test_nothing_that_is_sent_is_a_fault_of_ours(api, erna, small_body, places, cut):
+    body = bytearray(small_body)
+    for place, wrong in places:
+        body[place : place + len(wrong)] = wrong
+    answer = api.post_body(bytes(body[: len(body) - cut]))
+    assert answer.status_code in (200, 400, 409), answer.content

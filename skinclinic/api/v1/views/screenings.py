@@ -12,12 +12,13 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from patients.models import Lesion, Visit
 from screening.images import CleanPhotograph, clean_photograph, file_name
-from screening.media import as_image, draw_map
+from screening.media import as_dicom_file, as_image, draw_map
 from screening.models import Screening
 from screening.services.photographs import add_photograph, withdraw_screening
 from screening.status import REVIEW_IS_SIGNED
@@ -44,6 +45,12 @@ from skinclinic.audit.acting import Actor, acting
 from skinclinic.audit.models import AuditEvent
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
+
+
+class DicomFile(JSONRenderer):
+    """For who accepts nothing else; a refusal is JSON all the same."""
+
+    media_type = "application/dicom"
 
 
 class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
@@ -164,6 +171,12 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         table = image._meta.db_table
         record("photograph_seen", subject_type=table, subject_id=image.pk, patient_id=image.patient_id)
         return as_image(image.photograph.read(), "image/jpeg")
+
+    @extend_schema(responses={(200, "application/dicom"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, DicomFile])
+    def dicom(self, request: Request, pk: UUID) -> HttpResponse:
+        """The photograph as a DICOM object, with patient, site and time; no reading is in it."""
+        return as_dicom_file(self.get_object())
 
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
