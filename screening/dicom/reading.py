@@ -31,6 +31,7 @@ PREAMBLE = 128
 MARK = b"DICM"
 MOST_READS = 30_000
 MOST_IN_SEQUENCE = 64 * 1024  # bytes
+MOST_ITEMS = 50
 SHORT, LONGEST = 64, 250  # characters: of DICOM's short texts, and of what is looked at
 PIXEL_DATA = 0x7FE00010
 WANTED = [
@@ -199,7 +200,10 @@ def items(told: Dataset, keyword: str) -> list[Dataset]:
     found = told.get_item(keyword) if keyword in told else None
     if isinstance(found, RawDataElement) and len(found.value or b"") > MOST_IN_SEQUENCE:
         raise damaged()
-    return list(told.get(keyword) or [])
+    taken_apart = list(told.get(keyword) or [])
+    if len(taken_apart) > MOST_ITEMS:
+        raise damaged()
+    return taken_apart
 
 
 def first(told: Dataset, keyword: str) -> Dataset:

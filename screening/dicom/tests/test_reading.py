@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -220,6 +221,12 @@ def test_a_sequence_that_is_taken_apart_is_short(photograph):
     assert code_of(data[:place] + long + data[place:]) == "damaged"
 
 
+def test_more_numbers_than_anybody_has_are_not_looked_for(photograph):
+    numbers = [Dataset() for _ in range(51)]
+    assert code_of(as_bytes(dicom_object(photograph, OtherPatientIDsSequence=numbers))) == "damaged"
+    assert cleaned(as_bytes(dicom_object(photograph, OtherPatientIDsSequence=numbers[:50])))
+
+
 def test_nested_too_deep_is_refused(photograph):
     data = as_bytes(dicom_object(photograph, PixelData=None))
     deeper = b"\x11\x70\x01\x10SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
@@ -247,7 +254,7 @@ def sample() -> bytes:
     return as_bytes(dicom_object(buffer.getvalue()))
 
 
-@tries(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@tries(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     places=st.lists(st.tuples(st.integers(132, 1300), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4),
     cut=st.integers(0, 400),

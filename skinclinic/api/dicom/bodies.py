@@ -86,7 +86,7 @@ def parts_of(request: HttpRequest) -> Iterator[Part]:
 def part_of(piece: LazyStream, start: bytes) -> Part:
     head, ends, rest = start.partition(b"\r\n\r\n")
     if not ends:
-        raise ParseError("A part of this body has no end of its headers.")
+        return Part("", b"")
     headers = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n"))
     piece.unget(rest)
     data = piece.read(MAX_BYTES + 1)

@@ -19,6 +19,7 @@ from screening.services.errors import PhotographsRefusedByPatient
 from screening.services.photographs import add_photograph
 from skinclinic.accounts.middleware import request_acting
 from skinclinic.api.dicom.answers import Outcome, reason_of
+from skinclinic.api.dicom.bodies import DICOM, Part
 from skinclinic.api.dicom.placing import lesion_of
 from skinclinic.api.fhir.new_media import visit_of_today
 from skinclinic.audit.acting import Actor
@@ -36,23 +37,35 @@ class InstanceOfAnother(ClinicError):
     code = "instance_of_another"
 
 
-def store_object(http: HttpRequest, data: bytes, *, study: str, zone: tzinfo) -> Outcome:
+class OtherKind(ClinicError):
+    code = "not_dicom"
+
+
+def store_object(http: HttpRequest, part: Part, *, study: str, zone: tzinfo) -> Outcome:
     """No transaction is open while its pixels are cleaned; one that is here already is not cleaned again."""
     try:
-        refuse_length(data)
-        with one_decode:
-            sent = read_object(data, zone)
-        if study and sent.study_uid != study:
-            raise OtherStudy
+        sent = read_part(part, study, zone)
         with request_acting(http) as actor:
             found = already_here(actor, sent)
         if not found:
-            clean = clean_photograph(BytesIO(data), zone=zone, takes_dicom=True)
+            clean = clean_photograph(BytesIO(part.data), zone=zone, takes_dicom=True)
             with request_acting(http) as actor:
                 store_once(actor, sent, clean)
         return Outcome(sent.sop_class, sent.instance_uid)
     except ClinicError as refusal:
-        return refused(http, data, refusal)
+        return refused(http, part.data, refusal)
+
+
+def read_part(part: Part, study: str, zone: tzinfo) -> SentObject:
+    """Raises OtherKind, OtherStudy, PhotographRefused."""
+    if part.content_type != DICOM:
+        raise OtherKind
+    refuse_length(part.data)
+    with one_decode:
+        sent = read_object(part.data, zone)
+    if study and sent.study_uid != study:
+        raise OtherStudy
+    return sent
 
 
 def refused(http: HttpRequest, data: bytes, refusal: ClinicError) -> Outcome:

@@ -17,10 +17,9 @@ from skinclinic.api.dicom.answers import (
     Outcome,
     PlainRenderer,
     answer_of,
-    reason_of,
     status_of,
 )
-from skinclinic.api.dicom.bodies import DICOM, MOST_PARTS, Part, parts_of
+from skinclinic.api.dicom.bodies import MOST_PARTS, parts_of
 from skinclinic.api.dicom.storing import store_object
 
 
@@ -44,14 +43,9 @@ class StudiesView(APIView):
     def outcomes(self, http: Any, study: str, zone: ZoneInfo) -> Iterator[Outcome]:
         parts = parts_of(http)
         for part in islice(parts, MOST_PARTS):
-            yield self.outcome(http, part, study, zone)
+            yield store_object(http, part, study=study, zone=zone)
         if next(parts, None) is not None:
             yield Outcome("", "", NOT_READ)
-
-    def outcome(self, http: Any, part: Part, study: str, zone: ZoneInfo) -> Outcome:
-        if part.content_type != DICOM:
-            return Outcome("", "", reason_of("not_dicom"))
-        return store_object(http, part.data, study=study, zone=zone)
 
 
 studies = StudiesView.as_view()

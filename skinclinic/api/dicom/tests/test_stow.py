@@ -235,7 +235,9 @@ def test_what_is_no_object_is_counted_among_other_failures(api, erna, photograph
     answer = api.store(b"", b"DICM", dicom_object(photograph_bytes))
     assert (answer.status_code, reasons(answer)) == (202, [0xC000, 0xC000])
     assert len(Dataset.from_json(answer.json()).OtherFailuresSequence) == 2
-    assert api.post_body(body_of(b"{}", kind="application/dicom+json")).status_code == 409
+    for body in (body_of(b"{}", kind="application/dicom+json"), b"--a-boundary\r\nContent-Type: x"):
+        answer = api.post_body(body)
+        assert (answer.status_code, reasons(answer)) == (409, [0xC000])
 
 
 def test_an_object_over_25_megabytes_is_refused(api, erna, photograph_bytes):
@@ -264,7 +266,7 @@ def test_a_body_of_another_kind_is_refused(api, kind):
     assert (answer.status_code, answer["Content-Type"]) == (WRONG_KINDS[kind], "application/problem+json")
 
 
-@pytest.mark.parametrize("body", [b"--a-boundary--", b"nothing", b"--a-boundary\r\nContent-Type: x"])
+@pytest.mark.parametrize("body", [b"--a-boundary--", b"nothing", b"--a-boundary"])
 def test_a_body_without_an_object_is_refused(api, body):
     assert api.post_body(body).status_code == 400
 
@@ -307,7 +309,7 @@ def small_body() -> bytes:
     return body_of(as_bytes(dicom_object(buffer.getvalue())))
 
 
-@tries(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@tries(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     places=st.lists(st.tuples(st.integers(0, 1400), st.binary(min_size=1, max_size=6)), min_size=1, max_size=4),
     cut=st.integers(0, 300),
