@@ -121,14 +121,14 @@ CONTRADICTED = {
 }
 
 
-@pytest.mark.parametrize("what", CONTRADICTED)
-def test_what_is_refused_leaves_nothing(cast, api, erna, photograph_bytes, what):
-    changes, reason = CONTRADICTED[what]
-    answer = api.store(dicom_object(photograph_bytes, **changes))
-    assert (answer.status_code, reasons(answer)) == (409, [reason])
+def test_what_is_refused_leaves_nothing(cast, api, erna, photograph_bytes):
+    for what, (changes, reason) in CONTRADICTED.items():
+        answer = api.store(dicom_object(photograph_bytes, **changes))
+        assert (answer.status_code, reasons(answer)) == (409, [reason]), what
     assert rows(cast, LesionImage) == []
     assert len(rows(cast, Patient)) == 1
-    assert the_only(cast, AuditEvent, action="upload_refused").actor_name == "Record system"
+    lines = rows(cast, AuditEvent, action="upload_refused")
+    assert [line.actor_name for line in lines] == ["Record system"] * len(CONTRADICTED)
 
 
 def test_a_patient_who_refuses_photographs_is_heard(cast, api, erna, photograph_bytes):
@@ -260,15 +260,15 @@ WRONG_KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", WRONG_KINDS)
-def test_a_body_of_another_kind_is_refused(api, kind):
-    answer = api.post_body(body_of(b"x"), content_type=kind)
-    assert (answer.status_code, answer["Content-Type"]) == (WRONG_KINDS[kind], "application/problem+json")
+def test_a_body_of_another_kind_is_refused(api):
+    for kind, status in WRONG_KINDS.items():
+        answer = api.post_body(body_of(b"x"), content_type=kind)
+        assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), kind
 
 
-@pytest.mark.parametrize("body", [b"--a-boundary--", b"nothing", b"--a-boundary"])
-def test_a_body_without_an_object_is_refused(api, body):
-    assert api.post_body(body).status_code == 400
+def test_a_body_without_an_object_is_refused(api):
+    for body in (b"--a-boundary--", b"nothing", b"--a-boundary"):
+        assert api.post_body(body).status_code == 400, body
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(api):
@@ -279,10 +279,10 @@ def test_what_is_too_large_is_refused_before_it_is_read(api):
 ACCEPTED = {"application/dicom+json": 200, "*/*": 200, "application/json": 200, "application/dicom+xml": 406}
 
 
-@pytest.mark.parametrize("accept", ACCEPTED)
-def test_answers_are_json_or_none(cast, api, erna, photograph_bytes, accept):
-    assert api.store(dicom_object(photograph_bytes), Accept=accept).status_code == ACCEPTED[accept]
-    assert len(rows(cast, Screening)) == (ACCEPTED[accept] == 200)
+def test_answers_are_json_or_none(cast, api, erna, photograph_bytes):
+    for accept, status in ACCEPTED.items():
+        assert api.store(dicom_object(photograph_bytes), Accept=accept).status_code == status, accept
+    assert len(rows(cast, Screening)) == 3
 
 
 def test_the_scope_is_asked_for(cast, photograph_bytes):
