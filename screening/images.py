@@ -11,18 +11,16 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ml.preprocess import upright
+from screening.dicom.sent import SentObject, is_dicom
 from skinclinic.errors import ClinicError
 from skinclinic.text import one_line
-
-if TYPE_CHECKING:
-    from screening.dicom.sent import SentObject
 
 MAX_BYTES = 25 * 1024 * 1024
 MAX_JPEG_PIXELS = 60_000_000
@@ -61,7 +59,7 @@ class CleanPhotograph:
     upload_sha256: str
     captured_at: datetime | None
     camera: str
-    sent: "SentObject | None" = None
+    sent: SentObject | None = None
 
 
 def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC, takes_dicom: bool = False) -> CleanPhotograph:
@@ -96,12 +94,13 @@ def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC, takes_dicom: bool 
 
 def open_upload(
     data: bytes, zone: tzinfo, takes_dicom: bool
-) -> "tuple[Image.Image, datetime | None, str, SentObject | None]":
+) -> tuple[Image.Image, datetime | None, str, SentObject | None]:
     """The image, when and with what it was taken, and what a DICOM object said beside."""
-    from screening.dicom import reading  # it stands on this module
+    if takes_dicom and is_dicom(data):
+        # It stands on this module, and brings pydicom: 20 MB that a process which sees no such object is spared.
+        from screening.dicom.reading import read_photograph
 
-    if takes_dicom and reading.is_dicom(data):
-        image, sent = reading.read_photograph(data, zone)
+        image, sent = read_photograph(data, zone)
         return image, sent.captured_at, sent.camera, sent
     opened = open_photograph(data)
     return opened, *read_making(opened, zone), None

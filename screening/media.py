@@ -8,7 +8,6 @@ from django.views.decorators.http import require_GET
 
 from ml.labels import DIAGNOSES
 from ml.overlay import map_png
-from screening.dicom.writing import as_dicom
 from screening.models import LesionImage, Prediction, Screening
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record
@@ -51,6 +50,8 @@ def dicom(request: HttpRequest, screening_id: UUID) -> HttpResponse:
 
 def as_dicom_file(screening: Screening) -> HttpResponse:
     """It names the patient, so the ledger says in which shape the photograph was given."""
+    from screening.dicom.writing import as_dicom  # 20 MB of pydicom, for processes that are asked for an object
+
     record(
         "photograph_seen",
         subject_type="screening_lesionimage",

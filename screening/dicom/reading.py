@@ -23,12 +23,10 @@ from pydicom.tag import BaseTag
 from patients.services import RECORD_NUMBER
 from patients.snomed import SIDE_OF, SITE_OF
 from screening.dicom import pixels
-from screening.dicom.sent import CLASSES, Equipment, Number, SentObject, SentPatient
+from screening.dicom.sent import CLASSES, MARK, PREAMBLE, Equipment, Number, SentObject, SentPatient, is_dicom
 from screening.images import PhotographRefused, damaged
 from skinclinic.text import one_line
 
-PREAMBLE = 128
-MARK = b"DICM"
 MOST_READS = 30_000
 MOST_IN_SEQUENCE = 64 * 1024  # bytes
 MOST_ITEMS = 50
@@ -60,10 +58,6 @@ class Metered(BytesIO):
         if self.reads > MOST_READS:
             raise PhotographRefused("dicom_elements", _("This DICOM object has too many parts. Export it anew."))
         return super().read(size)
-
-
-def is_dicom(data: bytes) -> bool:
-    return data[PREAMBLE : PREAMBLE + len(MARK)] == MARK
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from datetime import date, datetime
 
 DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
 PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
+PREAMBLE = 128
+MARK = b"DICM"
 CLASSES = frozenset({DERMOSCOPIC, PHOTOGRAPHIC})
 
 # A system, and what it calls somebody.
@@ -55,3 +57,7 @@ class SentObject:
     def camera(self) -> str:
         maker, model = self.equipment.manufacturer, self.equipment.model_name
         return (model if model.startswith(maker) else f"{maker} {model}").strip()[:100]
+
+
+def is_dicom(data: bytes) -> bool:
+    return data[PREAMBLE : PREAMBLE + len(MARK)] == MARK

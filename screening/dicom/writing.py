@@ -12,7 +12,6 @@ from PIL import Image
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.sr.codedict import codes
 from pydicom.uid import UID, JPEGBaseline8Bit
 
 from patients import snomed
@@ -26,7 +25,7 @@ from screening.images import SRGB_PROFILE, one_decode
 from screening.models import LesionImage, Screening
 
 IMPLEMENTATION = UID("2.25.59509307826137730829503487387746279576")
-MODIFYING = codes.DCM.ModifyingEquipment
+MODIFYING = ("109103", "Modifying Equipment")  # as pydicom.sr.codedict has it, which would cost 16 MB
 LONGEST = 64  # of DICOM's short texts
 SEXES = {Sex.FEMALE: "F", Sex.MALE: "M", Sex.OTHER: "O"}
 SIDES = {Laterality.LEFT: "L", Laterality.RIGHT: "R", Laterality.MIDLINE: "U"}
@@ -124,7 +123,7 @@ def put_equipment(told: Dataset, image: LesionImage, came: DicomInstance | None)
         told.SoftwareVersions = came.software_versions
     ours = Dataset()
     ours.Manufacturer = "skinclinic"
-    ours.PurposeOfReferenceCodeSequence = [coded("DCM", MODIFYING.value, MODIFYING.meaning)]
+    ours.PurposeOfReferenceCodeSequence = [coded("DCM", *MODIFYING)]
     told.ContributingEquipmentSequence = [ours]
 
 

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom import Dataset
 from rest_framework import status
 from rest_framework.renderers import JSONRenderer
 
+RETRIEVE_URL, SOP_CLASS, SOP_INSTANCE = "00081190", "00081150", "00081155"
+REFERENCED, FAILED, OTHER_FAILURES = "00081199", "00081198", "0008119A"
+FAILURE_REASON, COMMENT = "00081197", "00000902"
 # Of PS3.18 I.2.2: what it has words for; the rest of Cxxx, "cannot understand", is an implementation's own.
 OUT_OF_RESOURCES, CLASS_UNKNOWN, SYNTAX_UNKNOWN, NOT_UNDERSTOOD = 0xA700, 0x0122, 0xC122, 0xC000
 # By the refusal's code: the Failure Reason, and its comment in at most 64 characters.
@@ -63,29 +65,24 @@ def status_of(outcomes: list[Outcome]) -> int:
 
 def answer_of(outcomes: list[Outcome]) -> dict[str, Any]:
     """Retrieve URLs are empty: nothing is retrieved by DICOMweb here."""
-    told = Dataset()
-    told.RetrieveURL = ""
-    sequences: dict[str, list[Dataset]] = {}
+    items: dict[str, list[dict[str, Any]]] = {}
     for outcome in outcomes:
-        sequences.setdefault(sequence_of(outcome), []).append(item_of(outcome))
-    for keyword, items in sequences.items():
-        setattr(told, keyword, items)
-    found: dict[str, Any] = told.to_json_dict()
-    return found
+        items.setdefault(sequence_of(outcome), []).append(item_of(outcome))
+    return {RETRIEVE_URL: {"vr": "UR"}} | {tag: {"vr": "SQ", "Value": found} for tag, found in items.items()}
 
 
 def sequence_of(outcome: Outcome) -> str:
     if outcome.reason is None:
-        return "ReferencedSOPSequence"
-    return "FailedSOPSequence" if outcome.instance_uid else "OtherFailuresSequence"
+        return REFERENCED
+    return FAILED if outcome.instance_uid else OTHER_FAILURES
 
 
-def item_of(outcome: Outcome) -> Dataset:
-    item = Dataset()
+def item_of(outcome: Outcome) -> dict[str, Any]:
+    item: dict[str, Any] = {}
     if outcome.instance_uid:
-        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = outcome.sop_class, outcome.instance_uid
+        item[SOP_CLASS] = {"vr": "UI", "Value": [outcome.sop_class]}
+        item[SOP_INSTANCE] = {"vr": "UI", "Value": [outcome.instance_uid]}
     if outcome.reason is None:
-        item.RetrieveURL = ""
-    else:
-        item.FailureReason, item.ErrorComment = outcome.reason
-    return item
+        return item | {RETRIEVE_URL: {"vr": "UR"}}
+    code, comment = outcome.reason
+    return item | {FAILURE_REASON: {"vr": "US", "Value": [code]}, COMMENT: {"vr": "LO", "Value": [comment]}}

@@ -10,7 +10,6 @@ from patients.models import Patient
 from patients.services import ids_of_person, open_visit
 from screening.dicom.matching import find_person
 from screening.dicom.models import DicomInstance
-from screening.dicom.reading import read_object, sent_uids
 from screening.dicom.sent import SentObject
 from screening.dicom.uids import key_in
 from screening.images import CleanPhotograph, clean_photograph, one_decode, refuse_length
@@ -61,6 +60,8 @@ def read_part(part: Part, study: str, zone: tzinfo) -> SentObject:
     if part.content_type != DICOM:
         raise OtherKind
     refuse_length(part.data)
+    from screening.dicom.reading import read_object  # 20 MB of pydicom, for processes that are sent an object
+
     with one_decode:
         sent = read_object(part.data, zone)
     if study and sent.study_uid != study:
@@ -69,6 +70,8 @@ def read_part(part: Part, study: str, zone: tzinfo) -> SentObject:
 
 
 def refused(http: HttpRequest, data: bytes, refusal: ClinicError) -> Outcome:
+    from screening.dicom.reading import sent_uids
+
     code = code_of(refusal)
     with request_acting(http):
         record("upload_refused", detail={"reason": code})
