@@ -67,6 +67,7 @@ THINGS = {
     "accounts_invitation": _("Invitation"),
     "fhir_signeddocument": _("Document of a signed visit"),
     "fhir_photographnumber": _("Number of a photograph"),
+    "dicom_dicominstance": _("DICOM object of a photograph"),
     CLINIC: _("The clinic's settings"),
 }
 DEEDS = {"insert": _("%(thing)s added"), "update": _("%(thing)s changed"), "delete": _("%(thing)s deleted")}
@@ -157,6 +158,7 @@ BARE = {
     "api_client",
     "api_webhookdelivery",
     "audit_verification",
+    "dicom_dicominstance",
     "fhir_signeddocument",
     "screening_alarm",
     "screening_noticechoice",

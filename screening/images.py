@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ml.preprocess import upright
+from screening.dicom.sent import SentObject, is_dicom
 from skinclinic.errors import ClinicError
 from skinclinic.text import one_line
 
@@ -30,6 +31,7 @@ STORED_SIDE = 4096
 THUMBNAIL_SIDE = 320
 FORMATS = ("JPEG", "PNG", "WEBP")
 SRGB = ImageCms.createProfile("sRGB")
+SRGB_PROFILE = ImageCms.ImageCmsProfile(SRGB).tobytes()
 # A 60-megapixel decode takes hundreds of MB: one at a time in a web process.
 one_decode = threading.Lock()
 
@@ -44,7 +46,10 @@ class PhotographRefused(ClinicError):
 
 @dataclass(frozen=True)
 class CleanPhotograph:
-    """JPEG bytes of the photograph and of its thumbnail, and what the file said of its making."""
+    """JPEG bytes of the photograph and of its thumbnail, and what the file said of its making.
+
+    `sent`: what a DICOM object said of patient and lesion, which whoever stores it holds against the record.
+    """
 
     photograph: bytes
     thumbnail: bytes
@@ -54,21 +59,19 @@ class CleanPhotograph:
     upload_sha256: str
     captured_at: datetime | None
     camera: str
+    sent: SentObject | None = None
 
 
-def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC) -> CleanPhotograph:
+def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC, takes_dicom: bool = False) -> CleanPhotograph:
     """Read, check and rebuild one photograph; `zone` is where the camera's clock is taken to be.
 
-    Raises PhotographRefused for anything that is not one readable JPEG, PNG or WebP photograph within the limits.
+    Raises PhotographRefused for anything that is not one readable JPEG, PNG or WebP photograph within the limits, or a
+    DICOM object of one where those are taken.
     """
     data = upload.read(MAX_BYTES + 1)
-    if not data:
-        raise PhotographRefused("empty", _("The file is empty. Choose it again."))
-    if len(data) > MAX_BYTES:
-        raise PhotographRefused("too_large", _("The file is larger than 25 MB. Send the photograph in a smaller size."))
+    refuse_length(data)
     with one_decode:
-        opened = open_photograph(data)
-        captured_at, camera = read_making(opened, zone)
+        opened, captured_at, camera, sent = open_upload(data, zone, takes_dicom)
         image = decode(opened)
         photograph = as_jpeg(image, quality=95)
         width, height = image.size
@@ -85,7 +88,29 @@ def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC) -> CleanPhotograph
         upload_sha256=hashlib.sha256(data).hexdigest(),
         captured_at=captured_at,
         camera=camera,
+        sent=sent,
     )
+
+
+def open_upload(
+    data: bytes, zone: tzinfo, takes_dicom: bool
+) -> tuple[Image.Image, datetime | None, str, SentObject | None]:
+    """The image, when and with what it was taken, and what a DICOM object said beside."""
+    if takes_dicom and is_dicom(data):
+        # It stands on this module, and brings pydicom: 20 MB that a process which sees no such object is spared.
+        from screening.dicom.reading import read_photograph
+
+        image, sent = read_photograph(data, zone)
+        return image, sent.captured_at, sent.camera, sent
+    opened = open_photograph(data)
+    return opened, *read_making(opened, zone), None
+
+
+def refuse_length(data: bytes) -> None:
+    if not data:
+        raise PhotographRefused("empty", _("The file is empty. Choose it again."))
+    if len(data) > MAX_BYTES:
+        raise PhotographRefused("too_large", _("The file is larger than 25 MB. Send the photograph in a smaller size."))
 
 
 def give_memory_back() -> None:
@@ -106,18 +131,23 @@ def open_photograph(data: bytes) -> Image.Image:
         raise too_many_pixels() from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise damaged() from error
-    width, height = image.size
-    if width * height > (MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_OTHER_PIXELS):
+    refuse_size(image.size, MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_OTHER_PIXELS)
+    # A phone's JPEG may carry a second picture (MPO), of which the first is the photograph.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise PhotographRefused("animated", _("This is a moving picture. Send a single photograph."))
+    return image
+
+
+def refuse_size(size: tuple[int, int], most: int) -> None:
+    """most: pixels in all."""
+    width, height = size
+    if width * height > most:
         raise too_many_pixels()
     if min(width, height) < MIN_SIDE:
         raise PhotographRefused(
             "too_small",
             _("The photograph is under %(pixels)s pixels on a side. Send the original.") % {"pixels": MIN_SIDE},
         )
-    # A phone's JPEG may carry a second picture (MPO), of which the first is the photograph.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        raise PhotographRefused("animated", _("This is a moving picture. Send a single photograph."))
-    return image
 
 
 def too_many_pixels() -> PhotographRefused:

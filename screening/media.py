@@ -38,6 +38,34 @@ def photograph(request: HttpRequest, image_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required()
+def dicom(request: HttpRequest, screening_id: UUID) -> HttpResponse:
+    """The photograph with who and where it is of, for another system to keep."""
+    screening = get_visible(
+        Screening.objects.select_related("visit", "image__lesion", "image__patient__identity"),
+        request.actor,
+        screening_id,
+    )
+    return as_dicom_file(screening)
+
+
+def as_dicom_file(screening: Screening) -> HttpResponse:
+    """It names the patient, so the ledger says in which shape the photograph was given."""
+    from screening.dicom.writing import as_dicom  # 20 MB of pydicom, for processes that are asked for an object
+
+    record(
+        "photograph_seen",
+        subject_type="screening_lesionimage",
+        subject_id=screening.image_id,
+        patient_id=screening.patient_id,
+        detail={"as": "dicom"},
+    )
+    response = as_image(as_dicom(screening), "application/dicom")
+    response["Content-Disposition"] = f'attachment; filename="{screening.image_id}.dcm"'
+    return response
+
+
+@require_GET
+@member_required()
 def thumbnail(request: HttpRequest, image_id: UUID) -> HttpResponse:
     """Small and on many lists: the page that shows it has its own line on the ledger."""
     image = get_visible(LesionImage.objects.all(), request.actor, image_id)

@@ -109,6 +109,7 @@ urlpatterns = [
     path("screenings/<uuid:screening_id>/move/<uuid:patient_id>/", withdrawal.screening_move, name="screening_move"),
     path("screenings/<uuid:screening_id>/history/", history.screening_history, name="screening_history"),
     path("screenings/<uuid:screening_id>/map.png", media.activation_map, name="activation_map"),
+    path("screenings/<uuid:screening_id>/photograph.dcm", media.dicom, name="screening_dicom"),
     path("photographs/<uuid:image_id>/photograph.jpg", media.photograph, name="photograph"),
     path("photographs/<uuid:image_id>/thumbnail.jpg", media.thumbnail, name="thumbnail"),
     path("overviews/<uuid:overview_id>/", overview.overview, name="overview"),

@@ -39,7 +39,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
     title, advice = map(str, WORDS[status])
     request_id = getattr(request, "request_id", "")
-    if request.path_info.startswith("/api/"):
+    if request.path_info.startswith(("/api/", "/dicomweb/")):
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail or advice}
         return JsonResponse(
             problem | {"instance": f"urn:request:{request_id}"}, status=status, content_type="application/problem+json"

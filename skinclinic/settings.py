@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "skinclinic.api.fhir.apps.FhirConfig",
     "patients",
     "screening",
+    "screening.dicom.apps.DicomConfig",
     "screening.apps.OperatorAdmin",
     "allauth",
     "allauth.account",
@@ -359,6 +360,7 @@ OAUTH2_PROVIDER = {
         "reviews:read": "Read signed reviews",
         "fhir:read": "Read the record as FHIR",
         "fhir:write": "Register patients and send photographs as FHIR",
+        "dicom:write": "Send photographs as DICOM objects",
         "audit:read": "Read the ledger as FHIR AuditEvents",
         "webhooks:manage": "Say where webhooks go, and read what became of them",
     },
@@ -425,6 +427,7 @@ LOGGING = {
         "patients": {"level": "INFO"},
         "django.request": {"level": "ERROR"},
         "celery": {"level": "WARNING"},
+        "pydicom": {"level": "CRITICAL"},  # it says what stands in an object that it cannot read
     },
 }
 CSRF_FAILURE_VIEW = "skinclinic.error_pages.csrf_failure"

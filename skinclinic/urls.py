@@ -51,6 +51,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("skinclinic.api.urls")),
     path("fhir/", include("skinclinic.api.fhir.urls")),
+    path("dicomweb/", include("skinclinic.api.dicom.urls")),
     path("", include("patients.urls")),
     path("", include("screening.urls")),
     path("favicon.ico", RedirectView.as_view(url="/static/skinclinic/mark.svg")),

@@ -14,6 +14,8 @@ from patients.codes import Urgency
 from patients.models import Lesion, Visit
 from patients.services import allows_reading, due_from_now, hold_current, refuses_photographs
 from screening.codes import FollowUpStatus, WithdrawalReason
+from screening.dicom.keeping import keep_instance
+from screening.dicom.matching import refuse_contradiction
 from screening.images import CleanPhotograph
 from screening.models import FollowUp, LesionImage, Overview, PhotographScale, Screening
 from screening.services.errors import PhotographsRefusedByPatient, ReasonMissing, StaleTransition, WrongPatient
@@ -98,6 +100,7 @@ def store_image(
     if lesion.patient_id != visit.patient_id:
         raise WrongPatient(_("This lesion is another patient's. Choose a lesion of the patient whose visit this is."))
     refuse_unwanted(visit)
+    refuse_contradiction(patient=visit.patient, sent=clean.sent)
     # Asked once the patient is locked: the first sending may have been stored while this one waited.
     if submission and (before := LesionImage.objects.filter(uploaded_by=actor.user_id, submission=submission).first()):
         if (before.upload_sha256, before.lesion_id) != (clean.upload_sha256, lesion.pk):
@@ -122,6 +125,7 @@ def store_image(
     image.photograph.save("photograph.jpg", ContentFile(clean.photograph), save=False)
     image.thumbnail.save("thumbnail.jpg", ContentFile(clean.thumbnail), save=False)
     image.save(force_insert=True)
+    keep_instance(image, clean.sent)
     return image, True
 
 

@@ -90,7 +90,7 @@ def take_one(
     """One file's outcome: where the photograph is, or the sentence why it is not taken."""
     name = file_name(file.name or "")
     try:
-        clean = clean_photograph(file, zone=zone)
+        clean = clean_photograph(file, zone=zone, takes_dicom=True)
         with request_acting(request):
             return stored(request, visit_id, clean, name, sent)
     except ClinicError as refusal:

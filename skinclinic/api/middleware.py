@@ -7,7 +7,7 @@ from oauth2_provider.oauth2_backends import get_oauthlib_core
 
 from skinclinic.audit.acting import INTEGRATION, Actor
 
-OURS = ("/api/", "/fhir/")
+OURS = ("/api/", "/fhir/", "/dicomweb/")
 
 
 class ClientTokenMiddleware:

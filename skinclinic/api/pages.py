@@ -25,6 +25,7 @@ RIGHTS = {
     "reviews:read": gettext_lazy("Read signed reviews"),
     "fhir:read": gettext_lazy("Read patients, photographs, readings and signed reviews as FHIR"),
     "fhir:write": gettext_lazy("Register patients and send photographs as FHIR"),
+    "dicom:write": gettext_lazy("Send photographs as DICOM objects"),
     "audit:read": gettext_lazy("Read the ledger, as FHIR"),
     "webhooks:manage": gettext_lazy("Say where webhooks go, and read what became of them"),
 }

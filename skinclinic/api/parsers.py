@@ -30,3 +30,9 @@ class PhotographParser(FileUploadParser):
 
     def get_filename(self, stream: Any, media_type: str | None, parser_context: Any) -> str:
         return "photograph"
+
+
+class DicomParser(PhotographParser):
+    """A DICOM object alone."""
+
+    media_type = "application/dicom"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from ml.labels import DIAGNOSES, DIAGNOSIS_NAMES
-from patients.codes import BodySite, Laterality
+from patients import snomed
+from patients.codes import BodySite
 from screening.codes import Band, Diagnosis, Finding, PhotographKind, Recommendation
 from skinclinic.api.fhir.elements import Dict, coding, concept
 
@@ -21,30 +22,7 @@ IMAGING = concept(coding(OBSERVATION_CATEGORY, "imaging", "Imaging"))
 IMAGING_REPORT = concept(coding("http://terminology.hl7.org/CodeSystem/v2-0074", "IMG", "Diagnostic Imaging"))
 PHOTOGRAPHY = coding(SNOMED, "446078004", "Dermoscopic photography (procedure)")
 SKIN_LESION = coding(SNOMED, "95324001", "Skin lesion")
-LATERALITY = {
-    Laterality.LEFT: coding(SNOMED, "7771000", "Left"),
-    Laterality.RIGHT: coding(SNOMED, "24028007", "Right"),
-}
-# Where there is none for the site itself, that of the limb it belongs to; else of skin.
-SITES: Mapping[str, tuple[str, str]] = {
-    BodySite.SCALP: ("43067004", "Skin structure of scalp"),
-    BodySite.FACE: ("73897004", "Skin structure of face"),
-    BodySite.EAR: ("1902009", "Skin structure of ear"),
-    BodySite.NECK: ("43081002", "Skin structure of neck"),
-    BodySite.CHEST: ("74160004", "Skin structure of chest"),
-    BodySite.ABDOMEN: ("75093004", "Skin structure of abdomen"),
-    BodySite.BACK: ("66643007", "Skin structure of back"),
-    BodySite.GENITAL: ("60944009", "Skin structure of external genitalia"),
-    BodySite.UPPER_ARM: ("371311000", "Skin structure of upper limb"),
-    BodySite.FOREARM: ("371311000", "Skin structure of upper limb"),
-    BodySite.HAND: ("33712006", "Skin structure of hand"),
-    BodySite.PALM: ("33712006", "Skin structure of hand"),
-    BodySite.THIGH: ("371304004", "Skin structure of lower limb"),
-    BodySite.LOWER_LEG: ("371304004", "Skin structure of lower limb"),
-    BodySite.FOOT: ("60496002", "Skin structure of foot"),
-    BodySite.SOLE: ("60496002", "Skin structure of foot"),
-}
-SKIN = ("39937001", "Skin structure")
+LATERALITY = {side: coding(SNOMED, *code) for side, code in snomed.LATERALITY.items()}
 ICD: Mapping[str, tuple[str, str]] = {
     Diagnosis.MELANOMA: ("C43", "Malignant melanoma of skin"),
     Diagnosis.MELANOMA_IN_SITU: ("D03", "Melanoma in situ"),
@@ -150,7 +128,7 @@ def code_systems() -> dict[str, CodeSystem]:
 
 
 def site(code: str, label: str) -> Dict:
-    return BODY_SITES.concept(code, coding(SNOMED, *SITES.get(code, SKIN)), text=label)
+    return BODY_SITES.concept(code, coding(SNOMED, *snomed.SITES.get(code, snomed.SKIN)), text=label)
 
 
 def diagnosis(code: str, words: str = "") -> Dict:

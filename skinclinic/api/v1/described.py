@@ -34,6 +34,7 @@ LINES = {
     "get reports/{id}/pdf/": "The report as a PDF",
     "post screenings/": "Upload a photograph",
     "post screenings/bulk/": "Upload up to 100 photographs",
+    "get screenings/{id}/dicom/": "The photograph as a DICOM object",
     "get screenings/{id}/history/": "Every step of it",
     "get screenings/{id}/map/": "Where the score came from",
     "get screenings/{id}/photograph/": "The photograph",

@@ -208,7 +208,7 @@ class ScreeningSerializer(serializers.ModelSerializer):
 class UploadSerializer(serializers.Serializer):
     visit = serializers.UUIDField()
     lesion = serializers.UUIDField()
-    photograph = serializers.FileField(help_text="JPEG, PNG or WebP, at most 25 MB.")
+    photograph = serializers.FileField(help_text="JPEG, PNG, WebP or a DICOM photograph, at most 25 MB.")
     findings = serializers.MultipleChoiceField(
         choices=Finding.choices, required=False, help_text="What the clinician sees that the model was not tested on."
     )

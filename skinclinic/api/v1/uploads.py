@@ -10,13 +10,14 @@ from rest_framework.request import Request
 
 MOST_AT_ONCE = 100
 IDS = ("visit", "lesion")
+BYTES_ALONE = ("image/", "application/dicom")
 
 Fields = dict[str, Any]
 
 
 def upload_of(request: Request) -> Fields:
     """The fields of one upload, in whichever of the two ways they were sent."""
-    if (request.content_type or "").startswith("image/"):
+    if (request.content_type or "").startswith(BYTES_ALONE):
         return fields_of(request.query_params, request.data.get("file"))
     return fields_of(request.data, request.data.get("photograph"))
 

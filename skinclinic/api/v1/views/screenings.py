@@ -12,12 +12,13 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from patients.models import Lesion, Visit
 from screening.images import CleanPhotograph, clean_photograph, file_name
-from screening.media import as_image, draw_map
+from screening.media import as_dicom_file, as_image, draw_map
 from screening.models import Screening
 from screening.services.photographs import add_photograph, withdraw_screening
 from screening.status import REVIEW_IS_SIGNED
@@ -25,7 +26,7 @@ from screening.views.history import ids_of_screening
 from skinclinic.accounts.middleware import request_acting
 from skinclinic.api.idempotency import PARAMETER, answer_before, fingerprint_of, hold, key_of, store
 from skinclinic.api.paging import NewestLines
-from skinclinic.api.parsers import BoundedJSONParser, PhotographParser
+from skinclinic.api.parsers import BoundedJSONParser, DicomParser, PhotographParser
 from skinclinic.api.problems import problem_response
 from skinclinic.api.v1.filters import ScreeningFilter
 from skinclinic.api.v1.serializers import (
@@ -46,6 +47,12 @@ from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 
 
+class DicomFile(JSONRenderer):
+    """For who accepts nothing else; a refusal is JSON all the same."""
+
+    media_type = "application/dicom"
+
+
 class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     queryset = Screening.objects.with_cautions().order_by("-created_at", "-id")
     serializer_class = ScreeningSerializer
@@ -57,7 +64,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         """Photographs come as forms or as bytes; their views alone receive bodies of any size, and no JSON."""
         match getattr(self, "action_map", {}).get("post"):
             case "create":
-                return [MultiPartParser(), PhotographParser()]
+                return [MultiPartParser(), PhotographParser(), DicomParser()]
             case "bulk":
                 return [MultiPartParser()]
         return [BoundedJSONParser()]
@@ -80,7 +87,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
             zone = ZoneInfo(http.clinic.time_zone)
         wanted = checked(UploadSerializer(data=sent))
         try:
-            clean = clean_photograph(wanted["photograph"], zone=zone)
+            clean = clean_photograph(wanted["photograph"], zone=zone, takes_dicom=True)
             with request_acting(http) as actor:
                 hold(actor, key)
                 return answer_before(actor, key, fingerprint) or store(
@@ -164,6 +171,12 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         table = image._meta.db_table
         record("photograph_seen", subject_type=table, subject_id=image.pk, patient_id=image.patient_id)
         return as_image(image.photograph.read(), "image/jpeg")
+
+    @extend_schema(responses={(200, "application/dicom"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, DicomFile])
+    def dicom(self, request: Request, pk: UUID) -> HttpResponse:
+        """The photograph as a DICOM object, with patient, site and time; no reading is in it."""
+        return as_dicom_file(self.get_object())
 
     @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
