@@ -29,7 +29,7 @@ servers = Servers()
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     stack = ExitStack()
     atexit.register(stack.close)
-    folder = stack.enter_context(temporary_folder())
+    folder = stack.enter_context(temporary_folder(in_memory=True))
     servers.postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", durable=False))
     servers.valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
     os.environ |= {

@@ -22,6 +22,7 @@ from skinclinic.embedded.problems import EmbeddedProblem, FolderTaken
 
 SYSTEM_FOLDER = Path("/var/lib/skinclinic")
 UNPRIVILEGED = "nobody"
+MEMORY, ROOM = Path("/dev/shm"), 4_000_000_000  # noqa: S108
 OWNER_ONLY, TRAVERSABLE, READABLE = 0o700, 0o711, 0o755
 
 
@@ -107,10 +108,18 @@ def servers_folder(local: Path) -> Path:
     return folder.resolve()
 
 
+def has_room(folder: Path) -> bool:
+    """A container's has 64 MB, unless it is told otherwise."""
+    return folder.is_dir() and shutil.disk_usage(folder).free > ROOM
+
+
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A throw-away folder that the service user can reach; pytest's `tmp_path` of root is closed to it."""
-    folder = Path(tempfile.mkdtemp(prefix="skinclinic-"))
+def temporary_folder(*, in_memory: bool = False) -> Iterator[Path]:
+    """A throw-away folder that the service user can reach; pytest's `tmp_path` of root is closed to it.
+
+    in_memory: where the machine has room for it there; a database for each test writes a lot.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="skinclinic-", dir=MEMORY if in_memory and has_room(MEMORY) else None))
     folder.chmod(TRAVERSABLE)
     try:
         yield folder
