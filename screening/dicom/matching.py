@@ -1,9 +1,10 @@
-"""Whose photograph a DICOM object says it is, held against the record. Nobody is registered from one."""
+"""Whose photograph a DICOM object says it is, and of what place. Nobody is registered by one."""
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from patients.models import Patient, PatientIdentifier, PatientIdentity
+from patients.codes import Laterality
+from patients.models import Lesion, Patient, PatientIdentifier, PatientIdentity
 from patients.querysets import is_similar
 from patients.services import ids_of_person
 from screening.dicom.sent import Number, SentObject, SentPatient
@@ -39,6 +40,15 @@ class PatientUnsure(ClinicError):
 
     def __init__(self) -> None:
         super().__init__(_("Name the issuer of the number, or send name and birth date beside it."))
+
+
+class PlaceContradicted(ClinicError):
+    code = "place_contradicted"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("This photograph says it is of another place than this lesion. Choose the lesion that it shows.")
+        )
 
 
 def holders(clinic_id: object, numbers: tuple[Number, ...]) -> set[Patient]:
@@ -91,7 +101,15 @@ def differs(identity: PatientIdentity, sent: SentPatient) -> bool:
     return bool(name) and not is_similar(name, identity)
 
 
-def refuse_contradiction(*, patient: Patient, sent: SentObject | None) -> None:
-    """Asked of every photograph that is stored, whatever way it came."""
+def refuse_elsewhere(lesion: Lesion, sent: SentObject) -> None:
+    """The middle line is nobody's border: only left and right contradict each other. Raises PlaceContradicted."""
+    other_site = sent.site and sent.site != lesion.site
+    if other_site or {lesion.laterality, sent.laterality} == {Laterality.LEFT, Laterality.RIGHT}:
+        raise PlaceContradicted
+
+
+def refuse_contradiction(*, lesion: Lesion, sent: SentObject | None) -> None:
+    """Asked of every photograph that is stored, whatever way it came. Raises AnotherPerson, PlaceContradicted."""
     if sent is not None:
-        refuse_another_person(patient=patient, sent=sent.patient)
+        refuse_another_person(patient=lesion.patient, sent=sent.patient)
+        refuse_elsewhere(lesion, sent)

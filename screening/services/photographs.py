@@ -100,7 +100,7 @@ def store_image(
     if lesion.patient_id != visit.patient_id:
         raise WrongPatient(_("This lesion is another patient's. Choose a lesion of the patient whose visit this is."))
     refuse_unwanted(visit)
-    refuse_contradiction(patient=visit.patient, sent=clean.sent)
+    refuse_contradiction(lesion=lesion, sent=clean.sent)
     # Asked once the patient is locked: the first sending may have been stored while this one waited.
     if submission and (before := LesionImage.objects.filter(uploaded_by=actor.user_id, submission=submission).first()):
         if (before.upload_sha256, before.lesion_id) != (clean.upload_sha256, lesion.pk):

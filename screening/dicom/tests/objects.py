@@ -21,6 +21,14 @@ def coded(code: str, meaning: str) -> Dataset:
     return item
 
 
+def region(code: str, side: str = "") -> list[Dataset]:
+    """By the SNOMED codes of a site and of a side."""
+    item = coded(code, "x")
+    if side:
+        item.AnatomicRegionModifierSequence = [coded(side, "x")]
+    return [item]
+
+
 def dicom_object(photograph: bytes, *, syntax: str = JPEGBaseline8Bit, **changes: Any) -> Dataset:
     """Of Erna Winterbottom, record 4711 of `ISSUER`, on the left half of her back. None takes an element away."""
     picture = Image.open(BytesIO(photograph))

@@ -28,7 +28,7 @@ from patients.codes import BodySite
 from patients.snomed import SITE_OF, SITES
 from screening.dicom.reading import MOST_READS, read_object
 from screening.dicom.sent import PHOTOGRAPHIC
-from screening.dicom.tests.objects import as_bytes, coded, dicom_object, native
+from screening.dicom.tests.objects import as_bytes, dicom_object, native, region
 from screening.images import PhotographRefused, clean_photograph
 
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -125,13 +125,6 @@ def test_the_turn_that_exif_asks_for_is_not_made(photograph):
 )
 def test_when_it_was_taken_is_read_in_its_zone(photograph, changes, moment):
     assert cleaned(as_bytes(dicom_object(photograph, **changes))).captured_at == moment
-
-
-def region(code: str, side: str = "") -> list:
-    item = coded(code, "x")
-    if side:
-        item.AnatomicRegionModifierSequence = [coded(side, "x")]
-    return [item]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from conftest import make_chart
 from patients.services import add_identifier, merge_patients
 from screening.dicom.models import DicomInstance
-from screening.dicom.tests.objects import ISSUER, as_bytes, dicom_object
+from screening.dicom.tests.objects import ISSUER, as_bytes, dicom_object, region
 from screening.models import LesionImage, Screening
 from screening.tests.conftest import rows, the_only
 from screening.tests.test_uploads import upload
@@ -87,6 +87,22 @@ def test_what_does_not_contradict_is_taken(cast, chart, photograph_bytes):
     number(cast, chart)
     for changes in NOT_CONTRADICTING:
         assert "said" in send(cast, chart, dicom_object(photograph_bytes, **changes)), changes
+
+
+ELSEWHERE = {
+    "another site": {"AnatomicRegionSequence": region("73897004")},
+    "the other side": {"AnatomicRegionSequence": region("66643007", "24028007"), "ImageLaterality": "R"},
+    "the other side alone": {"AnatomicRegionSequence": None, "ImageLaterality": "R"},
+}
+
+
+def test_a_photograph_of_another_place_than_the_lesion_is_refused(cast, chart, photograph_bytes):
+    for what, changes in ELSEWHERE.items():
+        told = send(cast, chart, dicom_object(photograph_bytes, **changes))
+        assert "of another place than this lesion" in told["refused"], what
+    in_the_middle = {"AnatomicRegionSequence": region("66643007"), "ImageLaterality": "U"}
+    assert "said" in send(cast, chart, dicom_object(photograph_bytes, **in_the_middle))
+    assert len(rows(cast, LesionImage)) == 1
 
 
 def test_a_merged_records_number_is_hers(cast, chart, photograph_bytes):

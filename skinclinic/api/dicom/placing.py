@@ -3,9 +3,9 @@
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from patients.codes import Laterality
 from patients.models import Lesion, Patient
 from patients.services import add_lesion
+from screening.dicom.matching import refuse_elsewhere
 from screening.dicom.models import DicomInstance
 from screening.dicom.sent import SentObject
 from screening.dicom.uids import key_in
@@ -21,13 +21,6 @@ class PlaceUnknown(ClinicError):
         super().__init__(_("Say which lesion it is by its Tracking UID, or site and side so that they mean one place."))
 
 
-class PlaceContradicted(ClinicError):
-    code = "place_contradicted"
-
-    def __init__(self) -> None:
-        super().__init__(_("Its Tracking UID is of a lesion that lies elsewhere than this object says."))
-
-
 def lesion_of(*, patient: Patient, sent: SentObject) -> Lesion:
     """By its tracking UID; else the only one there is where the object says; else a new one.
 
@@ -37,13 +30,6 @@ def lesion_of(*, patient: Patient, sent: SentObject) -> Lesion:
         refuse_elsewhere(known, sent)
         return known
     return only_one_there(patient, sent) or new_one(patient, sent)
-
-
-def refuse_elsewhere(lesion: Lesion, sent: SentObject) -> None:
-    """The middle line is nobody's border: only left and right contradict each other."""
-    other_site = sent.site and sent.site != lesion.site
-    if other_site or {lesion.laterality, sent.laterality} == {Laterality.LEFT, Laterality.RIGHT}:
-        raise PlaceContradicted
 
 
 def tracked(patient: Patient, sent: SentObject) -> Lesion | None:

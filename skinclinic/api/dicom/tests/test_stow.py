@@ -17,18 +17,13 @@ from conftest import make_chart, with_another_lesion
 from patients.models import Lesion, Patient, Visit
 from patients.services import add_identifier, note_consent
 from screening.dicom.models import DicomInstance
-from screening.dicom.tests.objects import ISSUER, as_bytes, coded, dicom_object
+from screening.dicom.tests.objects import ISSUER, as_bytes, dicom_object, region
 from screening.dicom.uids import uid_of
 from screening.models import LesionImage, Screening
 from screening.services.photographs import move_screening, withdraw_screening
 from screening.tests.conftest import rows, the_only
 from skinclinic.api.dicom.tests.conftest import Dicom, body_of, numbered, reasons
 from skinclinic.audit.models import AuditEvent
-
-
-def region(code: str) -> list[Dataset]:
-    return [coded(code, "x")]
-
 
 FOREARM = {"AnatomicRegionSequence": region("70559009")}
 NOWHERE = {"AnatomicRegionSequence": None, "ImageLaterality": None}
