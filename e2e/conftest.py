@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from django.conf import settings
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from screening.tests.conftest import ROOT, Worker, broker, start_worker, wait_until
 from skinclinic.testing import servers
@@ -82,19 +82,29 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, portal: str) -> Iterator[Callable[..., Page]]:
-    """A new window of somebody else's; `phone` makes it a small one, `address` is another way to the portal."""
-    contexts = []
+    """A new window of somebody else's; `phone` makes it a small one, `address` is another way to the portal.
+
+    Nothing in it may be stopped by the content policy: that would be a page of ours which does not work.
+    """
+    contexts, blocked = [], list[str]()
+
+    def note(message: ConsoleMessage) -> None:
+        # What a test itself puts into a page has no file; what a page of ours puts into itself, `test_pages` looks for.
+        if "Content Security Policy" in message.text and message.location["url"] != message.page.url:
+            blocked.append(f"{message.page.url}: {message.text}")
 
     def open_one(*, phone: bool = False, address: str = portal) -> Page:
         size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 900}
         contexts.append(browser.new_context(viewport=size, base_url=address))
         page = contexts[-1].new_page()
         page.set_default_timeout(15_000)
+        page.on("console", note)
         return page
 
     yield open_one
     for context in contexts:
         context.close()
+    assert not blocked, "\n".join(blocked)
 
 
 __all__ += ["Worker"]

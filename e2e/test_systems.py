@@ -67,3 +67,12 @@ def cut_off(place: str, body: bytes, *, token: str, key: str) -> None:
         line.shutdown(socket.SHUT_WR)
         line.settimeout(20)
         assert b" 202 " not in line.recv(1000)
+
+
+@pytest.mark.browser
+def test_the_page_of_the_api_shows_every_address(real_cast, open_page):
+    page = open_page()
+    page.goto("/api/docs/")
+    page.get_by_text("Register a patient").wait_for()
+    page.get_by_text("Register a patient").click()
+    page.get_by_text("urn:example:his").first.wait_for()
