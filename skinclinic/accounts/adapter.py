@@ -1,10 +1,6 @@
-from functools import cached_property
-
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, MultiFernet
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -12,8 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from skinclinic.accounts.confirm import is_confirmed
 from skinclinic.accounts.language import is_spoken
 from skinclinic.accounts.models import User
-from skinclinic.accounts.second_factor import key_from, qr_code
+from skinclinic.accounts.second_factor import PURPOSE, qr_code
 from skinclinic.audit.acting import narrow_to
+from skinclinic.ciphers import seal, unseal
 
 
 class InvitedOnly(DefaultAccountAdapter):
@@ -54,15 +51,11 @@ class SecondFactor(DefaultMFAAdapter):
         "incorrect_code": InvitedOnly.error_messages["incorrect_code"],
     }
 
-    @cached_property
-    def cipher(self) -> MultiFernet:
-        return MultiFernet([Fernet(key_from(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
-
     def encrypt(self, text: str) -> str:
-        return self.cipher.encrypt(text.encode()).decode()
+        return seal(PURPOSE, text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return self.cipher.decrypt(encrypted_text.encode()).decode()
+        return unseal(PURPOSE, encrypted_text)
 
     def build_totp_svg(self, url: str) -> str:
         return qr_code(url)
