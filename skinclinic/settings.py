@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
     "oauth2_provider",
     "rest_framework",
     "django_filters",
@@ -102,6 +103,7 @@ MIDDLEWARE = [
     "skinclinic.api.middleware.ClientTokenMiddleware",
     "skinclinic.accounts.sessions.SessionLimits",
     "skinclinic.accounts.middleware.ActingMiddleware",
+    "skinclinic.accounts.oidc.binding.BoundSessions",
     "skinclinic.accounts.second_factor.SecondFactorGate",
     "skinclinic.error_pages.NoPageHere",
 ]
@@ -172,6 +174,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password_from_key": "20/m/ip",
 }
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+SOCIALACCOUNT_ADAPTER = "skinclinic.accounts.oidc.adapter.ClinicProviders"
 MFA_ADAPTER = "skinclinic.accounts.adapter.SecondFactor"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_RECOVERY_CODES_SHOW_ONCE = True

@@ -8,6 +8,7 @@ from skinclinic import health
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
+from skinclinic.accounts.oidc import views as oidc
 from skinclinic.api import links
 from skinclinic.api import pages as clients
 from skinclinic.api.webhooks import pages as webhooks
@@ -41,6 +42,10 @@ urlpatterns = [
     ),
     path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
+    path("accounts/clinic/<uuid:clinic_id>/", oidc.door, name="clinic_door"),
+    path("accounts/oidc/confirm/", oidc.confirm_again, name="oidc_confirm"),
+    path("accounts/oidc/<uuid:clinic_id>/login/", oidc.begin, name="oidc_begin"),
+    path("accounts/oidc/<uuid:clinic_id>/callback/", oidc.callback, name="oidc_callback"),
     path("accounts/session/", accounts.session_now, name="session"),
     path("accounts/2fa/authenticate/", sessions.second_factor),
     path("accounts/2fa/", include("allauth.mfa.urls")),

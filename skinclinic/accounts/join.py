@@ -11,9 +11,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from skinclinic.accounts import invitations
-from skinclinic.accounts.entry import ACTIVE_CLINIC
+from skinclinic.accounts.entry import ACTIVE_CLINIC, BOUND_TO
 from skinclinic.accounts.forms import JoinForm
 from skinclinic.accounts.models import Invitation, Membership
+from skinclinic.accounts.oidc.binding import refuse_bound
 from skinclinic.accounts.views import BACKEND
 from skinclinic.errors import ClinicError
 
@@ -34,6 +35,8 @@ def join(request: HttpRequest) -> HttpResponse:
     found = kept(request)
     if found is None:
         return render(request, "accounts/join_gone.html", status=404)
+    if request.session.get(BOUND_TO, str(found.clinic_id)) != str(found.clinic_id):
+        refuse_bound()
     if request.user.is_authenticated:
         return join_signed_in(request, found)
     if invitations.account_of(found):

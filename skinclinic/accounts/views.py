@@ -19,6 +19,8 @@ from skinclinic.accounts.entry import ACTIVE_CLINIC
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, KeepingForm, LanguageForm
 from skinclinic.accounts.invitations import invite
 from skinclinic.accounts.models import Membership
+from skinclinic.accounts.oidc.provider import provider_of
+from skinclinic.accounts.oidc.views import DOOR
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,
@@ -40,7 +42,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     """allauth's own page, unless there is nobody yet who could sign in."""
     if is_first_run():
         return redirect("first_run")
-    return LoginView.as_view()(request)
+    return LoginView.as_view(extra_context={"hospital": provider_of(request.COOKIES.get(DOOR))})(request)
 
 
 @require_GET
