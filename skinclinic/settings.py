@@ -52,6 +52,8 @@ try:
     # Seconds without an act of hers, and since she signed in, after which a person is signed out.
     SIGN_OUT_IDLE_AFTER = env.integer("SIGN_OUT_IDLE_AFTER", 30 * 60, minimum=5)
     SIGN_OUT_AFTER = env.integer("SIGN_OUT_AFTER", 12 * 60 * 60, minimum=60)
+    # Seconds between two questions to a clinic's identity provider whether a session there goes on.
+    PROVIDER_CHECK_EVERY = env.integer("PROVIDER_CHECK_EVERY", 180, minimum=1)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:
     raise ImproperlyConfigured(str(problem)) from problem
@@ -338,6 +340,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "skinclinic.api.tasks.sweep_answers_task",
         "schedule": 3600,
         "options": {"expires": 3600},
+    },
+    "check-providers": {
+        "task": "skinclinic.accounts.tasks.check_providers_task",
+        "schedule": PROVIDER_CHECK_EVERY,
+        "options": {"expires": PROVIDER_CHECK_EVERY},
     },
     "send-webhooks": {
         "task": "skinclinic.api.tasks.send_webhooks_task",

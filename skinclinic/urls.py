@@ -8,6 +8,7 @@ from skinclinic import health
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
+from skinclinic.accounts.oidc import ending
 from skinclinic.accounts.oidc import views as oidc
 from skinclinic.api import links
 from skinclinic.api import pages as clients
@@ -46,6 +47,8 @@ urlpatterns = [
     path("accounts/oidc/confirm/", oidc.confirm_again, name="oidc_confirm"),
     path("accounts/oidc/<uuid:clinic_id>/login/", oidc.begin, name="oidc_begin"),
     path("accounts/oidc/<uuid:clinic_id>/callback/", oidc.callback, name="oidc_callback"),
+    path("accounts/oidc/<uuid:clinic_id>/logout/", ending.logout, name="oidc_logout"),
+    path("accounts/oidc/<uuid:clinic_id>/logout", ending.logout),
     path("accounts/session/", accounts.session_now, name="session"),
     path("accounts/2fa/authenticate/", sessions.second_factor),
     path("accounts/2fa/", include("allauth.mfa.urls")),

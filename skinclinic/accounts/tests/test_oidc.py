@@ -1,6 +1,5 @@
 """Coming in by the hospital: who, and what of it is believed."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import jwt
@@ -13,26 +12,10 @@ from django.utils import timezone
 from conftest import Cast
 from skinclinic.accounts.models import Invitation, Membership, ProviderSession, User, digest
 from skinclinic.accounts.oidc.tokens import refused
-from skinclinic.accounts.tests.hospital import Hospital, come_in, open_hospital, query, said, set_up, there
+from skinclinic.accounts.tests.hospital import Hospital, come_in, query, said, set_up, there
 from skinclinic.accounts.tests.people import code_of, give_totp
-from skinclinic.api.tests.receiving import LOOPBACK
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent
-
-
-@pytest.fixture
-def hospital(settings) -> Iterator[Hospital]:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-    with open_hospital() as opened:
-        yield opened
-
-
-@pytest.fixture
-def north(cast: Cast, hospital: Hospital) -> Cast:
-    """Clinic North lets its people in by the hospital too, where Alice is signed in."""
-    set_up(hospital, cast.north)
-    hospital.is_me(cast.alice)
-    return cast
 
 
 def is_in(browser: Client) -> bool:
