@@ -117,6 +117,7 @@ LOOKS = {
     "sign_in_failed": _("Sign-in failed"),
     "confirmation_failed": _("Password not confirmed"),
     "provider_linked": _("Linked with a person of the hospital"),
+    "provider_unlinked": _("Link with a person of the hospital undone"),
     "provider_refused": _("Sign-in by the hospital refused"),
     "confirmed_there": _("Confirmed by signing in at the hospital"),
     "sessions_ended": _("Sessions ended"),

@@ -19,6 +19,7 @@ TABS = {
     "incidents": _("Incidents"),
     "exports": _("Exports"),
     "people": _("People"),
+    "identity_provider": _("Hospital sign-in"),
     "openings": _("Restricted"),
     "clients": _("Other systems"),
     "webhooks": _("Webhooks"),

@@ -15,6 +15,7 @@ from skinclinic.accounts.entry import ACTIVE_CLINIC, BOUND_TO
 from skinclinic.accounts.forms import JoinForm
 from skinclinic.accounts.models import Invitation, Membership
 from skinclinic.accounts.oidc.binding import refuse_bound
+from skinclinic.accounts.oidc.provider import provider_of
 from skinclinic.accounts.views import BACKEND
 from skinclinic.errors import ClinicError
 
@@ -41,13 +42,16 @@ def join(request: HttpRequest) -> HttpResponse:
         return join_signed_in(request, found)
     if invitations.account_of(found):
         return render(request, "accounts/join_sign_in.html", {"invitation": found})
+    hospital = provider_of(found.clinic_id)
+    if hospital and hospital.is_required:
+        return render(request, "accounts/join.html", {"invitation": found, "hospital": hospital})
     form = JoinForm(request.POST or None, invitation=found)
     if request.method == "POST" and form.is_valid():
         try:
             return enter_as_new(request, form)
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
-    return render(request, "accounts/join.html", {"form": form, "invitation": found})
+    return render(request, "accounts/join.html", {"form": form, "invitation": found, "hospital": hospital})
 
 
 def kept(request: HttpRequest) -> Invitation | None:

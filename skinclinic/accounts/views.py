@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from skinclinic.accounts.approval import could_approve, name_approver
-from skinclinic.accounts.entry import ACTIVE_CLINIC
+from skinclinic.accounts.entry import ACTIVE_CLINIC, asks_for_provider
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, KeepingForm, LanguageForm
 from skinclinic.accounts.invitations import invite
 from skinclinic.accounts.models import Membership
@@ -123,7 +123,15 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
                 request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
                 return redirect("home")
         messages.error(request, _("You do not belong to this clinic."))
-    return render(request, "accounts/choose_clinic.html", {"memberships": request.memberships})
+    context = {"memberships": request.memberships, "by_hospital": closed_to_passwords(request)}
+    return render(request, "accounts/choose_clinic.html", context)
+
+
+def closed_to_passwords(request: HttpRequest) -> list[Membership]:
+    """Hers of clinics that let this session in no more, since they want her to come by the hospital."""
+    here = [membership.pk for membership in request.memberships]
+    hers = Membership.objects.active().filter(asks_for_provider(), user=request.user).exclude(pk__in=here)
+    return list(hers.select_related("clinic"))
 
 
 @require_http_methods(["GET", "POST"])

@@ -18,14 +18,15 @@ OF_A_MEMBER = (
 
 
 def closed(table: str) -> migrations.RunSQL:
-    """allauth's, and used by nobody: providers and their secrets stand in our own table alone."""
+    """allauth's, and used by nobody: providers and their secrets stand in our own table alone. Django deletes in it what
+    hangs on a link, which is nothing."""
     return migrations.RunSQL(
         [
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-            f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {APP_ROLE}",
+            f"REVOKE INSERT, UPDATE ON {table} FROM {APP_ROLE}",
         ],
         [
-            f"GRANT INSERT, UPDATE, DELETE ON {table} TO {APP_ROLE}",
+            f"GRANT INSERT, UPDATE ON {table} TO {APP_ROLE}",
             f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
         ],
     )

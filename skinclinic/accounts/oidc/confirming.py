@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 
 from skinclinic.accounts.confirm import keep_confirmed
 from skinclinic.accounts.entry import BOUND_TO
+from skinclinic.accounts.models import IdentityProvider
 from skinclinic.accounts.oidc.errors import NotConfirmedThere
+from skinclinic.accounts.oidc.provider import provider_of
 from skinclinic.accounts.oidc.tokens import LEEWAY
 from skinclinic.audit.record import record
 
@@ -17,6 +19,12 @@ def bound_clinic(request: HttpRequest) -> UUID | None:
     """The clinic by whose provider she came in; None where she came by her password."""
     kept = request.session.get(BOUND_TO)
     return UUID(kept) if kept else None
+
+
+def confirms_at(request: HttpRequest) -> IdentityProvider | None:
+    """Where she goes to confirm that it is her, if she came in by it; else she gives her password."""
+    clinic_id = bound_clinic(request)
+    return provider_of(clinic_id) if clinic_id else None
 
 
 def confirm_there(request: HttpRequest, login: SocialLogin) -> None:

@@ -48,7 +48,7 @@ def in_words(ask: Callable[[], requests.Response]) -> requests.Response:
         return ask()
     except ClinicError as error:
         raise Unreachable(str(error)) from error
-    except ssl.SSLError as error:
+    except ssl.SSLCertVerificationError as error:
         raise Unreachable(_("Its certificate is not valid.")) from error
     except TimeoutError as error:
         raise Unreachable(_("It does not answer in time.")) from error

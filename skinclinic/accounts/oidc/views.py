@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from allauth.account.utils import get_next_redirect_url
+from allauth.account.views import ReauthenticateView
 from allauth.socialaccount.helpers import complete_social_login
 from allauth.socialaccount.internal import statekit
 from allauth.socialaccount.models import SocialLogin
@@ -15,10 +16,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from requests import RequestException
 
-from skinclinic.accounts.oidc.confirming import bound_clinic
+from skinclinic.accounts.oidc.confirming import bound_clinic, confirms_at
 from skinclinic.accounts.oidc.errors import NotLetIn, ProviderUnfit
 from skinclinic.accounts.oidc.provider import ClinicProvider, clinic_provider, provider_of, refuse_other_nonce
 from skinclinic.audit.acting import acting, system
@@ -61,6 +62,16 @@ def confirm_again(request: HttpRequest) -> HttpResponse:
     except (ProviderUnfit, RequestException):
         messages.error(request, _("The sign-in of your hospital cannot be reached now. Try again in a minute."))
         return redirect(back)
+
+
+@require_http_methods(["GET", "POST"])
+def reauthenticate(request: HttpRequest) -> HttpResponse:
+    """allauth's page, unless she came in by her hospital."""
+    hospital = confirms_at(request)
+    if hospital is None:
+        return ReauthenticateView.as_view()(request)
+    back = get_next_redirect_url(request) or resolve_url("mfa_index")
+    return render(request, "accounts/reauthenticate_there.html", {"hospital": hospital, "back": back})
 
 
 def provider_for(request: HttpRequest, clinic_id: UUID) -> ClinicProvider:

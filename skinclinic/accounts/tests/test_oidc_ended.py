@@ -148,7 +148,12 @@ def test_a_provider_that_is_away_ends_nothing(north, hospital: Hospital, monkeyp
 def test_tokens_that_are_given_anew_are_kept_sealed(north, hospital, monkeypatch):
     browser, _answer = come_in(north.north)
     real = hospital.token
-    hospital.token = lambda form: (lambda told: (told[0], told[1] | {"refresh_token": "the next one"}))(real(form))
+
+    def rotating(form):
+        status, told = real(form)
+        return status, told | {"refresh_token": "the next one"}
+
+    hospital.token = rotating
     check_now(north, monkeypatch)
     hospital.refresh = "the next one"
     check_now(north, monkeypatch)
