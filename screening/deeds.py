@@ -160,6 +160,7 @@ DECIDED = {
 }
 # Things whose columns say nothing to a person, or are told on a page of their own.
 BARE = {
+    "accounts_providersession",
     "api_chartlink",
     "api_client",
     "api_webhookdelivery",
@@ -168,6 +169,7 @@ BARE = {
     "screening_alarm",
     "screening_noticechoice",
     "screening_savedfilter",
+    "socialaccount_socialaccount",
 }
 # Columns that say nothing to a person: keys and bookkeeping.
 NOT_TOLD = {
@@ -214,8 +216,9 @@ COLUMNS = frozenset(
         gettext_noop("acknowledged at"),
         gettext_noop("address"),
         gettext_noop("answer"),
-        gettext_noop("as approver"),
         gettext_noop("answered at"),
+        gettext_noop("as approver"),
+        gettext_noop("asks second factor"),
         gettext_noop("band"),
         gettext_noop("birth date"),
         gettext_noop("camera"),
@@ -245,7 +248,10 @@ COLUMNS = frozenset(
         gettext_noop("given name"),
         gettext_noop("history"),
         gettext_noop("is another"),
+        gettext_noop("is enabled"),
+        gettext_noop("is required"),
         gettext_noop("is restricted"),
+        gettext_noop("issuer"),
         gettext_noop("kind"),
         gettext_noop("label"),
         gettext_noop("laterality"),

@@ -8,7 +8,7 @@ from skinclinic import health
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
-from skinclinic.accounts.oidc import ending
+from skinclinic.accounts.oidc import ending, finding
 from skinclinic.accounts.oidc import pages as providers
 from skinclinic.accounts.oidc import views as oidc
 from skinclinic.api import links
@@ -49,6 +49,7 @@ urlpatterns = [
     ),
     path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
+    path("accounts/hospital/", finding.find_hospital, name="find_hospital"),
     path("accounts/clinic/<uuid:clinic_id>/", oidc.door, name="clinic_door"),
     path("accounts/reauthenticate/", oidc.reauthenticate),
     path("accounts/oidc/confirm/", oidc.confirm_again, name="oidc_confirm"),

@@ -20,7 +20,7 @@ ASKED_AGAIN = 30  # seconds between two questions for a key that was not among t
 
 def read_discovery(issuer: str) -> dict[str, Any]:
     """Its discovery document, if a sign-in can begin there. Raises ProviderUnfit."""
-    said = read_json(issuer.rstrip("/") + WELL_KNOWN, _("the discovery document"))
+    said = read_json(issuer.rstrip("/") + WELL_KNOWN, _("The discovery document"))
     if said.get("issuer") != issuer:
         raise ProviderUnfit(
             _("The document calls the provider “%(said)s”. Enter exactly that as the issuer.")
@@ -61,9 +61,9 @@ def read_json(address: str, what: str) -> dict[str, Any]:
     try:
         said = answer.json()
     except ValueError as error:
-        raise ProviderUnfit(_("What answers is no OpenID provider: %(what)s is no JSON.") % {"what": what}) from error
+        raise ProviderUnfit(_("%(what)s is no JSON: what answers is no OpenID provider.") % {"what": what}) from error
     if not isinstance(said, dict):
-        raise ProviderUnfit(_("What answers is no OpenID provider: %(what)s is no JSON.") % {"what": what})
+        raise ProviderUnfit(_("%(what)s is no JSON: what answers is no OpenID provider.") % {"what": what})
     return said
 
 
@@ -75,7 +75,7 @@ def keys_of(clinic_id: UUID, issuer: str, *, wanted: str | None) -> dict[str, An
     place = f"jwks:{clinic_id}:{issuer}"
     kept = cache.get(place)
     if kept is None or (wanted not in kids(kept) and cache.add(f"{place}:again", True, ASKED_AGAIN)):
-        kept = read_json(read_discovery(issuer)["jwks_uri"], _("the list of keys"))
+        kept = read_json(read_discovery(issuer)["jwks_uri"], _("The list of keys"))
         cache.set(place, kept, KEYS_KEPT)
     return kept
 

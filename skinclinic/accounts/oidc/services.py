@@ -99,7 +99,7 @@ def missing_of(said: dict[str, Any]) -> Iterator[str]:
         yield _(
             "It does not say by itself that it tells verified e-mail addresses: see to it that its tokens hold them."
         )
-    if "max_age" not in said and "auth_time" not in words(said, "claims_supported"):
+    if "auth_time" not in words(said, "claims_supported"):
         yield _("It does not say by itself that it tells when somebody signed in there, which signing here wants.")
 
 
