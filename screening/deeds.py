@@ -257,6 +257,7 @@ COLUMNS = frozenset(
         gettext_noop("laterality"),
         gettext_noop("malignancy"),
         gettext_noop("millimetres"),
+        gettext_noop("name"),
         gettext_noop("number"),
         gettext_noop("opinions"),
         gettext_noop("original name"),
