@@ -7,6 +7,7 @@ import requests
 from django.core.cache import cache
 from django.utils.translation import gettext as _
 
+from skinclinic.accounts.models import digest
 from skinclinic.accounts.oidc.errors import ProviderUnfit
 from skinclinic.accounts.oidc.http import guarded_session
 from skinclinic.errors import ClinicError
@@ -16,6 +17,7 @@ WELL_KNOWN = "/.well-known/openid-configuration"
 NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 KEYS_KEPT = 600  # seconds
 ASKED_AGAIN = 30  # seconds between two questions for a key that was not among them
+AWAY = 10  # seconds in which one that gave no keys is not asked: anybody may send a token that wants them
 
 
 def read_discovery(issuer: str) -> dict[str, Any]:
@@ -72,12 +74,22 @@ def keys_of(clinic_id: UUID, issuer: str, *, wanted: str | None) -> dict[str, An
 
     Raises ProviderUnfit.
     """
-    place = f"jwks:{clinic_id}:{issuer}"
+    place = f"jwks:{clinic_id}:{digest(issuer)}"
     kept = cache.get(place)
     if kept is None or (wanted not in kids(kept) and cache.add(f"{place}:again", True, ASKED_AGAIN)):
-        kept = read_json(read_discovery(issuer)["jwks_uri"], _("The list of keys"))
+        kept = read_keys(issuer, place)
         cache.set(place, kept, KEYS_KEPT)
     return kept
+
+
+def read_keys(issuer: str, place: str) -> dict[str, Any]:
+    if why := cache.get(f"{place}:away"):
+        raise ProviderUnfit(why)
+    try:
+        return read_json(read_discovery(issuer)["jwks_uri"], _("The list of keys"))
+    except ProviderUnfit as refusal:
+        cache.set(f"{place}:away", str(refusal), AWAY)
+        raise
 
 
 def kids(keys: dict[str, Any]) -> list[object]:

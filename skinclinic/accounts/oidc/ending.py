@@ -124,10 +124,10 @@ def check(provider: IdentityProvider, endpoint: str, session: ProviderSession) -
         if answer.get("error") == "invalid_grant":
             end_began_there([session])
             return
-        session.checked_at = timezone.now()
+        changed: dict[str, Any] = {"checked_at": timezone.now()}
         if given := answer.get("refresh_token"):
-            session.refresh_token = seal(PURPOSE, str(given))
-        session.save(update_fields=["checked_at", "refresh_token"])
+            changed["refresh_token"] = seal(PURPOSE, str(given))
+        ProviderSession.objects.filter(pk=session.pk).update(**changed)
 
 
 def refresh(provider: IdentityProvider, endpoint: str, token: str) -> dict[str, Any]:

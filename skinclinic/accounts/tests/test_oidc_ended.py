@@ -6,6 +6,7 @@ import jwt
 import pytest
 from allauth.usersessions.models import UserSession
 from django.conf import settings as configured
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -108,6 +109,18 @@ def test_a_clinics_provider_ends_no_session_of_another_clinic(north, hospital):
     assert is_in(browser)
     assert send(north.south, hospital.sign(hospital.logout_token())) == 200
     assert not is_in(browser)
+
+
+def test_who_sends_tokens_has_us_ask_the_hospital_now_and_then_only(north, hospital):
+    hospital.down = True
+    for _each in range(3):
+        assert send(north.north, hospital.sign(hospital.logout_token())) == 400
+    assert len(hospital.asked) == 1
+    cache.clear()
+    hospital.down, hospital.asked = False, []
+    for number in range(4):
+        assert send(north.north, hospital.sign(hospital.logout_token(), kid=f"made-up-{number}")) == 400
+    assert hospital.asked.count("/keys") == 2
 
 
 def test_a_clinic_without_a_provider_takes_none(north, hospital):
