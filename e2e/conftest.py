@@ -49,6 +49,7 @@ def portal(real_db: str, tmp_path: Path, portal_settings: dict[str, str]) -> Ite
             cwd=ROOT,
             env=os.environ
             | {"DATABASE_URL": servers.postgres.app_url(real_db), "REDIS_URL": settings.REDIS_URL}
+            | {"SITE_URL": f"http://127.0.0.1:{port}"}
             | portal_settings,
             stdout=output,
             stderr=output,

@@ -5,8 +5,11 @@ import re
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -70,6 +73,25 @@ class SecurityHeaders:
         response.setdefault("Content-Security-Policy", content_policy())
         response.setdefault("Permissions-Policy", PERMISSIONS)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+
+class LeadsAway:
+    """From a form to another site by a page between: browsers hold redirects to the policy's `form-action` as well."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        address = response.get("Location", "")
+        host = urlsplit(address).netloc
+        if request.method != "POST" or not host or host == request.get_host():
+            return response
+        del response["Location"]
+        response.status_code, response["Refresh"] = 200, f"0; url={address}"
+        context = {"address": address, "title": _("On to %(site)s") % {"site": host}}
+        response.content = render_to_string("accounts/leading_away.html", context)
         return response
 
 

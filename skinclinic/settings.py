@@ -52,6 +52,8 @@ try:
     # Seconds without an act of hers, and since she signed in, after which a person is signed out.
     SIGN_OUT_IDLE_AFTER = env.integer("SIGN_OUT_IDLE_AFTER", 30 * 60, minimum=5)
     SIGN_OUT_AFTER = env.integer("SIGN_OUT_AFTER", 12 * 60 * 60, minimum=60)
+    # Seconds between two questions to a clinic's identity provider whether a session there goes on.
+    PROVIDER_CHECK_EVERY = env.integer("PROVIDER_CHECK_EVERY", 180, minimum=1)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:
     raise ImproperlyConfigured(str(problem)) from problem
@@ -79,6 +81,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
     "oauth2_provider",
     "rest_framework",
     "django_filters",
@@ -93,6 +96,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "skinclinic.accounts.language.LanguageMiddleware",
+    "skinclinic.middleware.LeadsAway",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -104,6 +108,7 @@ MIDDLEWARE = [
     "skinclinic.api.middleware.ClientTokenMiddleware",
     "skinclinic.accounts.sessions.SessionLimits",
     "skinclinic.accounts.middleware.ActingMiddleware",
+    "skinclinic.accounts.oidc.binding.BoundSessions",
     "skinclinic.accounts.second_factor.SecondFactorGate",
     "skinclinic.error_pages.NoPageHere",
 ]
@@ -174,6 +179,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password_from_key": "20/m/ip",
 }
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+SOCIALACCOUNT_ADAPTER = "skinclinic.accounts.oidc.adapter.ClinicProviders"
 MFA_ADAPTER = "skinclinic.accounts.adapter.SecondFactor"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_RECOVERY_CODES_SHOW_ONCE = True
@@ -337,6 +343,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "skinclinic.api.tasks.sweep_answers_task",
         "schedule": 3600,
         "options": {"expires": 3600},
+    },
+    "check-providers": {
+        "task": "skinclinic.accounts.tasks.check_providers_task",
+        "schedule": PROVIDER_CHECK_EVERY,
+        "options": {"expires": PROVIDER_CHECK_EVERY},
     },
     "send-webhooks": {
         "task": "skinclinic.api.tasks.send_webhooks_task",

@@ -8,6 +8,9 @@ from skinclinic import health
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
+from skinclinic.accounts.oidc import ending, finding
+from skinclinic.accounts.oidc import pages as providers
+from skinclinic.accounts.oidc import views as oidc
 from skinclinic.api import links
 from skinclinic.api import pages as clients
 from skinclinic.api.webhooks import pages as webhooks
@@ -23,6 +26,11 @@ urlpatterns = [
     path("open", links.open_chart, name="open_chart"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
+    path("clinic/sign-in/", providers.identity_provider, name="identity_provider"),
+    path("clinic/sign-in/try/", providers.provider_try, name="provider_try"),
+    path("clinic/sign-in/switch/", providers.provider_switch, name="provider_switch"),
+    path("clinic/sign-in/require/", providers.provider_require, name="provider_require"),
+    path("clinic/sign-in/links/<uuid:person>/undo/", providers.provider_unlink, name="provider_unlink"),
     path("clinic/systems/", clients.clients, name="clients"),
     path("clinic/systems/<str:client_id>/secret/", clients.client_rotate, name="client_rotate"),
     path("clinic/systems/<str:client_id>/disable/", clients.client_disable, name="client_disable"),
@@ -41,6 +49,14 @@ urlpatterns = [
     ),
     path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
+    path("accounts/hospital/", finding.find_hospital, name="find_hospital"),
+    path("accounts/clinic/<uuid:clinic_id>/", oidc.door, name="clinic_door"),
+    path("accounts/reauthenticate/", oidc.reauthenticate),
+    path("accounts/oidc/confirm/", oidc.confirm_again, name="oidc_confirm"),
+    path("accounts/oidc/<uuid:clinic_id>/login/", oidc.begin, name="oidc_begin"),
+    path("accounts/oidc/<uuid:clinic_id>/callback/", oidc.callback, name="oidc_callback"),
+    path("accounts/oidc/<uuid:clinic_id>/logout/", ending.logout, name="oidc_logout"),
+    path("accounts/oidc/<uuid:clinic_id>/logout", ending.logout),
     path("accounts/session/", accounts.session_now, name="session"),
     path("accounts/2fa/authenticate/", sessions.second_factor),
     path("accounts/2fa/", include("allauth.mfa.urls")),

@@ -28,6 +28,7 @@ CLINIC_TABS = {
     "clinic_settings": _("Settings"),
     "clients": _("Systems"),
     "webhooks": _("Webhooks"),
+    "identity_provider": _("Hospital sign-in"),
     "clinic_history": _("Changes"),
 }
 MANAGERS_ONLY = {"clinic_settings"}

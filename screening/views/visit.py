@@ -26,6 +26,7 @@ from screening.services.second import is_second_reading_due, lacks_second_reader
 from screening.services.signing import acknowledge
 from screening.status import READING_IS_OPEN, ReviewStatus
 from skinclinic.accounts.confirm import is_confirmed
+from skinclinic.accounts.oidc.confirming import confirms_at
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
 from skinclinic.audit.record import record
@@ -92,6 +93,7 @@ def visit_context(request: HttpRequest, shown: Visit) -> dict[str, object]:
         "held": held if held and held.status == HeldStatus.HELD else None,
         "refused": held if held and waiting and held.status == HeldStatus.REFUSED else None,
         "asks_password": not is_confirmed(request),
+        "hospital": None if is_confirmed(request) else confirms_at(request),
     }  # fmt: skip
     if request.actor.has_role(CLINICIAN):
         context |= upload_context(shown)

@@ -1,19 +1,23 @@
-from functools import cached_property
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, MultiFernet
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from skinclinic.accounts.confirm import is_confirmed
+from skinclinic.accounts.entry import BOUND_TO
 from skinclinic.accounts.language import is_spoken
 from skinclinic.accounts.models import User
-from skinclinic.accounts.second_factor import key_from, qr_code
+from skinclinic.accounts.oidc.binding import bind_session, provider_login
+from skinclinic.accounts.oidc.leaving import end_there
+from skinclinic.accounts.oidc.matching import TRUSTED
+from skinclinic.accounts.oidc.requiring import refuse_password
+from skinclinic.accounts.second_factor import PURPOSE, qr_code
 from skinclinic.audit.acting import narrow_to
+from skinclinic.ciphers import seal, unseal
 
 
 class InvitedOnly(DefaultAccountAdapter):
@@ -29,15 +33,26 @@ class InvitedOnly(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
-    def pre_login(self, request: HttpRequest, user: User, **kwargs: object) -> HttpResponse | None:
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Her password was right: from here on the database shows what is hers, above all her second factor."""
         response = super().pre_login(request, user, **kwargs)
         if response is None:
             narrow_to(user.actor())
+            response = None if provider_login(kwargs) else refuse_password(request, user)
         return response
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        if login := provider_login(kwargs):
+            bind_session(request, user, login)
+        return super().post_login(request, user, **kwargs)
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        return end_there(request) or super().get_logout_redirect_url(request)
 
     def is_reauthentication_required(self, app: str = "") -> bool:
         """Not again while she gave her password lately, at the door too, as a signature has it."""
+        if BOUND_TO in context.request.session:
+            return not is_confirmed(context.request)
         return super().is_reauthentication_required(app=app) and not is_confirmed(context.request)
 
     def send_mail(self, template_prefix: str, email: str, context: dict) -> None:
@@ -54,15 +69,15 @@ class SecondFactor(DefaultMFAAdapter):
         "incorrect_code": InvitedOnly.error_messages["incorrect_code"],
     }
 
-    @cached_property
-    def cipher(self) -> MultiFernet:
-        return MultiFernet([Fernet(key_from(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+    def is_mfa_enabled(self, user: User, types: Any = None) -> bool:
+        """Not asked for where the hospital has asked for one just now, if the clinic trusts it with that."""
+        return not getattr(context.request, TRUSTED, False) and super().is_mfa_enabled(user, types)
 
     def encrypt(self, text: str) -> str:
-        return self.cipher.encrypt(text.encode()).decode()
+        return seal(PURPOSE, text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return self.cipher.decrypt(encrypted_text.encode()).decode()
+        return unseal(PURPOSE, encrypted_text)
 
     def build_totp_svg(self, url: str) -> str:
         return qr_code(url)

@@ -7,6 +7,7 @@ from allauth.core import ratelimit
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from skinclinic.accounts.entry import BOUND_TO
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 
@@ -32,6 +33,8 @@ def confirm(request: HttpRequest, password: str) -> None:
     """Raises NotConfirmed unless she was confirmed lately, or this is her password; too many guesses have to wait."""
     if is_confirmed(request):
         return
+    if BOUND_TO in request.session:
+        raise NotConfirmed(_("It is a while since you signed in. Confirm at your hospital that it is you, then sign."))
     if not password:
         raise NotConfirmed(_("It is a while since you signed in or signed. Enter your password, then sign."))
     if not ratelimit.consume(request, action="reauthenticate", user=request.user):

@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.http import HttpRequest
 
+from skinclinic.accounts.entry import BOUND_TO
 from skinclinic.accounts.sessions import WARNED_BEFORE, seconds_left
 
 
@@ -14,6 +15,7 @@ def clinic(request: HttpRequest) -> dict[str, object]:
         "session_left": int(seconds_left(request)) if hasattr(request, "session") else 0,
         "session_warned": min(WARNED_BEFORE, settings.SIGN_OUT_IDLE_AFTER // 2),
         "second_factor_required": settings.SECOND_FACTOR_REQUIRED and not getattr(entered, "is_demo", False),
+        "came_by_hospital": BOUND_TO in getattr(request, "session", ()),
         "is_demo": settings.DEMO,
         "languages": settings.LANGUAGES,
     }

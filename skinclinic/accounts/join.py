@@ -11,9 +11,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from skinclinic.accounts import invitations
-from skinclinic.accounts.entry import ACTIVE_CLINIC
+from skinclinic.accounts.entry import ACTIVE_CLINIC, BOUND_TO
 from skinclinic.accounts.forms import JoinForm
 from skinclinic.accounts.models import Invitation, Membership
+from skinclinic.accounts.oidc.binding import refuse_bound
+from skinclinic.accounts.oidc.provider import provider_of
 from skinclinic.accounts.views import BACKEND
 from skinclinic.errors import ClinicError
 
@@ -34,17 +36,22 @@ def join(request: HttpRequest) -> HttpResponse:
     found = kept(request)
     if found is None:
         return render(request, "accounts/join_gone.html", status=404)
+    if request.session.get(BOUND_TO, str(found.clinic_id)) != str(found.clinic_id):
+        refuse_bound()
     if request.user.is_authenticated:
         return join_signed_in(request, found)
     if invitations.account_of(found):
         return render(request, "accounts/join_sign_in.html", {"invitation": found})
+    hospital = provider_of(found.clinic_id)
+    if hospital and hospital.is_required:
+        return render(request, "accounts/join.html", {"invitation": found, "hospital": hospital})
     form = JoinForm(request.POST or None, invitation=found)
     if request.method == "POST" and form.is_valid():
         try:
             return enter_as_new(request, form)
         except ClinicError as refusal:
             form.add_error(None, str(refusal))
-    return render(request, "accounts/join.html", {"form": form, "invitation": found})
+    return render(request, "accounts/join.html", {"form": form, "invitation": found, "hospital": hospital})
 
 
 def kept(request: HttpRequest) -> Invitation | None:

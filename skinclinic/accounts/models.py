@@ -317,3 +317,69 @@ class Invitation(models.Model):
     @property
     def is_expired(self) -> bool:
         return self.expires_at <= timezone.now()
+
+
+class IdentityProviderQuerySet(models.QuerySet["IdentityProvider"]):
+    def visible_to(self, actor: Actor) -> "IdentityProviderQuerySet":
+        if actor.clinic_id is None:
+            return self.none()
+        return self.filter(clinic_id=actor.clinic_id)
+
+    def enabled(self) -> "IdentityProviderQuerySet":
+        return self.filter(is_enabled=True)
+
+
+class IdentityProvider(models.Model):
+    """Where a clinic's people sign in at their hospital, by OpenID Connect (decision 041).
+
+    What it offers is as its discovery document said when it was last read.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clinic = models.OneToOneField(Clinic, on_delete=models.PROTECT, related_name="identity_provider")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    name = models.CharField(max_length=40, help_text="On the button.")
+    issuer = models.CharField(max_length=400)
+    client_id = models.CharField(max_length=190)
+    client_secret = models.TextField(help_text="Encrypted.")
+    is_enabled = models.BooleanField(default=False)
+    is_required = models.BooleanField(default=False, help_text="Members come in no other way.")
+    asks_second_factor = models.BooleanField(default=False, help_text="So it is not asked for here.")
+    end_session_endpoint = models.CharField(max_length=400, blank=True)
+    offers_logout = models.BooleanField(default=False, help_text="It tells us when a session there has ended.")
+    offers_refresh = models.BooleanField(default=False, help_text="It can be asked whether a session there goes on.")
+    offers_offline = models.BooleanField(default=False, help_text="It gives refresh tokens for offline_access.")
+    looked_at = models.DateTimeField(null=True)
+
+    objects = IdentityProviderQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(is_required=False) | models.Q(is_enabled=True),
+                name="identity_provider_required_is_enabled",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"identity provider {self.pk}"
+
+
+class ProviderSession(models.Model):
+    """A session here that began at a clinic's identity provider, and whose it is there."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    session_key = models.CharField(max_length=40, unique=True)
+    subject = models.CharField(max_length=191)
+    sid = models.CharField(max_length=255, blank=True)
+    refresh_token = models.TextField(blank=True, help_text="Encrypted.")
+    began_at = models.DateTimeField(default=timezone.now)
+    checked_at = models.DateTimeField(default=timezone.now, help_text="When the provider last said that it goes on.")
+
+    class Meta:
+        indexes = [models.Index(fields=["clinic", "subject"], name="provider_session_subject")]
+
+    def __str__(self) -> str:
+        return f"provider session {self.pk}"

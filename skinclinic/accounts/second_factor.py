@@ -1,7 +1,5 @@
 """The second factor: who has which, who is sent to set one up, and what the ledger is told of it."""
 
-import base64
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -26,6 +24,7 @@ from skinclinic.accounts.models import User
 from skinclinic.audit.acting import acting
 from skinclinic.audit.record import record
 
+PURPOSE = "second-factor"  # of the key that its secrets are kept with
 HAS_ONE = "second_factor"
 RECOVERY_CODES = Authenticator.Type.RECOVERY_CODES
 # What she may do before she has one: set it up, leave, change her language, join another clinic.
@@ -37,11 +36,6 @@ OPERATORS = "/admin/"
 class Factor(TextChoices):
     TOTP = Authenticator.Type.TOTP, _("Authenticator app")
     PASSKEY = Authenticator.Type.WEBAUTHN, _("Passkey")
-
-
-def key_from(secret: str) -> bytes:
-    """A key of its own for the factors, so that a leak of one use of SECRET_KEY is none of the other."""
-    return base64.urlsafe_b64encode(hashlib.sha256(b"skinclinic.second-factor:" + secret.encode()).digest())
 
 
 def qr_code(url: str) -> str:

@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from skinclinic.accounts.approval import could_approve, name_approver
-from skinclinic.accounts.entry import ACTIVE_CLINIC
+from skinclinic.accounts.entry import ACTIVE_CLINIC, asks_for_provider
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, KeepingForm, LanguageForm
 from skinclinic.accounts.invitations import invite
 from skinclinic.accounts.models import Membership
+from skinclinic.accounts.oidc.provider import provider_of
+from skinclinic.accounts.oidc.views import DOOR
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,
@@ -40,7 +42,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     """allauth's own page, unless there is nobody yet who could sign in."""
     if is_first_run():
         return redirect("first_run")
-    return LoginView.as_view()(request)
+    return LoginView.as_view(extra_context={"hospital": provider_of(request.COOKIES.get(DOOR))})(request)
 
 
 @require_GET
@@ -121,7 +123,15 @@ def choose_clinic(request: HttpRequest) -> HttpResponse:
                 request.session[ACTIVE_CLINIC] = str(membership.clinic_id)
                 return redirect("home")
         messages.error(request, _("You do not belong to this clinic."))
-    return render(request, "accounts/choose_clinic.html", {"memberships": request.memberships})
+    context = {"memberships": request.memberships, "by_hospital": closed_to_passwords(request)}
+    return render(request, "accounts/choose_clinic.html", context)
+
+
+def closed_to_passwords(request: HttpRequest) -> list[Membership]:
+    """Hers of clinics that let this session in no more, since they want her to come by the hospital."""
+    here = [membership.pk for membership in request.memberships]
+    hers = Membership.objects.active().filter(asks_for_provider(), user=request.user).exclude(pk__in=here)
+    return list(hers.select_related("clinic"))
 
 
 @require_http_methods(["GET", "POST"])

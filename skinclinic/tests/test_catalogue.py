@@ -32,7 +32,8 @@ MARKED_IN_TEMPLATE = re.compile(r"""\{% translate (["'])(.*?)\1""")
 NOT_ON_THE_LEDGER = {
     "activation_map", "lease_until", "photograph", "probabilities", "quality", "sent_at", "taken_until", "thumbnail",
     "times_sent", "attempts", "cells", "file_key", "likely_patients", "likely_rows", "photograph_refusal",
-    "token_hash", "secret", "previous_secret", "told_up_to", "not_before",
+    "token_hash", "secret", "previous_secret", "told_up_to", "not_before", "client_secret", "end_session_endpoint",
+    "offers_logout", "offers_refresh", "offers_offline", "looked_at",
 }  # fmt: skip
 
 

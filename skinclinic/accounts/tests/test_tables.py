@@ -30,6 +30,8 @@ OPEN = {
     "screening_modelversion": "which models are installed, the same for all",
 }
 
+OF_PROVIDERS = {"accounts_identityprovider", "accounts_providersession", "socialaccount_socialaccount"}
+
 
 def tables(condition: str) -> set[str]:
     with connection.cursor() as cursor:
@@ -47,4 +49,5 @@ def test_every_table_is_secured_or_says_why_not(db):
 def test_what_lets_people_in_is_secured_and_recorded(db):
     assert {"mfa_authenticator", "usersessions_usersession", "accounts_invitation"} <= tables("relrowsecurity")
     recorded = "EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgname = 'audit_row')"
-    assert {"mfa_authenticator", "accounts_invitation"} <= tables(recorded)
+    assert {"mfa_authenticator", "accounts_invitation"} | OF_PROVIDERS <= tables(recorded)
+    assert {"socialaccount_socialapp", "socialaccount_socialtoken"} | OF_PROVIDERS <= tables("relrowsecurity")

@@ -29,15 +29,13 @@ from skinclinic.api.webhooks.models import EndpointKind, SentType, Trouble, Webh
 from skinclinic.api.webhooks.post import (
     LONGEST_LINE,
     Answer,
-    Call,
     answer_or_trouble,
-    deadline,
-    exchange,
     pause_of,
 )
 from skinclinic.audit.acting import acting, current_actor, system
 from skinclinic.audit.record import record
 from skinclinic.events.models import Event
+from skinclinic.outgoing.wire import Call, deadline, exchange
 
 LONGEST_STATEMENT = 8 * 1024 * 1024
 LONGEST_OUTCOME = 64 * 1024

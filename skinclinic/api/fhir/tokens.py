@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 from skinclinic.api.webhooks.documents import is_fit
-from skinclinic.api.webhooks.guard import target_of
 from skinclinic.api.webhooks.models import Trouble, WebhookEndpoint
-from skinclinic.api.webhooks.post import EXPECTED, LONGEST_LINE, Answer, Call, exchange, pause_of, trouble_of
+from skinclinic.api.webhooks.post import EXPECTED, LONGEST_LINE, Answer, pause_of, trouble_of
 from skinclinic.api.webhooks.signing import decrypt
 from skinclinic.errors import ClinicError
+from skinclinic.outgoing.guard import target_of
+from skinclinic.outgoing.wire import Call, exchange
 
 # Of RFC 6749, so that no other words of a stranger's are kept.
 REFUSALS = frozenset({

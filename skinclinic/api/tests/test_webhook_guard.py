@@ -8,9 +8,9 @@ import pytest
 from conftest import Cast
 from skinclinic.api.tests.receiving import receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
-from skinclinic.api.webhooks.guard import AddressRefused, resolve, target_of
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.env import EnvironmentProblem, networks
+from skinclinic.outgoing.guard import AddressRefused, resolve, target_of
 
 PUBLIC = "93.184.215.14"
 

@@ -28,13 +28,14 @@ from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.tasks import send_webhooks_task
 from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
-from skinclinic.api.webhooks import post, sending
+from skinclinic.api.webhooks import sending
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import DELAYS, send_due
 from skinclinic.api.webhooks.services import create_endpoint, enable_endpoint, rotate_endpoint_secret, send_test
 from skinclinic.audit.models import AuditEvent
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
+from skinclinic.outgoing import wire
 
 MERGED = EventType.PATIENT_MERGED
 
@@ -270,7 +271,7 @@ def test_an_endpoint_that_asks_for_a_pause_has_it_and_no_other(  # noqa: PLR0917
 
 
 def test_one_that_hangs_stops_no_other(cast, receiver, monkeypatch):
-    monkeypatch.setattr(post, "TIME_OUT", 1.0)
+    monkeypatch.setattr(wire, "TIME_OUT", 1.0)
     answered = threading.Event()
     receiver.before_answer = lambda: answered.wait(5) and None
     slow, _secret = endpoint_of(cast.ada, receiver.url)
@@ -288,7 +289,7 @@ def test_one_that_hangs_stops_no_other(cast, receiver, monkeypatch):
 
 
 def test_one_that_drips_its_answer_is_cut_off(cast, monkeypatch):
-    monkeypatch.setattr(post, "TIME_OUT", 0.6)
+    monkeypatch.setattr(wire, "TIME_OUT", 0.6)
     listener = socket.create_server(("127.0.0.1", 0))
 
     def drip() -> None:
@@ -335,7 +336,7 @@ def test_https_is_held_to_its_certificate_and_name(  # noqa: PLR0917
     cast, certificate, monkeypatch, trusted, host, wanted
 ):
     context = ssl.create_default_context(cafile=certificate if trusted else None)
-    monkeypatch.setattr(post, "trust", lambda: context)
+    monkeypatch.setattr(wire, "trust", lambda: context)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     with receiving(tls=tls) as receiver:
@@ -349,7 +350,7 @@ def test_https_is_held_to_its_certificate_and_name(  # noqa: PLR0917
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_one_that_takes_the_connection_and_says_nothing_is_cut_off(cast, monkeypatch, scheme):
-    monkeypatch.setattr(post, "TIME_OUT", 0.5)
+    monkeypatch.setattr(wire, "TIME_OUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         endpoint_of(cast.ada, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/")
         happen(cast)

@@ -6,8 +6,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.webhooks.guard import MOST_CHARACTERS, AddressRefused, target_of
 from skinclinic.api.webhooks.models import DeliveryState, DisabledBecause, EndpointKind, SentType, Trouble
+from skinclinic.outgoing.guard import MOST_CHARACTERS, AddressRefused, target_of
 from skinclinic.text import validate_one_line
 
 WANTED = {

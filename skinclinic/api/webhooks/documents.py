@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from skinclinic.api.webhooks.guard import AddressRefused, Target, target_of
 from skinclinic.api.webhooks.models import EndpointKind, SentType, WebhookEndpoint
 from skinclinic.api.webhooks.services import add_endpoint
 from skinclinic.api.webhooks.signing import encrypt
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import ClinicError
+from skinclinic.outgoing.guard import AddressRefused, Target, target_of
 
 # A withdrawn photograph changes the report of its visit, where that is signed.
 DOCUMENT_EVENTS = (SentType.REPORT_SIGNED, SentType.REPORT_AMENDED, SentType.SCREENING_WITHDRAWN)

@@ -5,8 +5,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
 from skinclinic.api.webhooks.documents import LONGEST_SECRET, at_server
-from skinclinic.api.webhooks.guard import MOST_CHARACTERS, AddressRefused, target_of
 from skinclinic.api.webhooks.models import SentType, WebhookEndpoint
+from skinclinic.outgoing.guard import MOST_CHARACTERS, AddressRefused, target_of
 from skinclinic.text import validate_one_line
 
 WHERE = gettext_lazy(

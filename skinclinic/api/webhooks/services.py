@@ -7,7 +7,6 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from skinclinic.api.webhooks.guard import target_of
 from skinclinic.api.webhooks.models import (
     TEST,
     DeliveryQuerySet,
@@ -20,6 +19,7 @@ from skinclinic.api.webhooks.outbox import last_number, send_soon
 from skinclinic.api.webhooks.signing import encrypt, make_secret
 from skinclinic.audit.acting import Actor
 from skinclinic.errors import ClinicError
+from skinclinic.outgoing.guard import target_of
 
 MOST_ENDPOINTS = 20
 SIGNS_ALONG = timedelta(hours=24)

@@ -25,11 +25,11 @@ from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.tests.receiving import LOOPBACK, receiving
 from skinclinic.api.tests.test_webhooks import clock, deliveries, endpoint_of, fresh
 from skinclinic.api.webhooks.documents import create_document_endpoint, give_secret
-from skinclinic.api.webhooks.guard import AddressRefused
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.api.webhooks.services import enable_endpoint, send_again, send_test
 from skinclinic.api.webhooks.signing import encrypt
 from skinclinic.audit.models import AuditEvent
+from skinclinic.outgoing.guard import AddressRefused
 
 __all__ = ["clock"]  # a fixture
 

@@ -1,4 +1,4 @@
-"""Which addresses messages may go to: a webhook must not become a way into the clinic's own network."""
+"""Which addresses requests may go to: one that a manager names must not become a way into the clinic's own network."""
 
 import ipaddress
 import re
