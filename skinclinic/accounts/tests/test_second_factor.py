@@ -17,7 +17,7 @@ from skinclinic.audit.models import AuditEvent
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:")
 # What has to be reached without: the door, the choice of a clinic, and what is for programs.
 FREE = (
-    "accounts/", "api/", "session/", "language/", "join/", "healthz", "readyz", "welcome/",
+    "accounts/", "api/", "dicomweb/", "session/", "language/", "join/", "healthz", "readyz", "welcome/",
 )  # fmt: skip
 SECRET = re.compile(r'<code translate="no" class="user-select-all">([A-Z2-7]+)</code>')
 
