@@ -193,6 +193,25 @@ def test_an_upload_of_nothing_is_refused(api, path):
     assert api.browser.generic("POST", f"/api/v1/{path}", b"", headers=headers).status_code in (400, 415)
 
 
+def test_two_photographs_in_one_form_are_refused_rather_than_one_of_them_lost(api, chart, photograph_bytes):
+    files = [SimpleUploadedFile(name, photograph_bytes) for name in ("a.jpg", "b.jpg")]
+    form = {"visit": chart.visit.pk, "lesion": chart.lesion.pk, "photograph": files}
+    answer = api.browser.post("/api/v1/screenings/", form, headers=api.bearer | {"Idempotency-Key": KEY})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "photograph")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/patients/", "/fhir/Patient", "/dicomweb/studies"])
+def test_a_body_in_chunks_is_refused_for_its_missing_length(api, path):
+    answer = api.browser.generic("POST", path, headers=api.bearer | {"Transfer-Encoding": "chunked"})
+    assert (answer.status_code, "Content-Length" in answer.content.decode()) == (411, True)
+
+
+def test_a_body_that_is_too_large_is_told_so(api):
+    answer = api.post("patients/", {"sex": "x" * 3_000_000})
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+    assert "photographs" in answer.json()["detail"]
+
+
 def test_a_moment_in_no_zone_of_this_world_is_taken_or_refused(api):
     assert api.get("visits/?created_before=2026-11-28T00:00:00-23:00").status_code == 200
     assert api.get("visits/?created_before=0001-01-01T00:00:00%2B23:00").status_code == 400

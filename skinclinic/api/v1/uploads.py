@@ -16,9 +16,11 @@ Fields = dict[str, Any]
 
 
 def upload_of(request: Request) -> Fields:
-    """The fields of one upload, in whichever of the two ways they were sent."""
+    """The fields of one upload, in whichever of the two ways they were sent. Raises ValidationError for two."""
     if (request.content_type or "").startswith(BYTES_ALONE):
         return fields_of(request.query_params, request.data.get("file"))
+    if len(request.FILES.getlist("photograph")) > 1:
+        raise ValidationError({"photograph": ["Send one here; several at once go to screenings/bulk/."]})
     return fields_of(request.data, request.data.get("photograph"))
 
 
