@@ -222,6 +222,7 @@ def test_a_watched_share_sends_what_comes_when_it_is_whole(real_cast, named, cha
         ({"SKINCLINIC_SECRET": "wrong"}, "The clinic does not know this system"),
         ({"SKINCLINIC_SECRET": "", "SKINCLINIC_SECRET_FILE": "/nowhere"}, "SKINCLINIC_SECRET_FILE cannot be read"),
         ({"SKINCLINIC_URL": None}, "SKINCLINIC_URL is not set"),
+        ({"SKINCLINIC_URL": "localhost:8000"}, "localhost:8000 is no address"),
     ],
 )
 def test_a_command_that_cannot_work_says_what_is_missing(named, tmp_path, photograph_bytes, changed, sentence):
@@ -230,6 +231,32 @@ def test_a_command_that_cannot_work_says_what_is_missing(named, tmp_path, photog
     ran = run(odd, "upload", tmp_path)
     assert (ran.returncode, sentence in ran.stderr) == (2, True), ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_check_does_not_wait_for_a_clinic_that_is_away(named):
+    began = time.monotonic()
+    ran = run(named | {"SKINCLINIC_URL": "http://127.0.0.1:9"}, "check")
+    assert (ran.returncode, "no connection" in ran.stderr) == (3, True), ran.stderr
+    assert time.monotonic() - began < 10, "six tries take half a minute"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        ("404 Not Found", b"<html>", r"no skinclinic \(404\)"),
+        ("200 OK", b"{}", r"no skinclinic \(200\)"),
+        ("200 OK", b"<html>", r"no skinclinic \(200\)"),
+        ("301 Moved Permanently", b"", "leads on to https://clinic.example/"),
+    ],
+)
+def test_what_is_no_clinic_is_told_at_once(pair, naps, status, body, sentence):
+    def elsewhere(environ, start):
+        start(status, [("Content-Length", str(len(body))), ("Location", "https://clinic.example/")])
+        return [body]
+
+    with serving(elsewhere) as address, pytest.raises(Unreachable, match=sentence):
+        Clinic(address, *pair).get("patients/")
+    assert naps == []
 
 
 def test_check_says_that_all_is_well(named):
