@@ -10,7 +10,7 @@ from skinclinic_client.clinic import OF_PHOTOGRAPHS, Clinic, Dict
 from skinclinic_client.errors import ClinicProblem
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-MOST_BYTES = 25_000_000
+MOST_BYTES = 25 * 1024 * 1024  # as the clinic has it
 
 
 class Left(ClinicProblem):
