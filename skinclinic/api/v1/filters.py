@@ -14,7 +14,6 @@ from rest_framework.settings import api_settings
 from patients.models import Lesion, Patient, Visit
 from screening.models import FollowUp, Outcome, Screening, Signature
 
-
 # What every list understands beside its filters.
 OF_PAGES = frozenset({"page_size", "cursor", api_settings.URL_FORMAT_OVERRIDE})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from patients.snomed import SITE_OF
 from screening.dicom.tests.objects import as_bytes, dicom_object
 from screening.models import Screening
 from screening.tests.conftest import the_only
@@ -38,7 +39,8 @@ def test_it_works(real_cast, portal, tmp_path, photograph_bytes):
     the_only(real_cast, Screening)
 
 
-def test_every_reason_is_documented_and_fits():
+def test_every_reason_and_site_is_documented_and_fits():
     page = (INTEGRATIONS / "dicom.md").read_text()
     assert [code for code, _ in REASONS.values() if f"{code:04X}" not in page] == []
+    assert [code for code in SITE_OF if code not in page] == []
     assert [comment for _, comment in REASONS.values() if len(comment) > 64] == []
