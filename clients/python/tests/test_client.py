@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from rich.console import Console
 from skinclinic_client import Clinic, Refused, Unreachable
 from skinclinic_client.clinic import OPEN
-from skinclinic_client.share import Left, Share, photographs_in
+from skinclinic_client.share import UNREADABLE, Left, Share, photographs_in
+from skinclinic_client.upload import Upload
 
 from conftest import Cast, make_chart
 from patients.models import Patient, Visit
@@ -214,6 +217,43 @@ def test_a_watched_share_sends_what_comes_when_it_is_whole(real_cast, named, cha
     assert process.returncode == 130
     assert told.endswith("1 sent.\nStopped. What was sent is kept; start again to go on.\n")
     assert len(screenings(real_cast)) == 1
+
+
+def test_a_share_that_is_away_is_told_once_and_waited_for(clinic, chart, tmp_path, random_photograph, monkeypatch):
+    path, away, looks = lay(tmp_path, "4711/1/a.jpg", random_photograph()), OSError(112, "Host is down"), []
+
+    def look(folder):
+        """Twice away; twice there, so that the file looks the same; then somebody stops it."""
+        looks.append(folder)
+        if len(looks) < 3:
+            raise away
+        if len(looks) > 4:
+            raise KeyboardInterrupt
+        return photographs_in(folder)
+
+    monkeypatch.setattr("skinclinic_client.upload.photographs_in", look)
+    console = Console(file=StringIO(), soft_wrap=True)
+    upload = Upload(clinic, tmp_path, console)
+    with pytest.raises(KeyboardInterrupt):
+        upload.watch(every=0.01)
+    assert console.file.getvalue().count("cannot be read: Host is down. Waiting.") == 1
+    assert (upload.sent, upload.left, path.exists()) == (1, {}, True)
+
+
+def test_a_file_that_cannot_be_looked_at_holds_up_no_other(tmp_path, photograph_bytes, monkeypatch):
+    closed, open_ = lay(tmp_path, "4711/1/a.jpg", photograph_bytes), lay(tmp_path, "4711/1/b.jpg", photograph_bytes)
+    real = Path.stat
+
+    def stat(path, **options):
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert [(each.path, each.size) for each in photographs_in(tmp_path)] == [
+        (closed, UNREADABLE),
+        (open_, len(photograph_bytes)),
+    ]
 
 
 @pytest.mark.parametrize(
