@@ -125,6 +125,16 @@ def test_many_at_once_have_an_outcome_each(cast, api, random_photograph, setting
         assert {str(key) for key in Screening.objects.values_list("pk", flat=True)} == set(made)
 
 
+def test_many_at_once_leave_no_file_out(api, chart, photograph_bytes):
+    ids = {"visit": str(chart.visit.pk), "lesion": str(chart.lesion.pk)}
+    item = {**ids, "photograph": "a"}
+    unnamed = bulk(api, [item], {"a": photograph_bytes, "b": photograph_bytes})
+    assert (unnamed.status_code, unnamed.json()["errors"][0]["field"]) == (400, "items")
+    twice = {"items": json.dumps([item]), "a": [SimpleUploadedFile(name, photograph_bytes) for name in ("1", "2")]}
+    headers = api.bearer | {"Idempotency-Key": KEY}
+    assert api.browser.post("/api/v1/screenings/bulk/", twice, headers=headers).status_code == 400
+
+
 @pytest.mark.parametrize("items", ["", "{", "{}", "[]", "[1]", json.dumps([{}] * 101)])
 def test_many_at_once_that_are_no_list_are_refused(api, items):
     answer = api.browser.post(
