@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
@@ -33,11 +34,22 @@ WORDS = {
     503: (_("The clinic's database cannot be reached"), _("Nothing is lost. Wait a minute and load this page again.")),
 }
 
+# Where no person reads it, instead of the above.
+SYSTEM_WORDS = {
+    400: ("This request cannot be read", "Its Host, its Content-Type or its body is not as it has to be."),
+    411: ("This request says no length", "Send Content-Length: a body that comes in chunks is not read here."),
+    413: (
+        "This request is too large",
+        "Send photographs as files of a form, as bytes or as DICOM objects, at most 100 at once, and less of the rest.",
+    ),
+}
+
 NOT_STORED = {"Cache-Control": "no-store"}
 
 
 def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
-    title, advice = map(str, WORDS[status])
+    words = WORDS if is_page(request) else WORDS | SYSTEM_WORDS
+    title, advice = map(str, words[status])
     request_id = getattr(request, "request_id", "")
     if request.path_info.startswith(("/api/", "/dicomweb/")):
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail or advice}
@@ -54,8 +66,13 @@ def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
     return HttpResponse(page, status=status)
 
 
+def is_page(request: HttpRequest) -> bool:
+    return not request.path_info.startswith(("/api/", "/dicomweb/", "/fhir/"))
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return answer(request, 400)
+    is_large = isinstance(exception, RequestDataTooBig | TooManyFilesSent)
+    return answer(request, 413 if is_large and not is_page(request) else 400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "skinclinic.api.middleware.LengthRequired",
     "skinclinic.api.middleware.ClientTokenMiddleware",
     "skinclinic.accounts.sessions.SessionLimits",
     "skinclinic.accounts.middleware.ActingMiddleware",

@@ -6,8 +6,25 @@ from django.http import HttpRequest, HttpResponse
 from oauth2_provider.oauth2_backends import get_oauthlib_core
 
 from skinclinic.audit.acting import INTEGRATION, Actor
+from skinclinic.error_pages import answer
 
 OURS = ("/api/", "/fhir/", "/dicomweb/")
+
+
+class LengthRequired:
+    """Django takes a body that does not say its length for none at all, and a refusal would tell of missing fields.
+
+    DICOM objects are read in chunks as they come.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_cut = "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length")
+        if is_cut and request.path_info.startswith(("/api/", "/fhir/")):
+            return answer(request, 411)
+        return self.get_response(request)
 
 
 class ClientTokenMiddleware:

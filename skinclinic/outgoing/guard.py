@@ -60,11 +60,16 @@ def target_of(url: str) -> Target:
 
 
 def as_numbers(host: str) -> list[Address]:
-    """Of a host that is an address already, in whatever way (127.1, 0x7f000001, 2130706433); no name is asked for."""
+    """Of a host that is an address already, in whatever way (127.1, 0x7f000001, 2130706433); no name is asked for.
+
+    Raises AddressRefused where it can be neither an address nor a name.
+    """
     if host.rstrip(".").lower() == "localhost":
         return [ipaddress.IPv4Address("127.0.0.1")]
     try:
         return addresses(host, flags=socket.AI_NUMERICHOST)
+    except UnicodeError as error:  # an empty part, or one of more than 63 letters
+        raise AddressRefused(_("This is no address. Write it as https://receiver.example/path.")) from error
     except OSError:
         return []
 

@@ -32,6 +32,8 @@ class Clinic:
     """
 
     def __init__(self, url: str, client_id: str, secret: str, *, timeout: float = 60, tries: int = 6) -> None:
+        if not url.startswith(("https://", "http://")):
+            raise Refused(400, f"{url} is no address. Write it as https://clinic.example.")
         self.url = url.rstrip("/")
         self.timeout, self.tries = timeout, tries
         # Told of the seconds for which the next try is put off.
@@ -147,6 +149,7 @@ class Clinic:
                 self._pause(tried)
                 continue
             if answer.ok:
+                self._refuse_elsewhere(answer)
                 return answer
             if answer.status_code == 401 and not has_renewed:  # nothing was done, so it is no try
                 has_renewed, self._until, tried = True, 0.0, tried - 1
@@ -182,9 +185,21 @@ class Clinic:
         answer = self._ask("POST", f"{self.url}/api/oauth2/token/", data=form, auth=self._pair)
         if answer.status_code in {400, 401}:
             raise Refused(401, "The clinic does not know this system, or its secret is another by now.")
-        answer.raise_for_status()
-        told = answer.json()
-        return told["access_token"], float(told["expires_in"])
+        self._refuse_elsewhere(answer)
+        if answer.status_code >= 500 or answer.status_code in TRY_AGAIN:
+            answer.raise_for_status()
+        try:
+            told = answer.json()
+            return told["access_token"], float(told["expires_in"])
+        except (ValueError, TypeError, KeyError) as error:
+            sentence = f"What answers at {self.url} is no skinclinic ({answer.status_code}). Is the address right?"
+            raise Unreachable(sentence) from error
+
+    def _refuse_elsewhere(self, answer: requests.Response) -> None:
+        """The secret and the token are for this address alone."""
+        if answer.is_redirect:
+            place = answer.headers["Location"]
+            raise Unreachable(f"{self.url} leads on to {place}. Give the address at which the clinic itself answers.")
 
 
 class Counted(BytesIO):

@@ -1,5 +1,6 @@
 """A folder of photographs that says whose they are by where they lie: `<record number>/<lesion's number>/<file>`."""
 
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,8 @@ from skinclinic_client.clinic import OF_PHOTOGRAPHS, Clinic, Dict
 from skinclinic_client.errors import ClinicProblem
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-MOST_BYTES = 25_000_000
+UNREADABLE = -1  # instead of a size
+MOST_BYTES = 25 * 1024 * 1024  # as the clinic has it
 
 
 class Left(ClinicProblem):
@@ -41,7 +43,10 @@ def photographs_in(folder: Path) -> Iterator[Found]:
             told = path.stat(follow_symlinks=False)
         except FileNotFoundError:  # it was moved meanwhile
             continue
-        if path.is_file() and not path.is_symlink():
+        except OSError:  # somebody has to see to it, and to no other
+            yield Found(path, where[:-1], UNREADABLE, 0)
+            continue
+        if stat.S_ISREG(told.st_mode):
             yield Found(path, where[:-1], told.st_size, told.st_mtime_ns)
 
 
@@ -56,6 +61,8 @@ class Share:
         """False where the record has it already. Raises Left, Refused, Unreachable."""
         if len(found.where) != 2:
             raise Left("It lies in no folder <record number>/<lesion's number>.")
+        if found.size == UNREADABLE:
+            raise Left("It cannot be read.")
         if not 0 < found.size <= MOST_BYTES:
             raise Left("It is empty." if not found.size else "It is larger than 25 MB.")
         lesion = self.lesion_of(*found.where)

@@ -24,6 +24,7 @@ class Upload:
         self.share = Share(clinic, system=system)
         self.sent, self.here = 0, 0
         self.left: dict[Path, str] = {}
+        self.told_away = ""
 
     def once(self) -> None:
         """Raises Unreachable, and Refused where the system may not do this at all."""
@@ -39,7 +40,7 @@ class Upload:
         before: set[Found] = set()
         done: dict[Found, float] = {}  # and when it may be tried again
         while True:
-            found = list(photographs_in(self.folder))
+            found = self.look()
             ready = [each for each in found if each in before and done.get(each, 0.0) <= time.monotonic()]
             try:
                 if ready:
@@ -49,6 +50,22 @@ class Upload:
             before = set(found)
             done = {each: until for each, until in done.items() if each in before}
             time.sleep(every)
+
+    def look(self) -> list[Found]:
+        """Nothing while the share is away: it comes back, and a service that ended would not."""
+        try:
+            found = list(photographs_in(self.folder))
+        except OSError as error:
+            self.tell_away(f"{self.folder} cannot be read: {error.strerror}. Waiting.")
+            return []
+        self.told_away = ""
+        return found
+
+    def tell_away(self, sentence: str) -> None:
+        """Once, however long it lasts."""
+        if self.told_away != sentence:
+            self.console.print(sentence, markup=False)
+        self.told_away = sentence
 
     def send_all(self, found: list[Found], done: dict[Found, float] | None = None) -> None:
         with self.progress() as bar:

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from rich.console import Console
 from skinclinic_client import Clinic, Refused, Unreachable
 from skinclinic_client.clinic import OPEN
-from skinclinic_client.share import Left, Share, photographs_in
+from skinclinic_client.share import UNREADABLE, Left, Share, photographs_in
+from skinclinic_client.upload import Upload
 
 from conftest import Cast, make_chart
 from patients.models import Patient, Visit
@@ -216,12 +219,50 @@ def test_a_watched_share_sends_what_comes_when_it_is_whole(real_cast, named, cha
     assert len(screenings(real_cast)) == 1
 
 
+def test_a_share_that_is_away_is_told_once_and_waited_for(clinic, chart, tmp_path, random_photograph, monkeypatch):
+    path, away, looks = lay(tmp_path, "4711/1/a.jpg", random_photograph()), OSError(112, "Host is down"), []
+
+    def look(folder):
+        """Twice away; twice there, so that the file looks the same; then somebody stops it."""
+        looks.append(folder)
+        if len(looks) < 3:
+            raise away
+        if len(looks) > 4:
+            raise KeyboardInterrupt
+        return photographs_in(folder)
+
+    monkeypatch.setattr("skinclinic_client.upload.photographs_in", look)
+    console = Console(file=StringIO(), soft_wrap=True)
+    upload = Upload(clinic, tmp_path, console)
+    with pytest.raises(KeyboardInterrupt):
+        upload.watch(every=0.01)
+    assert console.file.getvalue().count("cannot be read: Host is down. Waiting.") == 1
+    assert (upload.sent, upload.left, path.exists()) == (1, {}, True)
+
+
+def test_a_file_that_cannot_be_looked_at_holds_up_no_other(tmp_path, photograph_bytes, monkeypatch):
+    closed, open_ = lay(tmp_path, "4711/1/a.jpg", photograph_bytes), lay(tmp_path, "4711/1/b.jpg", photograph_bytes)
+    real = Path.stat
+
+    def stat(path, **options):
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert [(each.path, each.size) for each in photographs_in(tmp_path)] == [
+        (closed, UNREADABLE),
+        (open_, len(photograph_bytes)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
         ({"SKINCLINIC_SECRET": "wrong"}, "The clinic does not know this system"),
         ({"SKINCLINIC_SECRET": "", "SKINCLINIC_SECRET_FILE": "/nowhere"}, "SKINCLINIC_SECRET_FILE cannot be read"),
         ({"SKINCLINIC_URL": None}, "SKINCLINIC_URL is not set"),
+        ({"SKINCLINIC_URL": "localhost:8000"}, "localhost:8000 is no address"),
     ],
 )
 def test_a_command_that_cannot_work_says_what_is_missing(named, tmp_path, photograph_bytes, changed, sentence):
@@ -230,6 +271,32 @@ def test_a_command_that_cannot_work_says_what_is_missing(named, tmp_path, photog
     ran = run(odd, "upload", tmp_path)
     assert (ran.returncode, sentence in ran.stderr) == (2, True), ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_check_does_not_wait_for_a_clinic_that_is_away(named):
+    began = time.monotonic()
+    ran = run(named | {"SKINCLINIC_URL": "http://127.0.0.1:9"}, "check")
+    assert (ran.returncode, "no connection" in ran.stderr) == (3, True), ran.stderr
+    assert time.monotonic() - began < 10, "six tries take half a minute"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        ("404 Not Found", b"<html>", r"no skinclinic \(404\)"),
+        ("200 OK", b"{}", r"no skinclinic \(200\)"),
+        ("200 OK", b"<html>", r"no skinclinic \(200\)"),
+        ("301 Moved Permanently", b"", "leads on to https://clinic.example/"),
+    ],
+)
+def test_what_is_no_clinic_is_told_at_once(pair, naps, status, body, sentence):
+    def elsewhere(environ, start):
+        start(status, [("Content-Length", str(len(body))), ("Location", "https://clinic.example/")])
+        return [body]
+
+    with serving(elsewhere) as address, pytest.raises(Unreachable, match=sentence):
+        Clinic(address, *pair).get("patients/")
+    assert naps == []
 
 
 def test_check_says_that_all_is_well(named):

@@ -70,6 +70,43 @@ def test_what_cannot_be_taken_is_answered(bridge):
     assert adt(bridge, "A04", unborn) == "AE"
 
 
+@pytest.mark.parametrize(
+    ("pid", "code"),
+    [
+        ("PID|1||4711^^^HIS||Winter^Erna||19610430", "AA"),
+        ("PID|1||4711||Winter^Erna||196104301200|F", "AA"),
+        ("PID|1||4711^^^HIS^MR||Winter^Erna||1961|F", "AR"),
+        ("PID|1||4711^^^HIS^MR||Winter^Erna", "AE"),
+        ("PID|1||||Winter^Erna||19610430|F", "AR"),
+        ("NK1|1", "AR"),
+    ],
+)
+def test_what_other_systems_leave_out_is_no_reason_to_fall_silent(bridge, pid, code):
+    assert adt(bridge, "A04", pid) == code
+
+
+def test_a_merge_without_the_other_number_is_answered(bridge):
+    assert adt(bridge, "A40", PID.format(name="Winter^Erna")) == "AR"
+
+
+def test_what_a_message_does_not_say_is_left_as_it_is(real_cast, bridge):
+    adt(bridge, "A04", PID.format(name="Winter^Erna"))
+    assert adt(bridge, "A08", "PID|1||4711^^^HIS^MR||Sommer") == "AA"
+    (same,) = patients(real_cast)
+    assert (same.identity.family_name, same.identity.given_name, same.identity.phone) == ("Sommer", "Erna", "+43 1")
+    assert (str(same.identity.birth_date), same.sex) == ("1961-04-30", "female")
+    assert adt(bridge, "A08", 'PID|1||4711^^^HIS^MR||Sommer^Erna|||""|||||""') == "AA"
+    (same,) = patients(real_cast)
+    assert (same.identity.phone, same.sex) == ("", "unknown")
+
+
+def test_what_is_no_message_is_told_without_its_words(named):
+    command = [sys.executable, str(SCRIPT), "adt"]
+    ran = subprocess.run(command, env=named, input="Winter", capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("This is no HL7 v2 message")
+
+
 def test_a_signed_report_goes_out_without_the_reading(real_cast, bridge, chart, tmp_path, photograph_bytes):
     screening = make_screening(real_cast.alice, chart, photograph_bytes)
     finish(real_cast, screening, refer=True, band="high")

@@ -8,15 +8,26 @@
 set -eu
 
 FHIR=$CLINIC/fhir
-json() { python3 -c "import json, sys; told = json.load(sys.stdin); print($1)"; }
+# What is wanted of an answer; where that is not in it, as in a refusal, the answer ends the walk.
+json() {
+    python3 -c "
+import json, sys
+text = sys.stdin.read()
+try:
+    told = json.loads(text)
+    print($1)
+except (ValueError, LookupError, TypeError):
+    sys.exit(text or 'There was no answer.')
+"
+}
 
 # 1. Where a token is fetched, and the token.
-PLACE=$(curl -sf "$FHIR/.well-known/smart-configuration" | json 'told["token_endpoint"]')
-TOKEN=$(curl -sf -u "$ID:$SECRET" -d grant_type=client_credentials "$PLACE" | json 'told["access_token"]')
-fhir() { curl -sf -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/fhir+json" "$@"; }
+PLACE=$(curl -sS --fail-with-body "$FHIR/.well-known/smart-configuration" | json 'told["token_endpoint"]')
+TOKEN=$(curl -sS --fail-with-body -u "$ID:$SECRET" -d grant_type=client_credentials "$PLACE" | json 'told["access_token"]')
+fhir() { curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/fhir+json" "$@"; }
 
 # 2. What can be asked for.
-curl -sf "$FHIR/metadata" | json '"FHIR", told["fhirVersion"], len(told["rest"][0]["resource"]), "resources"'
+curl -sS --fail-with-body "$FHIR/metadata" | json '"FHIR", told["fhirVersion"], len(told["rest"][0]["resource"]), "resources"'
 
 # 3. A patient, made only where nobody has her number. Sent again, it finds her.
 PATIENT=$(fhir -H "If-None-Exist: identifier=urn:example:his|4711" -d '{
@@ -29,7 +40,7 @@ PATIENT=$(fhir -H "If-None-Exist: identifier=urn:example:his|4711" -d '{
 echo "Patient $PATIENT"
 
 # 4. Looked for by name: by POST, so that the name stands in no address.
-curl -sf -H "Authorization: Bearer $TOKEN" -d name=Example "$FHIR/Patient/_search" \
+curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" -d name=Example "$FHIR/Patient/_search" \
     | json '"found", [entry["resource"]["id"] for entry in told["entry"]]'
 
 # 5. A photograph of a lesion. It waits to be read as soon as it is stored.
@@ -58,7 +69,7 @@ fhir "$FHIR/Observation?patient=$OF_LESION&_revinclude=Provenance:target" \
 fhir "$FHIR/DiagnosticReport?patient=$OF_LESION" > report.json
 json '"reports", len(told.get("entry", []))' < report.json
 PDF=$(json '([each["resource"]["presentedForm"][0]["url"] for each in told.get("entry", []) if "presentedForm" in each["resource"]] + [""])[0]' < report.json)
-[ -z "$PDF" ] || curl -sf -H "Authorization: Bearer $TOKEN" "$PDF" -o report.pdf
+[ -z "$PDF" ] || curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" "$PDF" -o report.pdf
 
 # 8. All of it, page after page.
 NEXT="$FHIR/$OF_LESION/\$everything"

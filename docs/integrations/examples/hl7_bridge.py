@@ -11,6 +11,7 @@ out; what the model said does not.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,17 +29,26 @@ CODES = "99SKINCLINIC"
 ESCAPES = str.maketrans({"|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\\": "\\E\\"})
 
 
+NULL = '""'  # what HL7 sends to empty a field; one that is not there, or holds nothing, is left as it is
+
+
 class NotMapped(Exception):
     """The message is none of those that this mapping knows."""
 
 
 def clinic() -> Clinic:
-    return Clinic(*(os.environ[f"SKINCLINIC_{name}"] for name in ("URL", "ID", "SECRET")))
+    try:
+        return Clinic(*(os.environ[f"SKINCLINIC_{name}"] for name in ("URL", "ID", "SECRET")))
+    except KeyError as missing:
+        sys.exit(f"{missing.args[0]} is not set.")
 
 
 def adt(to: Clinic, text: str) -> str:
     """The ACK: AA done, AE refused by the clinic with its sentence, AR not mapped."""
-    message = hl7.parse(text.strip().replace("\r\n", "\r").replace("\n", "\r"))
+    try:
+        message = hl7.parse(text.strip().replace("\r\n", "\r").replace("\n", "\r"))
+    except hl7.ParseException:
+        sys.exit("This is no HL7 v2 message, so there is nothing to answer it with.")
     try:
         take(to, message)
         return str(message.create_ack("AA"))
@@ -54,33 +64,52 @@ def said(message: hl7.Message, code: str, reason: Exception) -> str:
 
 def take(to: Clinic, message: hl7.Message) -> None:
     event = text_of(message, "MSH", 9, 2)
-    numbers = list(numbers_in(message.segment("PID")(3)))
     if event in MERGE:
-        merge(to, numbers, list(numbers_in(message.segment("MRG")(1))))
+        merge(to, numbers_in(message, "PID", 3), numbers_in(message, "MRG", 1))
     elif event in REGISTER:
-        register(to, numbers, patient_in(message))
+        register(to, numbers_in(message, "PID", 3), patient_in(message))
     else:
         raise NotMapped(f"{event} is not mapped.")
 
 
-def numbers_in(field: hl7.Field) -> Iterator[dict]:
-    """CX: the number, who gives it, and what it is."""
-    for each in field:
-        authority = str(each(4)).partition("&")[0]
-        yield {"system": f"urn:hl7:{authority}", "value": str(each(1)), "type": KINDS.get(str(each(5)), "other")}
+def numbers_in(message: hl7.Message, segment: str, field: int) -> list[dict]:
+    """CX: the number, who gives it, and what it is. Raises NotMapped where there is none."""
+    try:
+        repeated = message.segment(segment)(field)
+    except (IndexError, KeyError):
+        repeated = []
+    numbers = [number for each in repeated if (number := number_in(each))["value"] not in ("", NULL)]
+    if not numbers:
+        raise NotMapped(f"{segment}-{field} holds no number.")
+    return numbers
+
+
+def number_in(each: hl7.Repetition | str) -> dict:
+    parts = [str(part) for part in each] if isinstance(each, hl7.Container) else [each]
+    value, _check, _scheme, authority, kind = (parts + [""] * 5)[:5]
+    return {"system": f"urn:hl7:{authority.partition('&')[0]}", "value": value, "type": KINDS.get(kind, "other")}
 
 
 def patient_in(message: hl7.Message) -> dict:
-    born = datetime.strptime(text_of(message, "PID", 7)[:8], "%Y%m%d")  # noqa: DTZ007 (a day has no zone)
-    return {
-        "identity": {
-            "family_name": text_of(message, "PID", 5, 1),
-            "given_name": text_of(message, "PID", 5, 2),
-            "birth_date": born.date().isoformat(),
-            "phone": text_of(message, "PID", 13),
-        },
-        "sex": SEXES.get(text_of(message, "PID", 8), "unknown"),
+    """What the message says of her, and no more."""
+    said = {
+        "family_name": text_of(message, "PID", 5, 1),
+        "given_name": text_of(message, "PID", 5, 2),
+        "birth_date": day(text_of(message, "PID", 7)),
+        "phone": text_of(message, "PID", 13),
     }
+    sex = text_of(message, "PID", 8)
+    identity = {name: "" if value == NULL else value for name, value in said.items() if value}
+    return {"identity": identity} | ({"sex": SEXES.get(sex, "unknown")} if sex else {})
+
+
+def day(text: str) -> str:
+    """Raises NotMapped for a year or a month alone, without repeating it: it is of a person."""
+    if text in ("", NULL):
+        return text
+    if not re.match(r"\d{8}", text):
+        raise NotMapped("PID-7 is no whole date.")
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}"
 
 
 def text_of(message: hl7.Message, segment: str, field: int, component: int = 1) -> str:
@@ -100,7 +129,7 @@ def find(to: Clinic, numbers: list[dict]) -> dict | None:
 def register(to: Clinic, numbers: list[dict], told: dict) -> None:
     patient = find(to, numbers)
     if patient is None:
-        to.create("patients/", told | {"identifiers": numbers})
+        to.create("patients/", {"sex": "unknown"} | told | {"identifiers": numbers})
         return
     to.change(f"patients/{patient['id']}/", told)
     known = {(each["system"], each["value"]) for each in patient["identifiers"]}
@@ -194,8 +223,13 @@ def main() -> None:
     wanted = parser.parse_args()
     if wanted.command == "adt":
         sys.stdout.write(adt(clinic(), sys.stdin.read()))
+    elif not wanted.out.is_dir():
+        sys.exit(f"{wanted.out} is no folder.")
     else:
-        print(oru(clinic(), wanted.out, wanted.since))
+        try:
+            print(oru(clinic(), wanted.out, wanted.since))
+        except ClinicProblem as problem:
+            sys.exit(f"{problem} Start again from the same number.")
 
 
 if __name__ == "__main__":

@@ -9,17 +9,28 @@
 set -eu
 
 API=$CLINIC/api
-json() { python3 -c "import json, sys; told = json.load(sys.stdin); print($1)"; }
+# What is wanted of an answer; where that is not in it, as in a refusal, the answer ends the walk.
+json() {
+    python3 -c "
+import json, sys
+text = sys.stdin.read()
+try:
+    told = json.loads(text)
+    print($1)
+except (ValueError, LookupError, TypeError):
+    sys.exit(text or 'There was no answer.')
+"
+}
 key() { python3 -c 'import uuid; print("Idempotency-Key:", uuid.uuid4())'; }
-TOKEN=$(curl -sf -u "$ID:$SECRET" -d grant_type=client_credentials "$API/oauth2/token/" | json 'told["access_token"]')
-# A refusal is shown with its reason.
+TOKEN=$(curl -sS --fail-with-body -u "$ID:$SECRET" -d grant_type=client_credentials "$API/oauth2/token/" | json 'told["access_token"]')
 rest() { curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" "$@"; }
 create() { rest -H "$(key)" -H "Content-Type: application/json" -d "$2" "$API/v1/$1/"; }
 
 if [ "$1" = --signed ]; then
     # What a doctor signed, newest first, and the report of the visit.
     rest "$API/v1/screenings/$2/reviews/" \
-        | json '"\n".join(" ".join([each["diagnosis"], each["recommendation"], "by", each["reviewer"]]) for each in told)'
+        | json '"\n".join(" ".join([each["diagnosis"], each["recommendation"], "by", each["reviewer"]]) for each in told)
+            or sys.exit("It is not signed yet.")'
     VISIT=$(rest "$API/v1/screenings/$2/" | json 'told["visit"]')
     PDF=$(rest "$API/v1/reports/?visit=$VISIT" | json 'told["results"][0]["pdf"]')
     rest "$PDF" -o report.pdf
@@ -57,8 +68,8 @@ for _ in $(seq 60); do
     rest "$API/v1/screenings/$SCREENING/" > screening.json
     case $(json 'told["reading_status"]' < screening.json) in queued|running) sleep 1 ;; *) break ;; esac
 done
-json '" ".join(["reading", told["reading_status"], str((told["reading"] or {}).get("band")), "·", told["review_status"]])' \
-    < screening.json
+json '"\n! ".join([" ".join(["reading", told["reading_status"], (told["reading"] or {}).get("band") or "without a band",
+    "·", told["review_status"]]), *(told["reading"] or {}).get("cautions", [])])' < screening.json
 
 # 6. A person of the clinic is led to the chart from your system's page, once.
 rest -X POST "$API/v1/patients/$PATIENT/link/" | json '"link " + told["url"].partition("?")[0]'

@@ -12,6 +12,7 @@ import sys
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 
 CLINIC = os.environ["CLINIC"].rstrip("/")
 
@@ -37,16 +38,22 @@ def store(client: DICOMwebClient, told: Dataset) -> Dataset:
         return Dataset.from_json(refusal.response.json())
 
 
-def outcome(answer: Dataset) -> str:
+def outcome(client: DICOMwebClient, path: str) -> str:
+    try:
+        told = dcmread(path)
+    except (OSError, InvalidDicomError) as problem:
+        return f"not sent: {problem}"
+    answer = store(client, told)
     failed = [*answer.get("FailedSOPSequence", []), *answer.get("OtherFailuresSequence", [])]
     return "; ".join(f"{item.FailureReason:04X} {item.ErrorComment}" for item in failed) or "stored"
 
 
 def main(paths: list[str]) -> int:
     client = DICOMwebClient(f"{CLINIC}/dicomweb", headers={"Authorization": f"Bearer {fetch_token()}"})
-    outcomes = [outcome(store(client, dcmread(path))) for path in paths]
-    for path, said in zip(paths, outcomes, strict=True):
-        print(f"{path}: {said}")
+    outcomes = []
+    for path in paths:
+        outcomes.append(outcome(client, path))
+        print(f"{path}: {outcomes[-1]}", flush=True)
     return 0 if set(outcomes) == {"stored"} else 1
 
 

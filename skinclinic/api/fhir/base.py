@@ -79,5 +79,5 @@ def base_of(request: Request) -> str:
 
 def resource_of(kind: str) -> Resource:
     if kind not in RESOURCES:
-        raise NotFound(f"There is no {kind} here. There is: {', '.join(RESOURCES)}.")
+        raise NotFound(f"There is no {kind} here. There is: {', '.join((*RESOURCES, 'CodeSystem'))}.")
     return RESOURCES[kind]

@@ -21,6 +21,7 @@ CODES = {
     406: "not-supported",
     409: "conflict",
     412: "multiple-matches",
+    411: "invalid",
     413: "too-long",
     415: "not-supported",
     422: "business-rule",

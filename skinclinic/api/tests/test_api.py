@@ -114,6 +114,7 @@ def test_without_a_token_nothing_is_told(api, header):
     assert response.status_code == 401
     assert response["Content-Type"] == "application/problem+json"
     assert response["WWW-Authenticate"].startswith("Bearer")
+    assert ("Fetch another one" in response.json()["detail"]) == bool(header)
 
 
 def test_person_signed_in_at_the_portal_is_no_api_client(cast):

@@ -41,6 +41,14 @@ def test_a_patient_is_corrected_by_who_has_seen_her(cast, chart, api):
     assert api.patch(path, {"sex": "maybe"}, **{"If-Match": "*"}).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["visits/?patients=", "screenings/?lesions=", "patients/?sex=female&name="])
+def test_a_filter_that_is_not_here_is_refused_rather_than_passed_over(api, path):
+    answer = api.get(path)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["detail"].startswith("There is no such filter here.")) == (400, True)
+    assert api.get("visits/?page_size=1&patient=&format=json").status_code == 200
+
+
 def test_a_number_is_added_and_belongs_to_one(cast, chart, api):
     number = {"system": "urn:his", "value": "4711"}
     added = api.post(f"patients/{chart.patient.pk}/identifiers/", number)

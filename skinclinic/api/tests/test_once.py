@@ -125,6 +125,16 @@ def test_many_at_once_have_an_outcome_each(cast, api, random_photograph, setting
         assert {str(key) for key in Screening.objects.values_list("pk", flat=True)} == set(made)
 
 
+def test_many_at_once_leave_no_file_out(api, chart, photograph_bytes):
+    ids = {"visit": str(chart.visit.pk), "lesion": str(chart.lesion.pk)}
+    item = {**ids, "photograph": "a"}
+    unnamed = bulk(api, [item], {"a": photograph_bytes, "b": photograph_bytes})
+    assert (unnamed.status_code, unnamed.json()["errors"][0]["field"]) == (400, "items")
+    twice = {"items": json.dumps([item]), "a": [SimpleUploadedFile(name, photograph_bytes) for name in ("1", "2")]}
+    headers = api.bearer | {"Idempotency-Key": KEY}
+    assert api.browser.post("/api/v1/screenings/bulk/", twice, headers=headers).status_code == 400
+
+
 @pytest.mark.parametrize("items", ["", "{", "{}", "[]", "[1]", json.dumps([{}] * 101)])
 def test_many_at_once_that_are_no_list_are_refused(api, items):
     answer = api.browser.post(
@@ -191,6 +201,25 @@ def test_an_upload_of_nothing_is_refused(api, path):
     headers = api.bearer | {"Idempotency-Key": KEY}
     assert api.browser.post(f"/api/v1/{path}", headers=headers).status_code == 400
     assert api.browser.generic("POST", f"/api/v1/{path}", b"", headers=headers).status_code in (400, 415)
+
+
+def test_two_photographs_in_one_form_are_refused_rather_than_one_of_them_lost(api, chart, photograph_bytes):
+    files = [SimpleUploadedFile(name, photograph_bytes) for name in ("a.jpg", "b.jpg")]
+    form = {"visit": chart.visit.pk, "lesion": chart.lesion.pk, "photograph": files}
+    answer = api.browser.post("/api/v1/screenings/", form, headers=api.bearer | {"Idempotency-Key": KEY})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "photograph")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/patients/", "/fhir/Patient"])
+def test_a_body_in_chunks_is_refused_for_its_missing_length(api, path):
+    answer = api.browser.generic("POST", path, headers=api.bearer | {"Transfer-Encoding": "chunked"})
+    assert (answer.status_code, "Content-Length" in answer.content.decode()) == (411, True)
+
+
+def test_a_body_that_is_too_large_is_told_so(api):
+    answer = api.post("patients/", {"sex": "x" * 3_000_000})
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+    assert "photographs" in answer.json()["detail"]
 
 
 def test_a_moment_in_no_zone_of_this_world_is_taken_or_refused(api):

@@ -50,10 +50,14 @@ def test_it_works(real_cast, walk, tmp_path, photograph_bytes):
         found = Screening.objects.select_related("visit").get(pk=key)
         assert f"patient {found.patient_id}\n" == patient
     finish(real_cast, found, refer=True, band="high")
-    reading, link, changes = told(process)
+    reading, *cautions, link, changes = told(process)
     assert reading == "reading predicted high · open"
+    assert cautions
+    assert all(line.startswith("! ") for line in cautions)
     assert link.endswith("/open")
     assert changes.startswith("screening.predicted ")
+    early = walk("--signed", key)
+    assert (early.communicate(timeout=60)[1], early.returncode) == ("It is not signed yet.\n", 1)
     give(real_cast, found, Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"))
     sign(real_cast, found.visit)
     assert told(walk("--signed", key)) == ["melanoma excise by Rita Rowan", "report.pdf"]
@@ -64,7 +68,7 @@ def test_a_patient_who_is_known_is_not_made_again(real_cast, walk, tmp_path, pho
     (tmp_path / "lesion.jpg").write_bytes(b"no photograph")
     for _time in range(2):
         process = walk("lesion.jpg")
-        process.communicate(timeout=60)
+        assert "This is no JPEG" in process.communicate(timeout=60)[1]
         assert process.returncode != 0, "what is refused ends it"
     with real_cast.in_north():
         assert Patient.objects.count() == 1

@@ -42,6 +42,7 @@ def test_public_ones_and_names_are_taken(host):
         "https://receiver.example\\@127.0.0.1/", "https://user:word@receiver.example/", "https://receiver.example/#x",
         "https://receiver.example:99999/", "https://[::1", "https://rëceiver.example/", "https://receiver.example/\n",
         "https://x\x00.example/", "//receiver.example/", "https://receiver.example/" + "x" * 500, "https://-/",
+        "https://a..b/", f"https://{'x' * 64}.example/",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(url):

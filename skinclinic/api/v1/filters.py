@@ -1,14 +1,33 @@
 """What lists can be narrowed to: opaque ids, codes and times. Free text is searched by POST."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from patients.models import Lesion, Patient, Visit
 from screening.models import FollowUp, Outcome, Screening, Signature
+
+# What every list understands beside its filters.
+OF_PAGES = frozenset({"page_size", "cursor", api_settings.URL_FORMAT_OVERRIDE})
+
+
+class NamedFilters(filters.DjangoFilterBackend):
+    """A filter that is not here is refused: misspelt, it would give what is of every patient."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        filterset = self.get_filterset_class(view, queryset)
+        known = set(filterset.base_filters) if filterset else set()
+        if unknown := request.query_params.keys() - known - OF_PAGES:
+            sentence = f"There is no such filter here. There is: {', '.join(sorted(known)) or 'none'}."
+            raise exceptions.ValidationError({name: [sentence] for name in sorted(unknown)})
+        return super().filter_queryset(request, queryset, view)
 
 
 class MomentField(IsoDateTimeField):

@@ -16,9 +16,11 @@ Fields = dict[str, Any]
 
 
 def upload_of(request: Request) -> Fields:
-    """The fields of one upload, in whichever of the two ways they were sent."""
+    """The fields of one upload, in whichever of the two ways they were sent. Raises ValidationError for two."""
     if (request.content_type or "").startswith(BYTES_ALONE):
         return fields_of(request.query_params, request.data.get("file"))
+    if len(request.FILES.getlist("photograph")) > 1:
+        raise ValidationError({"photograph": ["Send one here; several at once go to screenings/bulk/."]})
     return fields_of(request.data, request.data.get("photograph"))
 
 
@@ -33,7 +35,9 @@ def fields_of(said: Any, photograph: Any) -> Fields:
 
 def items_of(request: Request) -> Iterator[Fields]:
     """The fields of each upload in one form. Raises ValidationError before the first."""
-    for item in listed(request.data.get("items")):
+    items = listed(request.data.get("items"))
+    refuse_lost(request, items)
+    for item in items:
         named = item.get("photograph")
         photograph = request.FILES.get(named) if isinstance(named, str) else None
         yield {
@@ -41,6 +45,13 @@ def items_of(request: Request) -> Iterator[Fields]:
             "findings": item.get("findings", []),
             **({"photograph": photograph} if photograph is not None else {}),
         }
+
+
+def refuse_lost(request: Request, items: list[dict[str, Any]]) -> None:
+    """A photograph that would be left out, while all that is answered is good. Raises ValidationError."""
+    named = [item.get("photograph") for item in items]
+    if any(name not in named or len(files) > 1 for name, files in request.FILES.lists()):
+        raise ValidationError({"items": ["Name each file once, and send none that no item names."]})
 
 
 def listed(said: Any) -> list[dict[str, Any]]:

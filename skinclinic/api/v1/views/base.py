@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -12,6 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from patients.models import Patient
 from skinclinic.api.etags import tagged
+from skinclinic.api.v1.filters import NamedFilters
 from skinclinic.audit.record import record, record_page
 
 
@@ -25,7 +25,7 @@ class ClinicViewSet(GenericViewSet):
     @property
     def filter_backends(self) -> list[Any]:
         """A list is narrowed, one thing is not."""
-        return [DjangoFilterBackend] if getattr(self, "action", None) == "list" else []
+        return [NamedFilters] if getattr(self, "action", None) == "list" else []
 
     def get_queryset(self) -> Any:
         return self.queryset.visible_to(self.request.auth) if self.request.auth else self.queryset.none()
