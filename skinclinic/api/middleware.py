@@ -35,12 +35,18 @@ class ClientTokenMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.caller = None
-        if request.path_info.startswith(OURS) and request.headers.get("Authorization", "").startswith("Bearer "):
+        if request.path_info.startswith(OURS) and brings_token(request):
             request.caller = find_caller(request)
         response = self.get_response(request)
         for name, value in getattr(request, "rate_limit", {}).items():
             response[name] = value
         return response
+
+
+def brings_token(request: HttpRequest) -> bool:
+    """The scheme's name is written in any case (RFC 9110)."""
+    scheme, space, _token = request.headers.get("Authorization", "").partition(" ")
+    return bool(space) and scheme.lower() == "bearer"
 
 
 def find_caller(request: HttpRequest) -> Actor | None:

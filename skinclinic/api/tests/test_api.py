@@ -121,6 +121,12 @@ def test_person_signed_in_at_the_portal_is_no_api_client(cast):
     assert cast.alice.client.get("/api/v1/patients/").status_code == 401
 
 
+def test_the_schemes_name_is_written_in_any_case(api):
+    for scheme in ("bearer", "BEARER"):
+        answer = api.browser.get("/api/v1/patients/", headers={"Authorization": f"{scheme} {api.token}"})
+        assert answer.status_code == 200
+
+
 def test_wrong_secret_gets_no_token(api):
     assert api.fetch_token(secret="wrong").status_code == 401
 
