@@ -1,7 +1,6 @@
 """The client against a real clinic on the wire, and the command as it is run."""
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -198,22 +197,18 @@ def test_a_patient_who_is_registered_later_is_found(real_cast, clinic, chart, tm
 
 def test_a_watched_share_sends_what_comes_when_it_is_whole(real_cast, named, chart, tmp_path, random_photograph):
     photograph = random_photograph()
-    process = subprocess.Popen(
-        command("upload", tmp_path, "--watch", "--every", "0.5"),
-        env=named,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr.readline().startswith("Watching")
-    path = lay(tmp_path, "4711/1/slow.jpg", b"")
-    for part in range(4):  # a camera's program that writes it bit by bit
-        with path.open("ab") as growing:
-            growing.write(photograph[len(photograph) * part // 4 : len(photograph) * (part + 1) // 4])
-        time.sleep(0.2)
-    wait_for(lambda: screenings(real_cast), "sent")
-    time.sleep(1.2)
-    process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=20)[1]
+    watch = command("upload", tmp_path, "--watch", "--every", "0.5")
+    with subprocess.Popen(watch, env=named, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("Watching")
+        path = lay(tmp_path, "4711/1/slow.jpg", b"")
+        for part in range(4):  # a camera's program that writes it bit by bit
+            with path.open("ab") as growing:
+                growing.write(photograph[len(photograph) * part // 4 : len(photograph) * (part + 1) // 4])
+            time.sleep(0.2)
+        wait_for(lambda: screenings(real_cast), "sent")
+        time.sleep(1.2)
+        process.terminate()  # as services are; what a shell starts in the background hears no Ctrl-C
+        told = process.communicate(timeout=20)[1]
     assert process.returncode == 130
     assert told.endswith("1 sent.\nStopped. What was sent is kept; start again to go on.\n")
     assert len(screenings(real_cast)) == 1
