@@ -1,7 +1,6 @@
 """A create that is sent twice is done once: one after the other, both at the same moment, and with other content."""
 
 import json
-import threading
 from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
@@ -9,7 +8,6 @@ from uuid import uuid4
 import pytest
 import redis
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 from django.utils import timezone
 
 from conftest import IDENTITY, Cast, make_chart
@@ -19,6 +17,7 @@ from screening.tests.conftest import broker
 from skinclinic.api.idempotency import sweep_answers
 from skinclinic.api.models import StoredAnswer
 from skinclinic.api.tests.test_api import Api
+from skinclinic.api.tests.together import at_the_same_moment
 
 __all__ = ["broker"]  # a fixture
 
@@ -146,20 +145,9 @@ def test_many_at_once_that_are_no_list_are_refused(api, items):
 def test_twenty_at_the_same_moment_make_one(real_cast):
     """The others are answered that it is on its way, or as the first was."""
     chart = make_chart(real_cast.alice)
-    api, answers, start = Api(real_cast.north), [], threading.Barrier(20)
+    api = Api(real_cast.north)
 
-    def send() -> None:
-        try:
-            start.wait()
-            answers.append(api.post("visits/", {"patient": str(chart.patient.pk)}, key=KEY))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=send) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = at_the_same_moment(20, lambda: api.post("visits/", {"patient": str(chart.patient.pk)}, key=KEY))
     counts = Counter(answer.status_code for answer in answers)
     assert set(counts) <= {201, 409}, counts
     assert counts[201] >= 1

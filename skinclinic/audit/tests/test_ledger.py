@@ -14,7 +14,7 @@ from skinclinic.audit.acting import acting, current_actor, system
 from skinclinic.audit.models import AuditEvent, PrivateValue
 from skinclinic.audit.record import record
 
-OUR_APPS = ("accounts", "audit", "events", "api", "patients", "screening")
+OUR_APPS = ("accounts", "audit", "events", "api", "fhir", "dicom", "patients", "screening")
 # Tables that are no record of anything, each with its reason.
 NOT_RECORDED = {
     "audit_auditevent": "the ledger itself",

@@ -2,12 +2,10 @@
 
 import base64
 import hashlib
-import threading
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
@@ -20,6 +18,7 @@ from screening.tests.conftest import read_by_model, the_only
 from skinclinic.api.fhir.elements import BODY_SITE_EXTENSION, SHA256
 from skinclinic.api.fhir.tests.conftest import Fhir
 from skinclinic.api.fhir.tests.test_read import checked
+from skinclinic.api.tests.together import at_the_same_moment
 from skinclinic.audit.models import AuditEvent
 
 ERNA = {
@@ -175,20 +174,9 @@ def test_twenty_at_the_same_moment_make_one(real_cast, kind, photograph_bytes):
         "Media": (media(chart, photograph_bytes, identifier=[{"system": "s", "value": "1"}]), "identifier=s|1"),
     }
     body, condition = bodies[kind]
-    api, answers, start = Fhir(real_cast.north), [], threading.Barrier(8)
+    api = Fhir(real_cast.north)
 
-    def send() -> None:
-        try:
-            start.wait()
-            answers.append(api.send(kind, body, **{"If-None-Exist": condition}))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=send) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = at_the_same_moment(8, lambda: api.send(kind, body, **{"If-None-Exist": condition}))
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
     assert len({answer.json()["id"] for answer in answers}) == 1
 
