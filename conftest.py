@@ -4,6 +4,7 @@
 template: commits are real, and other processes see them.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -28,9 +29,12 @@ from screening.models import Screening
 from screening.services.photographs import add_photograph
 from skinclinic.accounts.models import Clinic, Membership, User
 from skinclinic.audit.acting import Actor, acting, system
+from skinclinic.logs import Json, Plain
 from skinclinic.testing import SHARED, TEMPLATE, servers
 
 PASSWORD = "correct-horse-battery-staple"
+# What patients of the tests are known by, wherever they are made.
+PATIENTS = ("Winterbottom", "Autumnbottom", "1961-04-30", "5551234", "Changing for three months?", "Bleeding since")
 IDENTITY = {"family_name": "Winterbottom", "given_name": "Erna", "birth_date": "1961-04-30", "phone": "+43 660 5551234"}
 
 
@@ -43,6 +47,22 @@ def n_plus_one_is_refused() -> None:
     settings.ZEAL_ALLOWLIST = [{"model": model, "field": field} for model, field in of_libraries]
     patch()
     settings.MIDDLEWARE = ["zeal.middleware.zeal_middleware", *settings.MIDDLEWARE]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_logged_names_a_patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever this process, the programs that tests start and the servers log while the suite runs."""
+    folder = tmp_path_factory.getbasetemp()
+    handler = logging.FileHandler(folder / "suite.log")
+    handler.addFilter(Plain("tests"))
+    handler.setFormatter(Json())
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    handler.close()
+    logs = [*folder.rglob("*.log"), *servers.folder.rglob("*.log")]
+    found = [(path, name) for path in logs for name in PATIENTS if name.encode() in path.read_bytes()]
+    assert not found, f"A log holds what it must not: {found}"
 
 
 def owner_connection(database: str) -> psycopg2.extensions.connection:

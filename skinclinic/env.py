@@ -71,6 +71,14 @@ def integer(name: str, default: int, *, minimum: int = 0, maximum: int = 2**31 -
     return int(value)
 
 
+def choice(name: str, known: tuple[str, ...]) -> str:
+    """One of `known`, of which the first is meant where nothing is said."""
+    value = text(name, known[0])
+    if value not in known:
+        raise EnvironmentProblem(f"{name} must be {' or '.join(known)}.")
+    return value
+
+
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """A comma-separated list, such as ALLOWED_HOSTS."""
     value = text(name)

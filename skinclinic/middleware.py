@@ -1,6 +1,5 @@
 """What every request gets, signed in or not."""
 
-import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -13,6 +12,11 @@ from django.utils.translation import gettext as _
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+def current_request_id() -> str:
+    """Of the request that is being answered; "-" outside of one."""
+    return _request_id.get()
 
 
 class RequestId:
@@ -93,9 +97,3 @@ class LeadsAway:
         context = {"address": address, "title": _("On to %(site)s") % {"site": host}}
         response.content = render_to_string("accounts/leading_away.html", context)
         return response
-
-
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = _request_id.get()
-        return True

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from skinclinic import env
+from skinclinic.logs import FORMS, logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -24,7 +25,7 @@ try:
     REDIS_URL = env.url("REDIS_URL", schemes=env.REDIS_SCHEMES) or "redis://localhost:6379/0"
     MAIL_URL = env.url("EMAIL_URL", schemes=("smtp", "smtps"))
     MAIL_FOLDER = env.text("MAIL_FOLDER", str(BASE_DIR / ".local" / "mail"))
-    PHOTOGRAPH_STORE = env.text("PHOTOGRAPH_STORE", "postgres")
+    PHOTOGRAPH_STORE = env.choice("PHOTOGRAPH_STORE", ("postgres", "s3"))
     PREDICTOR = env.text("PREDICTOR", "ml.predictor.load")
     MODELS_FOLDER = env.text("MODELS_FOLDER")
     PROXIED_HTTPS = env.flag("PROXIED_HTTPS")
@@ -50,10 +51,12 @@ try:
     CONNECTION_MAX_AGE = env.integer("CONNECTION_MAX_AGE", 60, minimum=0)
     SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED", not DEBUG)
     # Seconds without an act of hers, and since she signed in, after which a person is signed out.
-    SIGN_OUT_IDLE_AFTER = env.integer("SIGN_OUT_IDLE_AFTER", 30 * 60, minimum=5)
+    SIGN_OUT_IDLE_AFTER = env.integer("SIGN_OUT_IDLE_AFTER", 15 * 60, minimum=5)
     SIGN_OUT_AFTER = env.integer("SIGN_OUT_AFTER", 12 * 60 * 60, minimum=60)
     # Seconds between two questions to a clinic's identity provider whether a session there goes on.
     PROVIDER_CHECK_EVERY = env.integer("PROVIDER_CHECK_EVERY", 180, minimum=1)
+    METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+    LOG_FORMAT = env.choice("LOG_FORMAT", FORMS)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:
     raise ImproperlyConfigured(str(problem)) from problem
@@ -92,6 +95,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "skinclinic.middleware.RequestId",
+    "skinclinic.metrics.CountedRequests",
     "skinclinic.middleware.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -263,8 +267,6 @@ PHOTOGRAPH_STORES = {
         },
     },
 }
-if PHOTOGRAPH_STORE not in PHOTOGRAPH_STORES:
-    raise ImproperlyConfigured("PHOTOGRAPH_STORE must be postgres or s3.")
 STORAGES = {
     "default": PHOTOGRAPH_STORES[PHOTOGRAPH_STORE],
     "staticfiles": {
@@ -427,20 +429,5 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "skinclinic.middleware.RequestIdFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "skinclinic": {"level": "INFO"},
-        "screening": {"level": "INFO"},
-        "patients": {"level": "INFO"},
-        "django.request": {"level": "ERROR"},
-        "celery": {"level": "WARNING"},
-        "pydicom": {"level": "CRITICAL"},  # it says what stands in an object that it cannot read
-    },
-}
+LOGGING = logging_settings(form=LOG_FORMAT, process=PROCESS_NAME)
 CSRF_FAILURE_VIEW = "skinclinic.error_pages.csrf_failure"

@@ -7,6 +7,7 @@ import atexit
 import os
 import secrets
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ TEMPLATE, SHARED = "clinic_template", "clinic_tests"
 
 
 class Servers:
+    folder: Path
     postgres: EmbeddedPostgres
     valkey: EmbeddedValkey
 
@@ -29,7 +31,7 @@ servers = Servers()
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     stack = ExitStack()
     atexit.register(stack.close)
-    folder = stack.enter_context(temporary_folder(in_memory=True))
+    servers.folder = folder = stack.enter_context(temporary_folder(in_memory=True))
     servers.postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", durable=False))
     servers.valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
     os.environ |= {

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from skinclinic import health
+from skinclinic import health, metrics
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
@@ -19,6 +19,7 @@ urlpatterns = [
     path("healthz", health.alive, name="alive"),
     path("readyz", health.ready, name="ready"),
     path("readyz/reading", health.reading, name="ready_to_read"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("welcome/", accounts.first_run, name="first_run"),
     path("language/", accounts.choose_language, name="choose_language"),
     path("join/", join.join, name="join"),

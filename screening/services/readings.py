@@ -278,10 +278,27 @@ class Backlog:
 
 
 def reading_backlog() -> list[Backlog]:
-    """The clinics with open readings: the one question asked across clinics, whose answer holds no patient data."""
+    """The clinics with open readings, asked across clinics; the answer holds no patient data."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clinic, open_readings, oldest_seconds FROM reading_backlog()")
         return [Backlog(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Of the photographs of all clinics in one state; from upload to result in seconds, None where there is none."""
+
+    status: str
+    photographs: int
+    typical_seconds: float | None
+    slow_seconds: float | None
+
+
+def reading_outcomes(*, since: timedelta = timedelta(hours=1)) -> list[Outcomes]:
+    """Of photographs that were taken since then, across clinics; like `reading_backlog`, of no patient."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM reading_outcomes(make_interval(secs => %s))", [since.total_seconds()])
+        return [Outcomes(*row) for row in cursor.fetchall()]
 
 
 def sweep_readings() -> int:

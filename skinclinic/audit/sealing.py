@@ -36,6 +36,14 @@ class SealState:
     oldest_waiting: datetime | None
 
 
+@dataclass(frozen=True)
+class Unsealed:
+    """Lines that no seal is over yet."""
+
+    lines: int
+    oldest: datetime | None
+
+
 def seal_ledger() -> int:
     """Seal every line that is there, and say how many those were."""
     sealed = 0
@@ -48,13 +56,15 @@ def seal_ledger() -> int:
                 return sealed
 
 
+def unsealed() -> Unsealed:
+    return Unsealed(**UnsealedEvent.objects.aggregate(lines=Count("pk"), oldest=Min("at")))
+
+
 def seal_state() -> SealState:
-    last = Seal.objects.order_by("-number").first()
-    waiting = UnsealedEvent.objects.aggregate(waiting=Count("pk"), oldest_waiting=Min("at"))
+    last, waiting = Seal.objects.order_by("-number").first(), unsealed()
     lines = Seal.objects.aggregate(lines=Sum("lines"))["lines"] or 0
-    if last is None:
-        return SealState(seals=0, lines=0, last_at=None, head="", **waiting)
-    return SealState(seals=last.number, lines=lines, last_at=last.at, head=str(last), **waiting)
+    number, last_at, head = (last.number, last.at, str(last)) if last else (0, None, "")
+    return SealState(number, lines, last_at, head, waiting.lines, waiting.oldest)
 
 
 def ask_to_verify(*, actor: Actor) -> Verification:

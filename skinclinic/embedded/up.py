@@ -168,6 +168,7 @@ def base_environment(port: int, *, demo: bool) -> dict[str, str]:
         "SITE_URL": address,
         "ALLOWED_HOSTS": f"{ports.LOOPBACK},localhost",
         "MAIL_FOLDER": str(LOCAL / "mail"),
+        "LOG_FORMAT": "lines",
         **os.environ,
         "PORT": str(port),
         "DEMO": "1" if demo else "0",

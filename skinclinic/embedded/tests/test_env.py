@@ -91,6 +91,15 @@ def test_words_splits_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert env.words("ALLOWED_HOSTS") == ["clinic.example", "127.0.0.1"]
 
 
+def test_choice_takes_the_first_or_what_is_named_and_refuses_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.choice("LOG_FORM", ("json", "lines")) == "json"
+    monkeypatch.setenv("LOG_FORM", "lines")
+    assert env.choice("LOG_FORM", ("json", "lines")) == "lines"
+    monkeypatch.setenv("LOG_FORM", "xml")
+    with pytest.raises(env.EnvironmentProblem, match="LOG_FORM must be json or lines"):
+        env.choice("LOG_FORM", ("json", "lines"))
+
+
 def test_secret_has_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("A_SECRET", raising=False)
     with pytest.raises(env.EnvironmentProblem, match="A_SECRET is not set"):
