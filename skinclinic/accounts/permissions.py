@@ -25,8 +25,9 @@ M = TypeVar("M", bound=Model)
 NOT_KEPT = {"csrfmiddlewaretoken", "password"}
 
 
-def member_required(*roles: str, or_approver: bool = False) -> Callable[[View], View]:
+def member_required(*roles: str, or_approver: bool = False, to_post: tuple[str, ...] = ()) -> Callable[[View], View]:
     """Only people of a clinic, with one of `roles` where any are named; or_approver: the clinic's, whatever her role.
+    to_post: who may send its form, where fewer may than see it.
 
     Every form carries the clinic it was drawn for; another one in the session is refused with 409, so that nothing is
     written into the wrong clinic from a page left open.
@@ -42,6 +43,7 @@ def member_required(*roles: str, or_approver: bool = False) -> Callable[[View], 
             if not (or_approver and may_agree(request.actor)):
                 require_role(request.actor, *roles)
             if request.method == "POST":
+                require_role(request.actor, *to_post)
                 require_same_clinic(request)
             return view(request, *args, **kwargs)
 

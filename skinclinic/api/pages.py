@@ -41,11 +41,10 @@ class ClientForm(forms.Form):
 
 
 @require_http_methods(["GET", "POST"])
-@member_required(MANAGER, AUDITOR)
+@member_required(MANAGER, AUDITOR, to_post=(MANAGER,))
 def clients(request: HttpRequest) -> HttpResponse:
-    may_change = request.actor.has_role(MANAGER)
     form = ClientForm(request.POST or None)
-    if request.method == "POST" and may_change and form.is_valid():
+    if request.method == "POST" and form.is_valid():
         made, secret = create_client(clinic=request.clinic, actor=request.actor, **form.cleaned_data)
         return show(request, ClientForm(), made=made, secret=secret)
     return show(request, form)

@@ -26,12 +26,12 @@ KEPT = ("name", "issuer", "client_id", "asks_second_factor")
 
 
 @require_http_methods(["GET", "POST"])
-@member_required(MANAGER, AUDITOR)
+@member_required(MANAGER, AUDITOR, to_post=(MANAGER,))
 def identity_provider(request: HttpRequest) -> HttpResponse:
     provider = IdentityProvider.objects.visible_to(request.actor).first()
     kept = {name: getattr(provider, name) for name in KEPT} if provider else {}
     form = IdentityProviderForm(request.POST or None, initial=kept, is_new=provider is None)
-    if request.method == "POST" and request.actor.has_role(MANAGER) and form.is_valid():
+    if request.method == "POST" and form.is_valid():
         try:
             services.keep_provider(actor=request.actor, **form.cleaned_data)
         except ClinicError as refusal:

@@ -129,7 +129,7 @@ def test_another_token_is_given_also_while_it_is_disabled(cast, receiver):
 def test_managers_alone_name_them(cast, receiver, who, looks):
     person = getattr(cast, who)
     fields = {"url": base_of(receiver), "secret": TOKEN}
-    assert post(person, "webhooks_of_documents", **fields).status_code == looks
+    assert post(person, "webhooks_of_documents", **fields).status_code == 403
     assert person.client.get(reverse("webhooks_of_documents")).status_code == looks
     with cast.in_north():
         assert not WebhookEndpoint.objects.exists()

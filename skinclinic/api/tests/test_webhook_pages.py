@@ -155,15 +155,15 @@ def test_another_clinics_is_not_found(cast, receiver):
     assert str(theirs.pk) not in cast.ada.client.get(reverse("webhooks")).content.decode()
 
 
-@pytest.mark.parametrize(("name", "looks", "acts"), [("alice", 403, 403), ("rita", 403, 403), ("otto", 200, 403)])
-def test_managers_alone_change_them(cast, receiver, name, looks, acts):
+@pytest.mark.parametrize(("name", "looks"), [("alice", 403), ("rita", 403), ("otto", 200)])
+def test_managers_alone_change_them(cast, receiver, name, looks):
     person = getattr(cast, name)
     endpoint, _secret = endpoint_of(cast.ada, receiver.url)
-    assert make(person, receiver.url).status_code == looks
-    assert post(person, "webhook", endpoint.pk, url="http://127.0.0.1:9/").status_code == looks
+    assert make(person, receiver.url).status_code == 403
+    assert post(person, "webhook", endpoint.pk, url="http://127.0.0.1:9/").status_code == 403
     for act in ACTS:
-        assert post(person, act, endpoint.pk).status_code == acts
-    assert post(person, "webhook_again", endpoint.pk, uuid4()).status_code == acts
+        assert post(person, act, endpoint.pk).status_code == 403
+    assert post(person, "webhook_again", endpoint.pk, uuid4()).status_code == 403
     for page in (reverse("webhook", args=[endpoint.pk]), reverse("webhook_log", args=[endpoint.pk])):
         assert person.client.get(page).status_code == looks
     assert the_only(cast).url == receiver.url
