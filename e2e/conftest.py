@@ -2,19 +2,13 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import requests
-from django.conf import settings
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from screening.tests.conftest import ROOT, Worker, broker, start_worker, wait_until
-from skinclinic.testing import servers
+from screening.tests.conftest import Web, Worker, broker, start_worker
 
 __all__ = ["broker", "start_worker"]  # fixtures
 ARGUMENTS = [
@@ -23,12 +17,6 @@ ARGUMENTS = [
 ]  # fmt: skip
 # npm's browser, for machines without one of their own, is unpacked by bin/test and named here.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture
@@ -40,35 +28,12 @@ def portal_settings(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture
 def portal(real_db: str, tmp_path: Path, portal_settings: dict[str, str]) -> Iterator[str]:
     """The address of a web process on this test's database."""
-    port = free_port()
-    log = tmp_path / "web.log"
-    command = [sys.executable, "-m", "gunicorn", "skinclinic.wsgi:application", "--threads", "8"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--bind", f"127.0.0.1:{port}"],
-            cwd=ROOT,
-            env=os.environ
-            | {"DATABASE_URL": servers.postgres.app_url(real_db), "REDIS_URL": settings.REDIS_URL}
-            | {"SITE_URL": f"http://127.0.0.1:{port}"}
-            | portal_settings,
-            stdout=output,
-            stderr=output,
-        )
-    address = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return requests.get(f"{address}/readyz", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
+    web = Web(real_db, tmp_path / "web.log", **portal_settings)
     try:
-        wait_until(answers, seconds=30)
-        yield address
+        web.start()
+        yield web.address
     finally:
-        process.terminate()
-        process.wait()
+        web.end()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -17,10 +19,17 @@ from screening.status import ReadingStatus
 from screening.words import caution_sentence, class_name, quality_name, unfit_reason
 from skinclinic.accounts.models import Clinic, as_told
 from skinclinic.text import decimal
+from skinclinic.workers import ALIVE_SECONDS, anybody_reads
 
+# A worker that is gone is missed so long after it last said that it is there.
+MISSED_AFTER = timedelta(seconds=ALIVE_SECONDS)
 DISCLAIMER = _("Decision support for research and education. Not a medical device, never a diagnosis by itself.")
 
 WAITS = _("Readings are suspended in this clinic. The photograph waits; review and sign it without a reading.")
+UNAVAILABLE = _(
+    "Nothing reads photographs just now. This one is stored and is read by itself later; if it cannot wait, review and "
+    "sign it without a reading."
+)
 BLIND = _("In this clinic reviewers judge first. Give your opinion; then you see the reading and keep or change it.")
 UNREVIEWED = _("The photograph is read. In this clinic you see this reading once a reviewer has signed it.")
 WITHHELD = _("On such ground a low score is no reassurance, so no band is shown. Go by what you see.")
@@ -100,6 +109,8 @@ def present_queued(screening: Screening) -> ShownReading:
         return ShownReading("none", gettext("Not read"), [gettext("The photograph was withdrawn before it was read.")])
     if screening.is_suspended:
         return ShownReading("none", gettext("Not read yet"), [str(WAITS)])
+    if screening.created_at < timezone.now() - MISSED_AFTER and not anybody_reads():
+        return ShownReading("waiting", gettext("Reading is unavailable"), [str(UNAVAILABLE)])
     waits = gettext("It waits for a free worker; usually that takes seconds.")
     if screening.lost_attempts:
         waits = gettext("Reading was cut off; it will be tried again within a minute.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 
 ALIVE, REFUSED, WATCH = "skinclinic:worker:", "skinclinic:refused:", "skinclinic:watch"
 ALIVE_SECONDS, REFUSED_SECONDS = 20, 24 * 60 * 60
+ASKED_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,22 @@ def call_roll() -> RollCall | None:
         return RollCall(_found(ALIVE), _found(REFUSED), watched=bool(_broker().exists(WATCH)))
     except (RedisError, OSError):
         return None
+
+
+def anybody_reads() -> bool:
+    """Whether a worker is there. Asked at most every few seconds in each process: pages that wait ask all the time."""
+    return _anybody_reads(int(time.monotonic() / ASKED_EVERY))
+
+
+@lru_cache(maxsize=1)
+def _anybody_reads(_moment: int) -> bool:
+    roll = call_roll()
+    return roll is not None and bool(roll.workers)
+
+
+def forget_who_reads() -> None:
+    """Ask anew at the next question."""
+    _anybody_reads.cache_clear()
 
 
 def _found(prefix: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from uuid import uuid4
 import psutil
 import pytest
 import redis
+import requests
 from django.conf import settings
 
 from ml.fake import load
@@ -67,6 +69,49 @@ class Worker:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+class Web:
+    """The portal as its own process on a test's database, with what a test has it know beside."""
+
+    def __init__(self, database: str, log: Path, **extra: str):
+        self.log, self.address = log, f"http://127.0.0.1:{free_port()}"
+        environment = {
+            "DATABASE_URL": servers.postgres.app_url(database),
+            "REDIS_URL": settings.REDIS_URL,
+            "SITE_URL": self.address,
+        }
+        self.environment = os.environ | environment | extra
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """And wait until it answers."""
+        gunicorn = [sys.executable, "-m", "gunicorn", "skinclinic.wsgi:application", "--threads", "8"]
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*gunicorn, "--bind", self.address.removeprefix("http://")],
+                cwd=ROOT, env=self.environment, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        wait_until(self.is_ready, seconds=30)
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return requests.get(f"{self.address}/readyz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @pytest.fixture
