@@ -19,6 +19,8 @@ QUERY = re.compile(r"\?\S+")
 # Whatever would end a line, or move a terminal's cursor.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 FAILED_TASK = "celery.app.trace"
+# It says what stands in an object that it cannot read; its own level it sets anew when it is imported.
+SILENT = "pydicom"
 
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -95,6 +97,8 @@ class Plain(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         from skinclinic.middleware import current_request_id
 
+        if record.name.partition(".")[0] == SILENT:
+            return False
         record.request_id, record.process_name = current_request_id(), self.process
         if record.name == FAILED_TASK and isinstance(record.args, Mapping):
             record.args = {**record.args, **without_words(record)}
@@ -127,6 +131,5 @@ def logging_settings(*, form: str, process: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             "celery": {"level": "WARNING"},
             "gunicorn.error": {"handlers": [], "level": "WARNING", "propagate": True},
-            "pydicom": {"level": "CRITICAL"},  # it says what stands in an object that it cannot read
         },
     }

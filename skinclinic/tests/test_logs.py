@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from io import StringIO
 from logging.config import dictConfig
 
@@ -93,6 +95,21 @@ def test_address_is_logged_without_what_was_asked_for(said):
     logging.getLogger("gunicorn.error").error("Error handling request %s", "/fhir/Patient?family=Sommerbottom&_count=5")
     assert "/fhir/Patient?" in said()
     assert "Sommerbottom" not in said()
+
+
+def test_what_stands_in_a_dicom_object_is_not_logged(said):
+    import pydicom
+
+    pydicom.config.debug(debug_on=False)  # sets a level of its own, as when it is imported
+    logging.getLogger("pydicom").warning("Invalid value for VR PN: %s", NAME)
+    assert not said()
+
+
+def test_warnings_of_a_dicom_object_are_not_printed():
+    """In a process of its own: pytest has its own way with warnings."""
+    odd = f"import django; django.setup(); from pydicom import Dataset; Dataset().StudyInstanceUID = {5 * NAME!r}"
+    done = subprocess.run([sys.executable, "-c", odd], capture_output=True, text=True, check=True)
+    assert NAME not in done.stderr + done.stdout
 
 
 def test_nothing_that_is_logged_can_look_like_another_line(said):
