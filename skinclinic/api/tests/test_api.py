@@ -209,6 +209,28 @@ def test_pages_follow_the_cursor(cast, api):
     assert len(seen) == len(set(seen)) == 5
 
 
+@pytest.mark.parametrize("size", ["0", "-1", "x", "201", "100000", "1.5", "٣"])
+def test_odd_page_size_is_refused_with_what_is_allowed(api, size):
+    answer = api.get(f"patients/?page_size={size}")
+    wanted = {"field": "page_size", "detail": "Send a whole number from 1 to 200."}
+    assert (answer.status_code, answer.json()["errors"]) == (400, [wanted])
+    assert api.get("patients/?page_size=200").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["x", "1", "00000000-0000-4000-8000-000000000000"])
+def test_what_is_not_there_says_so_in_a_sentence(api, key):
+    for path in (f"patients/{key}/", f"screenings/{key}/", f"webhooks/{key}/", "nonsense/"):
+        problem = api.get(path).json()
+        assert (problem["status"], problem["detail"][-1:]) == (404, "."), path
+        assert "matches" not in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["patients/", "patients/x/", "nonsense/"])
+def test_no_answer_stays_in_a_cache(api, path):
+    for headers in (api.bearer, {}):
+        assert "no-store" in api.browser.get(f"/api/v1/{path}", headers=headers)["Cache-Control"]
+
+
 @pytest.mark.parametrize("cursor", ["cD1hYmM=", "cD0yMDI2LTk5LTk5", "cD0A", "nonsense"])
 def test_odd_cursor_is_not_found(api, cursor):
     assert api.get(f"patients/?cursor={cursor}").status_code == 404
