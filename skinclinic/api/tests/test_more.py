@@ -41,7 +41,9 @@ def test_a_patient_is_corrected_by_who_has_seen_her(cast, chart, api):
     assert api.patch(path, {"sex": "maybe"}, **{"If-Match": "*"}).status_code == 400
 
 
-@pytest.mark.parametrize("path", ["visits/?patients=", "screenings/?lesions=", "patients/?sex=female&name=", "changes/?sinse="])
+@pytest.mark.parametrize(
+    "path", ["visits/?patients=", "screenings/?lesions=", "patients/?sex=female&name=", "changes/?sinse="]
+)
 def test_a_filter_that_is_not_here_is_refused_rather_than_passed_over(api, path):
     answer = api.get(path)
     (error,) = answer.json()["errors"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -28,7 +29,7 @@ from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.tasks import send_webhooks_task
 from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
-from skinclinic.api.webhooks import sending
+from skinclinic.api.webhooks import outbox, post, sending
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import DELAYS, send_due
 from skinclinic.api.webhooks.services import create_endpoint, enable_endpoint, rotate_endpoint_secret, send_test
@@ -194,7 +195,22 @@ def test_the_schedule_is_the_standards(cast, clock, receiver):
     for seen, least in zip(hours, wanted, strict=True):
         assert least <= seen < 1.11 * least
     assert len(set(receiver.ids())) == 1
-    assert len({headers["webhook-signature"] for headers, _body in receiver.got}) >= 1
+
+
+def test_each_attempt_is_signed_anew_with_its_own_time(cast, clock, receiver, monkeypatch):
+    _endpoint, secret = endpoint_of(cast.ada, receiver.url)
+    receiver.answers = [500]
+    happen(cast)
+    send_due()
+    later = time.time() + 60
+    monkeypatch.setattr(post, "time", SimpleNamespace(time=lambda: later))
+    clock.move(seconds=6)
+    send_due()
+    assert len(receiver.verified(secret)) == 2
+    first, second = (headers for headers, _body in receiver.got)
+    assert first["webhook-id"] == second["webhook-id"]
+    assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) >= 59
+    assert first["webhook-signature"] != second["webhook-signature"]
 
 
 def fresh_delivery(cast: Cast, *, send: bool = False) -> WebhookDelivery:
@@ -268,6 +284,53 @@ def test_an_endpoint_that_asks_for_a_pause_has_it_and_no_other(  # noqa: PLR0917
     clock.move(seconds=max(pause, 6))
     send_due()
     assert len(receiver.got) == 2
+
+
+@pytest.mark.parametrize("said", [f"Sat, 28 Nov 2026 10:00:00 +{'9' * 20}", "soon", "-5", "1e9"])
+def test_a_pause_that_means_nothing_is_none(cast, receiver, said):
+    endpoint_of(cast.ada, receiver.url)
+    receiver.status, receiver.headers = 503, {"Retry-After": said}
+    happen(cast)
+    send_due()
+    assert fresh_delivery(cast).last_status == 503
+
+
+def test_what_cannot_be_made_or_noted_for_one_stops_no_other(cast, receiver, monkeypatch):
+    """Whatever it is: a fault of ours in one clinic's is none of all clinics'."""
+    broken, _secret = endpoint_of(cast.ada, receiver.url)
+    real_make, real_note = sending.make_deliveries, sending.note
+
+    def make(*, actor, endpoint):
+        real_make(actor=actor, endpoint=endpoint)
+        if endpoint.pk == broken.pk and not receiver.got:
+            raise KeyError
+
+    def note(claim, answer):
+        if claim.endpoint.pk == broken.pk:
+            raise KeyError
+        real_note(claim, answer)
+
+    monkeypatch.setattr(sending, "make_deliveries", make)
+    monkeypatch.setattr(sending, "note", note)
+    with receiving() as other:
+        endpoint_of(cast.ada, other.url)
+        happen(cast)
+        send_due()
+        assert (len(other.got), len(receiver.got)) == (1, 0)
+        receiver.got.append(({}, b""))
+        happen(cast)
+        send_due()
+        assert len(other.got) == 2
+        assert len(receiver.got) == 3, "what was taken back is made again"
+
+
+def test_what_is_not_wanted_holds_up_nothing_that_is(cast, receiver, monkeypatch):
+    monkeypatch.setattr(outbox, "EVENTS_AT_ONCE", 2)
+    endpoint_of(cast.ada, receiver.url, "patient.merged")
+    happen(cast, 5, EventType.SCREENING_FAILED)
+    happen(cast)
+    send_due()
+    assert receiver.types() == ["patient.merged"]
 
 
 def test_one_that_hangs_stops_no_other(cast, receiver, monkeypatch):

@@ -42,22 +42,30 @@ def wake_sender() -> None:
 
 
 def make_deliveries(*, actor: Actor, endpoint: WebhookEndpoint) -> None:
-    """What happened since it was last told, once each. Runs inside a transaction of the clinic."""
-    found = changes_since(actor=actor, number=endpoint.told_up_to, most=EVENTS_AT_ONCE)
-    if not found or not move_on(endpoint, found[-1].number):
-        return
+    """What happened since it was last told, once each: until there is something to send, or no more.
+
+    Runs inside a transaction of the clinic.
+    """
+    made = False
+    while not made:
+        found = changes_since(actor=actor, number=endpoint.told_up_to, most=EVENTS_AT_ONCE)
+        if not found or not move_on(endpoint, found[-1].number):
+            return
+        made = bool(WebhookDelivery.objects.bulk_create(deliveries_of(endpoint, found)))
+
+
+def deliveries_of(endpoint: WebhookEndpoint, found: list[Event]) -> list[WebhookDelivery]:
     wanted = KINDS[endpoint.kind].wanted([event for event in found if event.type in endpoint.event_types])
-    clinic_id = endpoint.clinic_id
-    WebhookDelivery.objects.bulk_create(
-        WebhookDelivery(clinic_id=clinic_id, endpoint=endpoint, event=event, message_id=event.key, type=event.type)
-        for event in wanted
-    )
+    told = {"clinic_id": endpoint.clinic_id, "endpoint": endpoint}
+    return [WebhookDelivery(**told, event=event, message_id=event.key, type=event.type) for event in wanted]
 
 
 def move_on(endpoint: WebhookEndpoint, number: int | None) -> bool:
     """False where somebody else did, or it was disabled meanwhile."""
     same = WebhookEndpoint.objects.enabled().filter(pk=endpoint.pk, told_up_to=endpoint.told_up_to)
-    return bool(same.update(told_up_to=number))
+    has_moved = bool(same.update(told_up_to=number))
+    endpoint.told_up_to = number or endpoint.told_up_to
+    return has_moved
 
 
 def last_number(clinic_id: UUID) -> int:
