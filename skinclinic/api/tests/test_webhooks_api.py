@@ -147,5 +147,17 @@ def test_there_are_only_so_many(cast, api, receiver):
     with cast.in_north():
         for _ in range(MOST_ENDPOINTS):
             endpoint_of(cast.ada, receiver.url)
-    answer = api.post("webhooks/", WANTED | {"url": receiver.url})
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:skinclinic:problem:too-many-webhooks")
+    assert kind_of(api.post("webhooks/", WANTED | {"url": receiver.url})) == "too-many-webhooks"
+
+
+def test_nor_by_enabling_what_was_disabled(cast, api, receiver, made):
+    api.browser.delete(f"/api/v1/webhooks/{made['id']}/", headers=api.bearer)
+    for _ in range(MOST_ENDPOINTS):
+        endpoint_of(cast.ada, receiver.url)
+    assert kind_of(api.post(f"webhooks/{made['id']}/enable/", {})) == "too-many-webhooks"
+    assert api.get(f"webhooks/{made['id']}/").json()["disabled_at"]
+
+
+def kind_of(refused) -> str:
+    assert refused.status_code == 422
+    return refused.json()["type"].removeprefix("urn:skinclinic:problem:")
