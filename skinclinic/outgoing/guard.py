@@ -49,7 +49,12 @@ def target_of(url: str) -> Target:
     except ValueError as error:
         raise AddressRefused(_("This is no address. Write it as https://receiver.example/path.")) from error
     if parts.scheme != "https" and not (parts.scheme == "http" and settings.SEND_TO_NETWORKS):
-        raise AddressRefused(_("The address must begin with https://."))
+        raise AddressRefused(
+            _(
+                "The address must begin with https://. For http:// in a network of your own, ask whoever runs this "
+                "installation to list that in SEND_TO_NETWORKS."
+            )
+        )
     if len(url) > MOST_CHARACTERS or not PLAIN.fullmatch(url) or not HOST.fullmatch(host) or len(host) > 253:
         raise AddressRefused(_("This is no address. Write it as https://receiver.example/path."))
     if "@" in parts.netloc or parts.fragment:
@@ -97,13 +102,16 @@ def refuse_closed(target: Target, found: list[Address]) -> None:
     meant = [inner_of(address) for address in found]
     if target.scheme == "http" and not all(map(is_listed, meant)):
         raise AddressRefused(
-            _("http:// is for receivers in the networks of this installation. Begin the address with https://.")
+            _(
+                "http:// is for receivers in networks that are listed in SEND_TO_NETWORKS. Begin the address with "
+                "https://, or ask whoever runs this installation to list its network."
+            )
         )
     if not all(is_listed(address) or is_public(address) for address in meant):
         raise AddressRefused(
             _(
-                "This address is in a private network that is not open for this. Whoever runs this installation can "
-                "list it in SEND_TO_NETWORKS."
+                "This address is in a private network that is not open for this. Ask whoever runs this installation "
+                "to list that network in SEND_TO_NETWORKS."
             )
         )
 

@@ -73,6 +73,12 @@ class DocumentEndpointForm(forms.Form):
         required=False,
         help_text=gettext_lazy("What this clinic is called where tokens are given."),
     )
+    token_scope = forms.CharField(
+        label=gettext_lazy("Scope"),
+        max_length=500,
+        required=False,
+        help_text=gettext_lazy("Only where a token is not given without one, such as system/DocumentReference.cu."),
+    )
 
 
 class ChangedDocumentEndpointForm(DocumentEndpointForm):
