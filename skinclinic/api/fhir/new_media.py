@@ -31,11 +31,19 @@ NUMBERS = 10
 
 
 @dataclass(frozen=True)
+class SentSubject:
+    """Whom it says it shows: by a reference to us, or by a number that she is known by."""
+
+    key: UUID | None
+    number: dict[str, str]
+
+
+@dataclass(frozen=True)
 class SentMedia:
-    """What a Media said, before it is known whether what it refers to is here. `subject` may be empty."""
+    """What a Media said, before it is known whether what it refers to is here."""
 
     lesion: UUID | None
-    subject: Dict
+    subject: SentSubject | None
     data: bytes
     taken_at: datetime | None
     question: str
@@ -43,14 +51,14 @@ class SentMedia:
     numbers: list[Dict]
 
 
-def read_media(body: Any) -> SentMedia:
-    """Raises Unprocessable, PhotographRefused."""
+def read_media(body: Any, base: str) -> SentMedia:
+    """base: the address of the FHIR side. Raises Unprocessable, PhotographRefused."""
     told = received(body, "Media")
     if told.get("status") != "completed":
         raise Unprocessable(("A photograph that is sent is completed.", "Media.status"))
     return SentMedia(
-        lesion=lesion_in(told),
-        subject=part(told, "subject", "Media"),
+        lesion=lesion_in(told, base),
+        subject=subject_in(told, base),
         data=bytes_in(part(told, "content", "Media")),
         taken_at=taken_in(told),
         question=" ".join(text(each, "text", "Media.note") for each in parts(told, "note", "Media"))[:LONGEST_QUESTION],
@@ -59,12 +67,34 @@ def read_media(body: Any) -> SentMedia:
     )
 
 
-def lesion_in(told: Dict) -> UUID | None:
+def lesion_in(told: Dict, base: str) -> UUID | None:
     place = "Media.bodySite.extension"
     for each in parts(part(told, "bodySite", "Media"), "extension", "Media.bodySite"):
         if each.get("url") == BODY_SITE_EXTENSION:
-            return as_uuid(referred(text(part(each, "valueReference", place), "reference", place), "BodyStructure"))
+            said = text(part(each, "valueReference", place), "reference", place)
+            return own_key(said, "BodyStructure", base, place)
     return None
+
+
+def subject_in(told: Dict, base: str) -> SentSubject | None:
+    """A number says who she is here, also where the reference is to the sender's own server."""
+    place, said = "Media.subject", part(told, "subject", "Media")
+    reference, number = text(said, "reference", place), part(said, "identifier", place)
+    wanted = {name: text(number, name, f"{place}.identifier") for name in ("system", "value")} if number else {}
+    if number and is_elsewhere(reference, "Patient", base):
+        return SentSubject(None, wanted)
+    return SentSubject(own_key(reference, "Patient", base, f"{place}.reference"), wanted) if said else None
+
+
+def own_key(reference: str, kind: str, base: str, place: str) -> UUID | None:
+    """Raises Unprocessable for what another server has, whatever its id is: that may be one of ours by chance."""
+    if is_elsewhere(reference, kind, base):
+        raise Unprocessable((f"Refer to a {kind} of this server: {kind}/ and its id.", place))
+    return as_uuid(referred(reference, kind))
+
+
+def is_elsewhere(reference: str, kind: str, base: str) -> bool:
+    return "/" in reference.removeprefix(f"{base}/").removeprefix(f"{kind}/")
 
 
 def bytes_in(content: Dict) -> bytes:
@@ -123,18 +153,15 @@ def find_lesion(actor: Actor, sent: SentMedia) -> Lesion:
     if found is None:
         sentence = f"Name a BodyStructure of this clinic in the extension {BODY_SITE_EXTENSION}."
         raise Unprocessable((sentence, "Media.bodySite.extension"))
-    if sent.subject and not is_hers(actor, found, sent.subject):
+    if sent.subject is not None and not is_hers(actor, found, sent.subject):
         raise Unprocessable(("The BodyStructure is not of this Patient.", "Media.subject"))
     return found
 
 
-def is_hers(actor: Actor, lesion: Lesion, subject: Dict) -> bool:
-    """By reference, or by a number that she is known by."""
-    key = as_uuid(referred(text(subject, "reference", "Media.subject"), "Patient"))
-    number = part(subject, "identifier", "Media.subject")
-    if not key and number:
-        wanted = {name: text(number, name, "Media.subject.identifier") for name in ("system", "value")}
-        known = PatientIdentifier.objects.visible_to(actor).filter(**wanted).first()
+def is_hers(actor: Actor, lesion: Lesion, subject: SentSubject) -> bool:
+    key = subject.key
+    if not key and subject.number:
+        known = PatientIdentifier.objects.visible_to(actor).filter(**subject.number).first()
         key = known.patient_id if known else None
     return key in ids_of_person(lesion.patient_id)
 

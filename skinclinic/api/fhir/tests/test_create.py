@@ -101,6 +101,13 @@ def test_photographs_of_one_day_are_one_visit(cast, api, chart, random_photograp
         assert Screening.objects.filter(visit__clinician=None).count() == 2
 
 
+def test_it_may_be_of_our_own_whole_addresses(cast, api, chart, photograph_bytes):
+    sent = media(chart, photograph_bytes, subject={"reference": f"http://testserver/fhir/Patient/{chart.patient.pk}"})
+    (extension,) = sent["bodySite"]["extension"]
+    extension["valueReference"]["reference"] = f"http://testserver/fhir/BodyStructure/{chart.lesion.pk}"
+    assert api.send("Media", sent).status_code == 201
+
+
 def test_an_overview_is_not_read(cast, api, chart, photograph_bytes):
     kind = {"coding": [{"system": "urn:skinclinic:codes:photograph", "code": "overview"}]}
     told = api.send("Media", media(chart, photograph_bytes, modality=kind)).json()
@@ -114,6 +121,8 @@ def test_the_patient_may_be_named_by_her_number(cast, api, chart, photograph_byt
         add_identifier(patient=chart.patient, system="urn:his", value="4711")
     hers, anothers = ({"identifier": {"system": "urn:his", "value": value}} for value in ("4711", "4712"))
     assert api.send("Media", media(chart, photograph_bytes, subject=anothers)).status_code == 422
+    theirs = hers | {"reference": "https://sender.example/fhir/Patient/9"}
+    assert api.send("Media", media(chart, photograph_bytes, subject=theirs)).status_code == 201
     assert api.send("Media", media(chart, photograph_bytes, subject=hers)).status_code == 201
 
 
@@ -205,7 +214,11 @@ def test_a_patient_that_cannot_be_taken_says_why(cast, api, change, place):
 
 def test_a_photograph_that_cannot_be_taken_says_why(cast, api, chart, photograph_bytes):
     sent, theirs = media(chart, photograph_bytes), make_chart(cast.bob)
-    other = make_chart(cast.alice, given_name="Emma")
+    other, hers = make_chart(cast.alice, given_name="Emma"), chart.patient.pk
+
+    def at(lesion: str) -> dict[str, Any]:
+        return {"bodySite": {"extension": [{"url": BODY_SITE_EXTENSION, "valueReference": {"reference": lesion}}]}}
+
     changes: dict[str, dict[str, Any]] = {
         "no lesion": {"bodySite": {}},
         "another clinic's lesion": {"bodySite": media(theirs, b"")["bodySite"]},
@@ -214,6 +227,10 @@ def test_a_photograph_that_cannot_be_taken_says_why(cast, api, chart, photograph
         "no photograph": {"content": {"data": base64.b64encode(b"no photograph").decode()}},
         "no base64": {"content": {"data": "§"}},
         "no bytes": {"content": {"url": "https://example.org/x.jpg"}},
+        "another server's patient": {"subject": {"reference": f"https://other.example/fhir/Patient/{hers}"}},
+        "another server's lesion": at(f"https://other.example/fhir/BodyStructure/{chart.lesion.pk}"),
+        "another path": at(f"x/BodyStructure/{chart.lesion.pk}"),
+        "a version": {"subject": {"reference": f"Patient/{hers}/_history/1"}},
         "not completed": {"status": "preparation"},
         "no zone": {"createdDateTime": "2026-11-20T09:30:00"},
     }
