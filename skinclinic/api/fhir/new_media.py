@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from patients.models import Lesion, PatientIdentifier, Visit
-from patients.services import ids_of_person, open_visit
+from patients.models import Lesion, Patient, PatientIdentifier, Visit
+from patients.services import hold_current, ids_of_person, open_visit
 from screening.codes import PhotographKind
 from screening.images import MAX_BYTES, CleanPhotograph, PhotographRefused, clean_photograph
 from screening.models import LesionImage, Screening
@@ -141,7 +141,7 @@ def clean(sent: SentMedia, zone: tzinfo) -> CleanPhotograph:
 def create_media(*, actor: Actor, sent: SentMedia, cleaned: CleanPhotograph) -> UUID:
     """In a transaction. Raises Unprocessable, NumberTaken, and as `add_photograph` does."""
     lesion = find_lesion(actor, sent)
-    visit = visit_of_today(actor, lesion) or open_visit(actor=actor, patient=lesion.patient, question=sent.question)
+    visit = visit_for(actor, lesion.patient, question=sent.question)
     add = add_overview if sent.is_overview else add_photograph
     made = add(actor=actor, visit=visit, lesion=lesion, clean=cleaned)
     add_numbers(made.image, sent.numbers)
@@ -166,9 +166,15 @@ def is_hers(actor: Actor, lesion: Lesion, subject: SentSubject) -> bool:
     return key in ids_of_person(lesion.patient_id)
 
 
-def visit_of_today(actor: Actor, lesion: Lesion) -> Visit | None:
+def visit_for(actor: Actor, patient: Patient, *, question: str = "") -> Visit:
+    """Two that are sent at the same moment come into one. Raises RecordMerged."""
+    hold_current(patient)
+    return visit_of_today(actor, patient) or open_visit(actor=actor, patient=patient, question=question)
+
+
+def visit_of_today(actor: Actor, patient: Patient) -> Visit | None:
     """That which another system opened today for this patient, as long as nothing in it is signed."""
-    opened = Visit.objects.visible_to(actor).filter(patient=lesion.patient_id, clinician=None, photographed_on=None)
+    opened = Visit.objects.visible_to(actor).filter(patient=patient, clinician=None, photographed_on=None)
     today = opened.filter(created_at__date=timezone.localdate(), taken_by=None)
     signed = Screening.objects.signed().filter(visit__in=today)
     return today.exclude(pk__in=signed.values("visit")).order_by("-created_at").first()

@@ -20,8 +20,9 @@ from screening.dicom.uids import uid_of
 from screening.models import LesionImage, Screening
 from screening.services.photographs import move_screening, withdraw_screening
 from screening.tests.conftest import rows, the_only
+from skinclinic.api.dicom import storing
 from skinclinic.api.dicom.tests.conftest import Dicom, body_of, numbered, reasons
-from skinclinic.api.tests.together import at_the_same_moment
+from skinclinic.api.tests.together import at_the_same_moment, meeting
 from skinclinic.audit.models import AuditEvent
 
 FOREARM = {"AnatomicRegionSequence": region("70559009")}
@@ -71,6 +72,18 @@ def test_eight_at_the_same_moment_make_one(real_cast, photograph_bytes):
     answers = at_the_same_moment(8, lambda: api.store(told).status_code)
     assert answers == [200] * 8
     the_only(real_cast, Screening)
+
+
+def test_different_ones_of_a_new_lesion_at_the_same_moment_make_one_of_it(real_cast, photograph_bytes, monkeypatch):
+    numbered(real_cast)
+    api = Dicom(real_cast.north)
+    new = FOREARM | {"TrackingUID": generate_uid()}
+    waiting = [as_bytes(dicom_object(photograph_bytes, **new)) for _ in range(4)]
+    monkeypatch.setattr(storing, "clean_photograph", meeting(4, storing.clean_photograph))
+    assert at_the_same_moment(4, lambda: api.store(waiting.pop()).status_code) == [200] * 4
+    assert len(rows(real_cast, Screening)) == 4
+    assert len(rows(real_cast, Lesion)) == 2
+    assert len([visit for visit in rows(real_cast, Visit) if visit.clinician_id is None]) == 1
 
 
 def test_one_identifier_for_two_patients_photographs_is_refused(cast, api, erna, photograph_bytes):

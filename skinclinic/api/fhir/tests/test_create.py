@@ -15,10 +15,11 @@ from patients.models import Patient, Visit
 from patients.services import add_identifier, merge_patients, note_consent
 from screening.models import LesionImage, Overview, Screening
 from screening.tests.conftest import read_by_model, the_only
+from skinclinic.api.fhir import create_views
 from skinclinic.api.fhir.elements import BODY_SITE_EXTENSION, SHA256
 from skinclinic.api.fhir.tests.conftest import Fhir
 from skinclinic.api.fhir.tests.test_read import checked
-from skinclinic.api.tests.together import at_the_same_moment
+from skinclinic.api.tests.together import at_the_same_moment, meeting
 from skinclinic.audit.models import AuditEvent
 
 ERNA = {
@@ -106,6 +107,15 @@ def test_it_may_be_of_our_own_whole_addresses(cast, api, chart, photograph_bytes
     (extension,) = sent["bodySite"]["extension"]
     extension["valueReference"]["reference"] = f"http://testserver/fhir/BodyStructure/{chart.lesion.pk}"
     assert api.send("Media", sent).status_code == 201
+
+
+def test_photographs_of_one_moment_are_one_visit(real_cast, random_photograph, monkeypatch):
+    chart, api = make_chart(real_cast.alice), Fhir(real_cast.north)
+    waiting = [media(chart, random_photograph()) for _ in range(4)]
+    monkeypatch.setattr(create_views, "clean", meeting(4, create_views.clean))
+    assert at_the_same_moment(4, lambda: api.send("Media", waiting.pop()).status_code) == [201] * 4
+    with real_cast.in_north():
+        assert Visit.objects.filter(clinician=None).count() == 1
 
 
 def test_an_overview_is_not_read(cast, api, chart, photograph_bytes):
