@@ -182,6 +182,13 @@ def test_number_that_another_patient_has_is_refused_and_nothing_is_kept(cast, ap
     assert len(api.get("patients/").json()["results"]) == 1
 
 
+def test_numbers_without_end_are_refused(cast, api):
+    numbers = [{"system": "urn:his", "value": str(number)} for number in range(21)]
+    answer = api.post("patients/", {"identity": IDENTITY, "identifiers": numbers})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "identifiers.non_field_errors")
+    assert api.post("patients/", {"identity": IDENTITY, "identifiers": numbers[:20]}).status_code == 201
+
+
 def test_risk_factors_are_kept_and_contradictions_refused(cast, api):
     made = api.post("patients/", {"identity": IDENTITY, "risk_factors": ["melanoma", "sunburns"]}).json()
     assert api.get(f"patients/{made['id']}/").json()["risk_factors"] == ["melanoma", "sunburns"]
