@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from skinclinic.env import Network
@@ -62,6 +63,14 @@ def target_of(url: str) -> Target:
     target = Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     refuse_closed(target, as_numbers(host))
     return target
+
+
+def validate_address(url: str) -> None:
+    """For the fields of forms and serializers."""
+    try:
+        target_of(url)
+    except AddressRefused as refusal:
+        raise ValidationError(str(refusal)) from refusal
 
 
 def as_numbers(host: str) -> list[Address]:

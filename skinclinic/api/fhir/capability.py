@@ -110,7 +110,7 @@ def code_system() -> Dict:
         "type": "CodeSystem",
         "documentation": systems,
         "interaction": [{"code": "read"}, {"code": "search-type"}],
-        "searchParam": [{"name": "url", "type": "uri"}],
+        "searchParam": [{"name": "_id", "type": "token"}, {"name": "url", "type": "uri"}],
     }
 
 

@@ -50,7 +50,9 @@ def the_only(cast: Cast) -> WebhookEndpoint:
 
 
 def test_it_works(cast, receiver):
-    (secret,) = SECRET.findall(make(cast.ada, receiver.url).content.decode())
+    made = make(cast.ada, receiver.url)
+    assert "no-store" in made["Cache-Control"]
+    (secret,) = SECRET.findall(made.content.decode())
     endpoint = the_only(cast)
     assert secret not in page_of(cast.ada, endpoint), "it is shown once"
     post(cast.ada, "webhook_test", endpoint.pk)

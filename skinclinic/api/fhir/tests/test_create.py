@@ -186,7 +186,7 @@ def test_a_photograph_is_not_taken_twice(cast, api, chart, photograph_bytes):
 
 
 @pytest.mark.parametrize("kind", ["Patient", "Media"])
-def test_twenty_at_the_same_moment_make_one(real_cast, kind, photograph_bytes):
+def test_eight_at_the_same_moment_make_one(real_cast, kind, photograph_bytes):
     chart = make_chart(real_cast.alice)
     bodies = {
         "Patient": (ERNA, BY_NUMBER),

@@ -106,7 +106,10 @@ def test_code_systems_are_told(api):
     for told in api.found("CodeSystem"):
         assert checked(api.read(f"CodeSystem/{told['id']}")) == told
         assert api.ids(f"CodeSystem?url={told['url']}") == {told["id"]}
+        assert api.ids(f"CodeSystem?_id={told['id']}") == {told["id"]}
     assert len(api.found("CodeSystem")) == 8
+    assert api.ids("CodeSystem?url=urn:other") == set()
+    assert api.ask("CodeSystem?name=diagnosis").status_code == 400
 
 
 PARAMETERS = [*KINDS, *OWN, "nonsense", "name:contains", "patient:Patient", "_format"]
