@@ -127,7 +127,7 @@ def numbers_in(told: Dict) -> list[Dict]:
     if len(found) > NUMBERS:
         raise Unprocessable((f"At most {NUMBERS} identifiers.", place))
     numbers = [{"system": text(each, "system", place), "value": text(each, "value", place)} for each in found]
-    if not all(0 < len(each["value"]) <= 100 and len(each["system"]) <= 200 for each in numbers) or "\0" in str(found):
+    if not all(0 < len(each["value"]) <= 100 and len(each["system"]) <= 200 for each in numbers):
         raise Unprocessable(("An identifier has a value of at most 100 characters.", place))
     return numbers
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -250,6 +251,23 @@ def test_a_photograph_that_cannot_be_taken_says_why(cast, api, chart, photograph
     with cast.in_north():
         assert not LesionImage.objects.exists()
         assert AuditEvent.objects.get(action="upload_refused").actor_name == "Record system"
+
+
+@pytest.mark.parametrize("odd", ["\0", "a\ud800"])
+def test_characters_that_are_none_are_refused(cast, api, chart, photograph_bytes, odd):
+    changes = (
+        {"note": [{"text": odd}]},
+        {"identifier": [{"system": "urn:camera", "value": odd}]},
+        {"subject": {"identifier": {"system": odd, "value": "4711"}}},
+        {"subject": {"reference": f"Patient/{odd}"}},
+    )
+    for change in changes:
+        answer = api.send("Media", json.dumps(media(chart, photograph_bytes, **change)))
+        assert answer.status_code == 422, change
+    for name in ("gender", "birthDate"):
+        assert api.send("Patient", json.dumps(ERNA | {name: odd})).status_code == 422
+    with cast.in_north():
+        assert not LesionImage.objects.exists()
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(api):
