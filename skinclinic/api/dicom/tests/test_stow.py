@@ -267,6 +267,14 @@ def test_a_body_without_an_object_is_refused(api):
         assert api.post_body(body).status_code == 400, body
 
 
+def test_a_part_whose_head_has_no_end_is_one_outcome(cast, api, erna, photograph_bytes):
+    """It is longer than what is looked through at once."""
+    body = body_of(as_bytes(dicom_object(photograph_bytes)))
+    answer = api.post_body(b"--a-boundary\r\nX-Long: " + b"x" * 200_000 + b"\r\n" + body)
+    assert (answer.status_code, reasons(answer)) == (202, [0xC000])
+    the_only(cast, Screening)
+
+
 def test_what_is_too_large_is_refused_before_it_is_read(api):
     answer = api.post_body(b"x", CONTENT_LENGTH="9000000000")
     assert answer.status_code in (400, 413)
