@@ -4,7 +4,7 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from kombu.exceptions import OperationalError
@@ -29,7 +29,9 @@ def send_soon_what_is_wanted(instance: Event, **kwargs: Any) -> None:
 
 
 def send_soon() -> None:
-    transaction.on_commit(wake_sender, robust=True)
+    """Once, however much happens in the transaction: a broker that is away is waited for after it."""
+    if not any(call is wake_sender for _savepoints, call, _robust in connection.run_on_commit):
+        transaction.on_commit(wake_sender, robust=True)
 
 
 def wake_sender() -> None:
