@@ -9,6 +9,7 @@ import pytest
 import redis
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
+from oauth2_provider.models import get_access_token_model
 
 from conftest import IDENTITY, Cast, make_chart
 from patients.models import Patient, Visit
@@ -16,6 +17,7 @@ from screening.models import Screening
 from screening.tests.conftest import broker
 from skinclinic.api.idempotency import sweep_answers
 from skinclinic.api.models import StoredAnswer
+from skinclinic.api.tasks import sweep_answers_task
 from skinclinic.api.tests.test_api import Api
 from skinclinic.api.tests.together import at_the_same_moment
 
@@ -164,6 +166,16 @@ def test_answers_are_kept_for_a_day(cast, api):
         StoredAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
         sweep_answers(actor)
         assert not StoredAnswer.objects.exists()
+
+
+def test_tokens_that_have_ended_are_not_kept(cast, api):
+    api.fetch_token()
+    tokens = get_access_token_model().objects
+    ended = tokens.latest("id")
+    tokens.filter(pk=ended.pk).update(expires=timezone.now() - timedelta(seconds=1))
+    sweep_answers_task()
+    assert not tokens.filter(pk=ended.pk).exists()
+    assert api.get("patients/").status_code == 200
 
 
 def test_a_client_that_asks_too_much_is_told_when_to_come_back(api, settings, broker):
