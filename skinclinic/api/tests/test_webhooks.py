@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.core import mail
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from standardwebhooks import WebhookVerificationError
 
 from conftest import IDENTITY, Cast, make_chart
@@ -27,9 +26,8 @@ from screening.models import Notice
 from screening.services.notices import sweep_notices
 from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tasks import send_webhooks_task
 from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
-from skinclinic.api.webhooks import outbox, post, sending
+from skinclinic.api.webhooks import post
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import DELAYS, send_due
 from skinclinic.api.webhooks.services import create_endpoint, enable_endpoint, rotate_endpoint_secret, send_test
@@ -286,53 +284,6 @@ def test_an_endpoint_that_asks_for_a_pause_has_it_and_no_other(  # noqa: PLR0917
     assert len(receiver.got) == 2
 
 
-@pytest.mark.parametrize("said", [f"Sat, 28 Nov 2026 10:00:00 +{'9' * 20}", "soon", "-5", "1e9"])
-def test_a_pause_that_means_nothing_is_none(cast, receiver, said):
-    endpoint_of(cast.ada, receiver.url)
-    receiver.status, receiver.headers = 503, {"Retry-After": said}
-    happen(cast)
-    send_due()
-    assert fresh_delivery(cast).last_status == 503
-
-
-def test_what_cannot_be_made_or_noted_for_one_stops_no_other(cast, receiver, monkeypatch):
-    """Whatever it is: a fault of ours in one clinic's is none of all clinics'."""
-    broken, _secret = endpoint_of(cast.ada, receiver.url)
-    real_make, real_note = sending.make_deliveries, sending.note
-
-    def make(*, actor, endpoint):
-        real_make(actor=actor, endpoint=endpoint)
-        if endpoint.pk == broken.pk and not receiver.got:
-            raise KeyError
-
-    def note(claim, answer):
-        if claim.endpoint.pk == broken.pk:
-            raise KeyError
-        real_note(claim, answer)
-
-    monkeypatch.setattr(sending, "make_deliveries", make)
-    monkeypatch.setattr(sending, "note", note)
-    with receiving() as other:
-        endpoint_of(cast.ada, other.url)
-        happen(cast)
-        send_due()
-        assert (len(other.got), len(receiver.got)) == (1, 0)
-        receiver.got.append(({}, b""))
-        happen(cast)
-        send_due()
-        assert len(other.got) == 2
-        assert len(receiver.got) == 3, "what was taken back is made again"
-
-
-def test_what_is_not_wanted_holds_up_nothing_that_is(cast, receiver, monkeypatch):
-    monkeypatch.setattr(outbox, "EVENTS_AT_ONCE", 2)
-    endpoint_of(cast.ada, receiver.url, "patient.merged")
-    happen(cast, 5, EventType.SCREENING_FAILED)
-    happen(cast)
-    send_due()
-    assert receiver.types() == ["patient.merged"]
-
-
 def test_one_that_hangs_stops_no_other(cast, receiver, monkeypatch):
     monkeypatch.setattr(wire, "TIME_OUT", 1.0)
     answered = threading.Event()
@@ -421,40 +372,6 @@ def test_one_that_takes_the_connection_and_says_nothing_is_cut_off(cast, monkeyp
     assert fresh_delivery(cast).trouble == "too_slow"
 
 
-def test_a_broker_that_is_down_loses_nothing(cast, receiver, monkeypatch, django_capture_on_commit_callbacks):
-    asked = []
-
-    def down(**options: object) -> None:
-        asked.append(options)
-        raise OperationalError
-
-    monkeypatch.setattr(send_webhooks_task, "apply_async", down)
-    endpoint_of(cast.ada, receiver.url, "patient.merged")
-    with django_capture_on_commit_callbacks(execute=True):
-        happen(cast, 3)
-    with django_capture_on_commit_callbacks(execute=True):
-        happen(cast, 1, EventType.SCREENING_FAILED)
-    assert asked == [{"retry": False}], "once, for what somebody wants to be told of"
-    send_due()
-    assert receiver.types() == ["patient.merged"] * 3
-
-
-def test_a_message_whose_worker_was_killed_is_sent_again_under_its_id(cast, receiver, clock, monkeypatch):
-    """Between the answer of the receiver and the note of it."""
-    endpoint_of(cast.ada, receiver.url)
-    happen(cast)
-    with monkeypatch.context() as killed:
-        killed.setattr(sending, "note", lambda claim, answer: None)
-        send_due()
-    send_due()
-    assert len(receiver.got) == 1, "it may be under way still"
-    clock.move(seconds=91)
-    send_due()
-    assert len(receiver.got) == 2
-    assert len(set(receiver.ids())) == 1
-    assert fresh_delivery(cast).state == "delivered"
-
-
 def test_of_a_refusal_one_clean_line_is_kept(cast, receiver):
     endpoint_of(cast.ada, receiver.url)
     receiver.status, receiver.body = 500, b"<b>No\x00\xe2\x80\xae</b> \xff way\nsecond line" + b"x" * 10_000
@@ -498,15 +415,6 @@ def test_what_is_sent_is_in_no_log(cast, receiver, caplog):
     assert "answered 204" in caplog.text
     assert "of=clinic" not in caplog.text
     assert secret not in caplog.text
-
-
-def test_a_lost_secret_key_is_said_and_stops_nothing(cast, receiver, settings):
-    endpoint_of(cast.ada, receiver.url)
-    settings.SECRET_KEY = "another one, as long as it has to be to be taken at all"
-    happen(cast)
-    send_due()
-    assert not receiver.got
-    assert fresh_delivery(cast).trouble == "no_secret"
 
 
 def test_a_merge_of_records_is_told(cast, receiver):
