@@ -1,13 +1,11 @@
 """Managers name FHIR servers on their pages; a token that was given is shown to nobody and goes nowhere else."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.urls import reverse
 
 from conftest import Cast
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
+from skinclinic.api.tests.receiving import Receiver
 from skinclinic.api.tests.test_api import Api
 from skinclinic.api.tests.test_webhook_pages import page_of, post, the_only
 from skinclinic.api.webhooks.sending import send_due
@@ -15,19 +13,10 @@ from skinclinic.api.webhooks.services import disable_endpoint
 from skinclinic.api.webhooks.signing import decrypt
 from skinclinic.audit.models import AuditEvent
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 TOKEN = "t0ken-of-the-hospital"
 OF_CLIENT = {"token_url": "https://records.example/token", "client_id": "skinclinic"}
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 def base_of(receiver: Receiver) -> str:

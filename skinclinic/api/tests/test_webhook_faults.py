@@ -1,31 +1,21 @@
 """What goes wrong on our side, or is odd on theirs, loses no message and holds up no other."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from kombu.exceptions import OperationalError
 
 from skinclinic.api.tasks import send_webhooks_task
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
+from skinclinic.api.tests.receiving import receiving
 from skinclinic.api.tests.test_webhooks import clock, endpoint_of, fresh_delivery, happen
 from skinclinic.api.webhooks import outbox, sending
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.events.models import EventType
 from skinclinic.testing import servers
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 __all__ = ["clock"]  # a fixture
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 @pytest.mark.parametrize("said", [f"Sat, 28 Nov 2026 10:00:00 +{'9' * 20}", "soon", "-5", "1e9"])

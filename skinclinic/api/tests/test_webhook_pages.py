@@ -1,7 +1,6 @@
 """Managers say on their pages which systems are told; auditors look; another clinic's are not found."""
 
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -10,25 +9,15 @@ from django.urls import reverse
 from conftest import Cast, Person
 from screening.services.notices import sweep_notices
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, fresh, happen
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.audit.models import AuditEvent
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 SECRET = re.compile(r"<code>(whsec_[^<]+)")
 ACTS = ("webhook_test", "webhook_rotate", "webhook_disable", "webhook_enable")
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 def post(person: Person, page: str, /, *ids: object, **fields: object):

@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +25,7 @@ from screening.models import Notice
 from screening.services.notices import sweep_notices
 from screening.tests.conftest import give, read_by_model, sign
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
+from skinclinic.api.tests.receiving import receiving
 from skinclinic.api.webhooks import post
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import DELAYS, send_due
@@ -36,18 +35,9 @@ from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
 from skinclinic.outgoing import wire
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 MERGED = EventType.PATIENT_MERGED
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 class Clock:

@@ -1,36 +1,26 @@
 """Other systems see to their webhooks themselves, with the scope for it."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from conftest import Cast
 from skinclinic.api.models import StoredAnswer
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
+from skinclinic.api.tests.receiving import Receiver
 from skinclinic.api.tests.test_api import Api
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.api.webhooks.services import MOST_ENDPOINTS
 from skinclinic.audit.models import AuditEvent
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 WANTED = {"event_types": ["patient.merged"], "description": "Record system"}
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
 
 
 @pytest.fixture
 def api(cast: Cast) -> Api:
     return Api(cast.north, scopes=["webhooks:manage"])
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 @pytest.fixture
