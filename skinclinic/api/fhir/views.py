@@ -22,7 +22,7 @@ from skinclinic.api.fhir.paging import Cursor, Entry, bundle, entries_from, open
 from skinclinic.api.fhir.provenance import ProvenanceResource, provenance_of
 from skinclinic.api.fhir.registry import OF_PATIENT
 from skinclinic.api.fhir.resource import Resource
-from skinclinic.api.fhir.searching import PERSONAL, Asked, Search, as_uuid, no_modifier, read_search
+from skinclinic.api.fhir.searching import PERSONAL, Asked, Search, as_uuid, no_modifier, read_search, refuse_elsewhere
 from skinclinic.audit.record import record
 
 
@@ -38,6 +38,7 @@ class SearchView(FhirView):
     def search(self, request: Request, resource: Resource, sent: QueryDict) -> Response:
         query, cursor = opened(sent, resource.name)
         search = read_search(query, resource.known, revinclude=resource.has_provenance)
+        refuse_elsewhere(search, base_of(request))
         entries, after = found_in(resource, request.auth, search, cursor)
         record_search(resource, search, entries)
         if search.with_provenance:

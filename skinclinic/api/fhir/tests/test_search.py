@@ -231,6 +231,13 @@ def test_a_search_as_another_form_is_no_fault_of_ours(two, api):
     assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [two[0]]
 
 
+def test_a_reference_to_another_server_is_refused(clinic, api):
+    for path in (f"Observation?patient={{}}/Patient/{clinic.patient}", "Provenance?target={}/Observation/reading-x"):
+        assert api.ask(path.format("https://other.example/fhir")).status_code == 400, path
+        assert api.ask(path.format("http://testserver/fhir")).status_code == 200, path
+    assert api.ids(f"Observation?patient=http://testserver/fhir/Patient/{clinic.patient}")
+
+
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland"])
 def test_an_imported_visit_is_found_on_the_day_that_it_tells(cast, api, chart, screening, zone):
     signed(cast, screening, SUSPECT)
