@@ -281,6 +281,7 @@ COLUMNS = frozenset(
         gettext_noop("suspicious"),
         gettext_noop("system"),
         gettext_noop("thresholds"),
+        gettext_noop("token scope"),
         gettext_noop("token url"),
         gettext_noop("type"),
         gettext_noop("unscorable reasons"),

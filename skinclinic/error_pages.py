@@ -44,8 +44,6 @@ SYSTEM_WORDS = {
     ),
 }
 
-NOT_STORED = {"Cache-Control": "no-store"}
-
 
 def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
     words = WORDS if is_page(request) else WORDS | SYSTEM_WORDS
@@ -58,7 +56,7 @@ def answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
         )
     if request.path_info.startswith("/fhir/"):
         body = outcome(status, issue(status, detail or str(advice)))
-        return JsonResponse(body, status=status, content_type="application/fhir+json", headers=NOT_STORED)
+        return JsonResponse(body, status=status, content_type="application/fhir+json")
     page = loader.render_to_string(
         f"{status if status in (403, 404) else 500}.html",
         {"status": status, "title": title, "advice": detail or advice, "request_id": request_id},

@@ -314,6 +314,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
     "socket_keepalive": True,
     "health_check_interval": 10,
+    # Who tells the workers tries once: kombu would sleep for six seconds, and whoever uploads with it.
+    "max_retries": 0,
 }
 CELERY_BEAT_SCHEDULE = {
     "sweep-readings": {

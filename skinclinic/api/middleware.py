@@ -40,6 +40,8 @@ class ClientTokenMiddleware:
         response = self.get_response(request)
         for name, value in getattr(request, "rate_limit", {}).items():
             response[name] = value
+        if request.path_info.startswith(OURS):
+            response.setdefault("Cache-Control", "no-store")
         return response
 
 

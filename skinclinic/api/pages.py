@@ -60,9 +60,7 @@ def show(request: HttpRequest, form: ClientForm, made: Client | None = None, sec
         "address": settings.SITE_URL,
         "may_change": request.actor.has_role(MANAGER),
     }
-    response = render(request, "accounts/clients.html", context)
-    response["Cache-Control"] = "no-store, private"
-    return response
+    return render(request, "accounts/clients.html", context)
 
 
 @require_POST

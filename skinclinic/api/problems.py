@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -10,6 +11,7 @@ from rest_framework.views import exception_handler
 from skinclinic.errors import ClinicError, NotAllowed, StaleForm
 
 CONTENT_TYPE = "application/problem+json"
+NOT_HERE = "Nothing of this clinic has this id. Look whether it is whole, and of which clinic."
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -20,12 +22,22 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     if response is None:
         return None
     errors = list(field_errors(response.data)) if isinstance(error, exceptions.ValidationError) else []
-    detail = "Some fields cannot be taken as they are." if errors else str(getattr(error, "detail", error))
+    detail = "Some fields cannot be taken as they are." if errors else sentence_of(error)
     answer = problem(context["request"], response.status_code, detail, errors=errors)
-    for name in ("WWW-Authenticate", "Retry-After", "Allow", "RateLimit", "RateLimit-Policy"):
+    keep_headers(response, answer)
+    return answer
+
+
+def sentence_of(error: Exception) -> str:
+    """Django's 404 has none of its own where an id is no id, and names our models where it has one."""
+    return NOT_HERE if isinstance(error, Http404) else str(getattr(error, "detail", error))
+
+
+def keep_headers(response: Response, answer: Response) -> None:
+    """What DRF tells of a refusal beside its body."""
+    for name in ("WWW-Authenticate", "Retry-After"):
         if name in response.headers:
             answer[name] = response.headers[name]
-    return answer
 
 
 def problem(

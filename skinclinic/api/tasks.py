@@ -1,6 +1,7 @@
 """Celery's side of the API."""
 
 from celery import shared_task
+from oauth2_provider.models import clear_expired
 
 from skinclinic.accounts.models import Clinic
 from skinclinic.api.idempotency import sweep_answers
@@ -11,6 +12,7 @@ from skinclinic.locks import next_in_spite_of_it, only_one
 
 @shared_task
 def sweep_answers_task() -> None:
+    """And tokens that have ended: a system may fetch one for each thing it asks."""
     with only_one("sweep-answers") as mine:
         if not mine:
             return
@@ -19,6 +21,7 @@ def sweep_answers_task() -> None:
         for clinic in clinics:
             with next_in_spite_of_it("stored answers", clinic), acting(system(clinic_id=clinic.pk)) as actor:
                 sweep_answers(actor)
+        clear_expired()
 
 
 # A message that is under way is waited for, so the limits are longer than a receiver may take.

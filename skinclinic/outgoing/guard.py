@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from skinclinic.env import Network
@@ -49,7 +50,12 @@ def target_of(url: str) -> Target:
     except ValueError as error:
         raise AddressRefused(_("This is no address. Write it as https://receiver.example/path.")) from error
     if parts.scheme != "https" and not (parts.scheme == "http" and settings.SEND_TO_NETWORKS):
-        raise AddressRefused(_("The address must begin with https://."))
+        raise AddressRefused(
+            _(
+                "The address must begin with https://. For http:// in a network of your own, ask whoever runs this "
+                "installation to list that in SEND_TO_NETWORKS."
+            )
+        )
     if len(url) > MOST_CHARACTERS or not PLAIN.fullmatch(url) or not HOST.fullmatch(host) or len(host) > 253:
         raise AddressRefused(_("This is no address. Write it as https://receiver.example/path."))
     if "@" in parts.netloc or parts.fragment:
@@ -57,6 +63,14 @@ def target_of(url: str) -> Target:
     target = Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     refuse_closed(target, as_numbers(host))
     return target
+
+
+def validate_address(url: str) -> None:
+    """For the fields of forms and serializers."""
+    try:
+        target_of(url)
+    except AddressRefused as refusal:
+        raise ValidationError(str(refusal)) from refusal
 
 
 def as_numbers(host: str) -> list[Address]:
@@ -97,13 +111,16 @@ def refuse_closed(target: Target, found: list[Address]) -> None:
     meant = [inner_of(address) for address in found]
     if target.scheme == "http" and not all(map(is_listed, meant)):
         raise AddressRefused(
-            _("http:// is for receivers in the networks of this installation. Begin the address with https://.")
+            _(
+                "http:// is for receivers in networks that are listed in SEND_TO_NETWORKS. Begin the address with "
+                "https://, or ask whoever runs this installation to list its network."
+            )
         )
     if not all(is_listed(address) or is_public(address) for address in meant):
         raise AddressRefused(
             _(
-                "This address is in a private network that is not open for this. Whoever runs this installation can "
-                "list it in SEND_TO_NETWORKS."
+                "This address is in a private network that is not open for this. Ask whoever runs this installation "
+                "to list that network in SEND_TO_NETWORKS."
             )
         )
 

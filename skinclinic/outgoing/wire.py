@@ -40,7 +40,7 @@ def exchange(call: Call, read: Callable[[http.client.HTTPResponse], Read], ends:
     read: what is wanted of the response. ends: the deadline, where this is not the first that was asked.
     """
     ends = ends or deadline()
-    sock = connect(resolve(call.target), call.target.port)
+    sock = connect(resolve(call.target), call.target.port, ends)
     with ending(sock, ends) as ran_out:
         try:
             return speak(sock, call, read)
@@ -50,15 +50,21 @@ def exchange(call: Call, read: Callable[[http.client.HTTPResponse], Read], ends:
             raise
 
 
-def connect(found: list[str], port: int) -> socket.socket:
+def connect(found: list[str], port: int, ends: float) -> socket.socket:
     """To the first that takes the connection, of at most two."""
-    first, *others = found
-    try:
-        return socket.create_connection((first, port), timeout=TIME_OUT / 3)
-    except OSError:
-        if not others:
-            raise
-        return socket.create_connection((others[0], port), timeout=TIME_OUT / 3)
+    *first, last = found[:2]
+    for address in first:
+        with suppress(OSError):
+            return connect_to(address, port, ends)
+    return connect_to(last, port, ends)
+
+
+def connect_to(address: str, port: int, ends: float) -> socket.socket:
+    """Raises OSError; TimeoutError where nothing is left until the deadline."""
+    left = min(TIME_OUT / 3, ends - time.monotonic())
+    if left <= 0:
+        raise TimeoutError
+    return socket.create_connection((address, port), timeout=left)
 
 
 @contextmanager

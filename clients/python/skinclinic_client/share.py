@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid5
 
 from skinclinic_client.clinic import OF_PHOTOGRAPHS, Clinic, Dict
-from skinclinic_client.errors import ClinicProblem
+from skinclinic_client.errors import ClinicProblem, Refused
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 UNREADABLE = -1  # instead of a size
@@ -65,6 +65,18 @@ class Share:
             raise Left("It cannot be read.")
         if not 0 < found.size <= MOST_BYTES:
             raise Left("It is empty." if not found.size else "It is larger than 25 MB.")
+        number = found.where[0]
+        was_known = number in self.lesions
+        try:
+            return self.give(found, progress)
+        except Refused:
+            # Her record may have been merged into another one since it was asked for.
+            self.lesions.pop(number, None)
+            if not was_known:
+                raise
+        return self.give(found, progress)
+
+    def give(self, found: Found, progress: Callable[[int], None]) -> bool:
         lesion = self.lesion_of(*found.where)
         try:
             photograph = found.path.read_bytes()

@@ -195,6 +195,19 @@ def test_a_patient_who_is_registered_later_is_found(real_cast, clinic, chart, tm
     assert share.send(found)
 
 
+def test_what_is_merged_meanwhile_goes_on_in_the_remaining_record(
+    real_cast, clinic, chart, tmp_path, random_photograph
+):
+    share, other = Share(clinic), make_chart(real_cast.alice, given_name="Emma")
+    lay(tmp_path, "4711/1/a.jpg", random_photograph())
+    (first,) = photographs_in(tmp_path)
+    assert share.send(first)
+    clinic.do(f"patients/{chart.patient.pk}/merge/", {"into": str(other.patient.pk)})
+    second = lay(tmp_path, "4711/1/b.jpg", random_photograph())
+    assert share.send(next(each for each in photographs_in(tmp_path) if each.path == second))
+    assert [each.patient_id for each in screenings(real_cast)] == [chart.patient.pk, other.patient.pk]
+
+
 def test_a_watched_share_sends_what_comes_when_it_is_whole(real_cast, named, chart, tmp_path, random_photograph):
     photograph = random_photograph()
     watch = command("upload", tmp_path, "--watch", "--every", "0.5")

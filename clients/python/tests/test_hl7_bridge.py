@@ -10,6 +10,7 @@ from django.conf import settings
 
 from conftest import make_screening
 from patients.models import Patient
+from patients.services import add_identifier
 from screening.services.reviews import Opinion
 from screening.tests.conftest import finish, give, sign
 from skinclinic.api.services import create_client
@@ -108,6 +109,9 @@ def test_what_is_no_message_is_told_without_its_words(named):
 
 
 def test_a_signed_report_goes_out_without_the_reading(real_cast, bridge, chart, tmp_path, photograph_bytes):
+    with real_cast.alice.acting():
+        for kind in ("national", "insurance", "other"):
+            add_identifier(patient=chart.patient, system="urn:hl7:X&Y", value=f"n-{kind}", number_type=kind)
     screening = make_screening(real_cast.alice, chart, photograph_bytes)
     finish(real_cast, screening, refer=True, band="high")
     words = "Irregular | asymmetric\nSee soon"
@@ -118,6 +122,10 @@ def test_a_signed_report_goes_out_without_the_reading(real_cast, bridge, chart, 
     text = file.read_bytes().decode()
     message = hl7.parse(text)
     assert (str(message.segment("PID")(3)[0](1)), str(message.segment("OBR")(25))) == ("4711", "F")
+    assert {str(each(1)): str(each(5)) for each in message.segment("PID")(3)}.items() >= {
+        "n-national": "NI", "n-insurance": "HC", "n-other": "U",
+    }.items()  # fmt: skip
+    assert "^^^X\\T\\Y^NI" in text
     told = [message.unescape(str(line(5))) for line in message.segments("OBX")]
     assert told[1:5] == ["Suspicious: melanoma", "Recommended: excise", "Irregular | asymmetric", "See soon"]
     assert "high" not in text

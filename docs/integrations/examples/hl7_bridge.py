@@ -22,6 +22,7 @@ from skinclinic_client import Clinic, ClinicProblem
 
 REGISTER, MERGE = {"A01", "A04", "A05", "A08", "A28", "A31"}, {"A40"}
 KINDS = {"MR": "record", "PI": "record", "PT": "record", "NI": "national", "SS": "national", "HC": "insurance"}
+TYPES = {"record": "MR", "national": "NI", "insurance": "HC", "other": "U"}
 SEXES = {"F": "female", "M": "male", "O": "other", "A": "other"}
 BACK = {"female": "F", "male": "M", "other": "O"}
 SIGNED = {"report.signed": "F", "report.amended": "C"}
@@ -176,7 +177,8 @@ def result(of: Clinic, event: dict) -> str:
 def person(patient: dict) -> str:
     identity, numbers = patient["identity"], patient["identifiers"]
     listed = "~".join(
-        f"{escaped(each['value'])}^^^{escaped(each['system'].removeprefix('urn:hl7:'))}^MR" for each in numbers
+        f"{escaped(each['value'])}^^^{escaped(each['system'].removeprefix('urn:hl7:'))}^{TYPES[each['type']]}"
+        for each in numbers
     )
     name = f"{escaped(identity['family_name'])}^{escaped(identity['given_name'])}"
     born = identity["birth_date"].replace("-", "")

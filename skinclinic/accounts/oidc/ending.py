@@ -24,7 +24,7 @@ from skinclinic.accounts.oidc.discovery import read_discovery
 from skinclinic.accounts.oidc.errors import ProviderUnfit, TokenRefused
 from skinclinic.accounts.oidc.http import guarded_session
 from skinclinic.accounts.oidc.provider import PURPOSE
-from skinclinic.accounts.oidc.tokens import read_logout_token
+from skinclinic.accounts.oidc.tokens import read_logout_token, refuse_replayed
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.record import record
 from skinclinic.ciphers import seal, unseal
@@ -44,11 +44,10 @@ def logout(request: HttpRequest, clinic_id: UUID) -> HttpResponse:
     try:
         if provider is None:
             raise TokenRefused
-        claims = read_logout_token(provider, request.POST.get("logout_token"))
+        end_named(clinic_id, read_logout_token(provider, request.POST.get("logout_token")))
     except (TokenRefused, ProviderUnfit) as refusal:
         logger.warning("A logout token for clinic %s was refused: %s", clinic_id, type(refusal).__name__)
         return JsonResponse({"error": "invalid_request"}, status=400)
-    end_named(clinic_id, claims)
     return HttpResponse()
 
 
@@ -56,11 +55,15 @@ logout.own_transaction = True  # the provider's keys are asked for meanwhile
 
 
 def end_named(clinic_id: UUID, claims: dict[str, Any]) -> int:
-    """Of her `sub` all, of a `sid` that one; a session of which no sid is known is meant by her sub."""
+    """Of her `sub` all, of a `sid` that one; a session of which no sid is known is meant by her sub.
+
+    Raises TokenRefused for what was done before.
+    """
     meant = Q(subject=claims["sub"]) if claims.get("sub") else Q()
     if sid := claims.get("sid"):
         meant &= Q(sid=sid) | (Q(sid="") if claims.get("sub") else Q(sid=sid))
     with acting(system(clinic_id=clinic_id)):
+        refuse_replayed(clinic_id, str(claims["jti"]))
         return end_began_there(list(ProviderSession.objects.filter(meant, clinic=clinic_id)))
 
 

@@ -4,16 +4,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from skinclinic.errors import ClinicError
-from skinclinic.outgoing.guard import target_of
+from skinclinic.outgoing.guard import validate_address
 from skinclinic.text import validate_one_line
 
 
 def validate_issuer(address: str) -> None:
-    try:
-        target_of(address)
-    except ClinicError as refusal:
-        raise ValidationError(str(refusal)) from refusal
+    validate_address(address)
     if "?" in address or "/.well-known/" in address:
         raise ValidationError(_("Enter the issuer alone, without /.well-known/ and what follows, and without a ?."))
 

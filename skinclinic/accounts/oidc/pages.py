@@ -56,9 +56,7 @@ def show(request: HttpRequest, provider: IdentityProvider | None, form: Identity
         "hours": settings.SIGN_OUT_AFTER // 3600,
         "may_change": request.actor.has_role(MANAGER),
     }
-    response = render(request, "accounts/identity_provider.html", context)
-    response["Cache-Control"] = "no-store, private"
-    return response
+    return render(request, "accounts/identity_provider.html", context)
 
 
 ADDRESSES = ("oidc_callback", "oidc_logout", "clinic_door")

@@ -31,18 +31,18 @@ def read_id_token(provider: IdentityProvider, token: object) -> dict[str, Any]:
 
 
 def read_logout_token(provider: IdentityProvider, token: object) -> dict[str, Any]:
-    """The claims of one that was not seen before. Raises TokenRefused, ProviderUnfit."""
+    """Its claims. Raises TokenRefused, ProviderUnfit."""
     claims = verify(provider, token, require=["iss", "aud", "iat", "jti", "events"])
     is_logout = isinstance(claims["events"], dict) and LOGOUT in claims["events"]
     is_old = claims["iat"] < time.time() - LOGOUT_GOOD_FOR
     names_somebody = any(isinstance(claims.get(name), str) and claims[name] for name in ("sub", "sid"))
     if not is_logout or is_old or "nonce" in claims or not names_somebody:
         raise refused()
-    refuse_replayed(provider.clinic_id, str(claims["jti"]))
     return claims
 
 
 def refuse_replayed(clinic_id: UUID, jti: str) -> None:
+    """In the transaction of what it ends: where that fails, the provider may send it again. Raises TokenRefused."""
     if not cache.add(f"logout:{clinic_id}:{digest(jti)}", True, 2 * LOGOUT_GOOD_FOR):
         raise refused()
 

@@ -7,10 +7,12 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.conf import settings as configured
 from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
 from skinclinic.accounts.models import Membership, ProviderSession
+from skinclinic.accounts.oidc import ending
 from skinclinic.accounts.oidc.ending import check_providers
 from skinclinic.accounts.tasks import check_providers_task
 from skinclinic.accounts.tests.hospital import SECRET, Hospital, come_in, set_up
@@ -68,6 +70,22 @@ def test_a_token_ends_sessions_once(north, hospital):
     browser, _answer = come_in(north.north)
     assert send(north.north, token) == 400
     assert is_in(browser)
+
+
+def test_a_token_whose_ending_failed_may_be_sent_again(north, hospital, monkeypatch):
+    browser, _answer = come_in(north.north)
+    token = hospital.sign(hospital.logout_token())
+
+    def fail(sessions: list[ProviderSession]) -> int:
+        raise OperationalError
+
+    with monkeypatch.context() as away:
+        away.setattr(ending, "end_began_there", fail)
+        with pytest.raises(OperationalError):
+            send(north.north, token)
+    assert is_in(browser)
+    assert send(north.north, token) == 200
+    assert not is_in(browser)
 
 
 @pytest.mark.parametrize(

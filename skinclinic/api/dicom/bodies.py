@@ -3,7 +3,7 @@
 Django's parser of forms cuts the stream at its boundaries; what a part is, a form says otherwise than STOW does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import Any
@@ -72,10 +72,7 @@ def parts_of(request: HttpRequest) -> Iterator[Part]:
     """Raises UnsupportedMediaType, ParseError, TooLarge."""
     boundary = boundary_of(request)
     pieces = iter(InterBoundaryIter(LazyStream(ChunkIter(Bounded(stream_of(request)))), b"--" + boundary))
-    for _preamble in pieces:
-        for _ignored in _preamble:
-            pass
-        break
+    drain(next(pieces, ()))  # what stands before the first boundary
     for piece in pieces:
         start = piece.read(MOST_HEADERS)
         if start.startswith(b"--"):  # the last boundary
@@ -85,11 +82,16 @@ def parts_of(request: HttpRequest) -> Iterator[Part]:
 
 def part_of(piece: LazyStream, start: bytes) -> Part:
     head, ends, rest = start.partition(b"\r\n\r\n")
+    piece.unget(rest)
+    data = piece.read(MAX_BYTES + 1) if ends else b""
+    drain(piece)
     if not ends:
         return Part("", b"")
     headers = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n"))
-    piece.unget(rest)
-    data = piece.read(MAX_BYTES + 1)
+    return Part(headers.get_content_type() if headers.get("Content-Type") else DICOM, data)
+
+
+def drain(piece: Iterable[bytes]) -> None:
+    """What is left unread would be taken for the beginning of the next one."""
     for _beyond in piece:
         pass
-    return Part(headers.get_content_type() if headers.get("Content-Type") else DICOM, data)

@@ -7,7 +7,7 @@ from django.db import connection
 from django.http import HttpRequest
 
 from patients.models import Patient
-from patients.services import ids_of_person, open_visit
+from patients.services import ids_of_person
 from screening.dicom.matching import find_person
 from screening.dicom.models import DicomInstance
 from screening.dicom.sent import SentObject
@@ -20,7 +20,7 @@ from skinclinic.accounts.middleware import request_acting
 from skinclinic.api.dicom.answers import Outcome, reason_of
 from skinclinic.api.dicom.bodies import DICOM, Part
 from skinclinic.api.dicom.placing import lesion_of
-from skinclinic.api.fhir.new_media import visit_of_today
+from skinclinic.api.fhir.new_media import visit_for
 from skinclinic.audit.acting import Actor
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
@@ -110,6 +110,6 @@ def store_once(actor: Actor, sent: SentObject, clean: CleanPhotograph) -> None:
 
 
 def store_for(actor: Actor, patient: Patient, sent: SentObject, clean: CleanPhotograph) -> None:
-    lesion = lesion_of(patient=patient, sent=sent)
-    visit = visit_of_today(actor, lesion) or open_visit(actor=actor, patient=patient)
-    add_photograph(actor=actor, visit=visit, lesion=lesion, clean=clean)
+    """The visit first: it holds the patient, so that two objects of one new lesion make one."""
+    visit = visit_for(actor, patient)
+    add_photograph(actor=actor, visit=visit, lesion=lesion_of(patient=patient, sent=sent), clean=clean)

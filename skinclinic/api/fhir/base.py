@@ -62,9 +62,7 @@ class FhirView(APIView):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with translation.override("en"):
-            response = super().dispatch(request, *args, **kwargs)
-        response.setdefault("Cache-Control", "no-store")
-        return response
+            return super().dispatch(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Any:
         return outcome_response

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from skinclinic.api.fhir.codes import code_systems
 from skinclinic.api.fhir.elements import Dict, coding, concept, filled
-from skinclinic.api.fhir.outcomes import CONTENT_TYPE
+from skinclinic.api.fhir.outcomes import CONTENT_TYPE, issue, outcome
 from skinclinic.api.fhir.registry import RESOURCES
 from skinclinic.api.fhir.resource import Resource
 
@@ -56,10 +56,10 @@ smart_configuration.no_acting = True  # type: ignore[attr-defined]
 
 def answer(request: HttpRequest, told: Dict, content_type: str = CONTENT_TYPE) -> JsonResponse:
     if request.method not in ("GET", "HEAD"):
-        refused = JsonResponse({}, status=405)
-        refused["Allow"] = "GET, HEAD"
-        return refused
-    return JsonResponse(told, content_type=content_type, headers={"Cache-Control": "no-store"})
+        sentence = f"This is only read: GET {request.path}."
+        refused = outcome(405, issue(405, sentence))
+        return JsonResponse(refused, status=405, content_type=CONTENT_TYPE, headers={"Allow": "GET, HEAD"})
+    return JsonResponse(told, content_type=content_type)
 
 
 def capability_statement(request: HttpRequest) -> Dict:
@@ -110,7 +110,7 @@ def code_system() -> Dict:
         "type": "CodeSystem",
         "documentation": systems,
         "interaction": [{"code": "read"}, {"code": "search-type"}],
-        "searchParam": [{"name": "url", "type": "uri"}],
+        "searchParam": [{"name": "_id", "type": "token"}, {"name": "url", "type": "uri"}],
     }
 
 

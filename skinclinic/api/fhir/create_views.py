@@ -120,7 +120,7 @@ class MediaView(CreateView):
             raise
 
     def take(self, request: Request, body: Any, zone: ZoneInfo) -> Response:
-        sent = read_media(body)
+        sent = read_media(body, base_of(request))
         cleaned = clean(sent, zone)
         with request_acting(request._request) as actor:
             if (there := self.found(request, actor)) is not None:

@@ -4,7 +4,6 @@ A report is amended where one of its reviews is; corrected where a signed photog
 wrong patient's or lesion's; entered-in-error where none is left.
 """
 
-from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from django.db.models import (
     DateTimeField,
     Exists,
     F,
+    Func,
     Max,
     OuterRef,
     Prefetch,
@@ -23,7 +23,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from patients.models import Visit
@@ -70,7 +70,7 @@ def reported_visits(actor: Actor) -> QuerySet[Any]:
         updated=latest(
             "created_at", Subquery(last(signed, "signature__created_at")), Subquery(last(signed, "withdrawn_at"))
         ),
-        effective=Coalesce(Cast("photographed_on", DateTimeField()), F("created_at")),
+        effective=Coalesce(midnight_of("photographed_on"), F("created_at")),
         status=Case(
             When(~Exists(in_use), then=Value("entered-in-error")),
             When(Exists(signed.filter(WITHDRAWN)), then=Value("corrected")),
@@ -79,6 +79,12 @@ def reported_visits(actor: Actor) -> QuerySet[Any]:
             output_field=CharField(),
         ),
     )
+
+
+def midnight_of(column: str) -> Func:
+    """Of a day, in the clinic's zone. An imported visit has the day of its photographs alone."""
+    zone = Value(timezone.get_current_timezone_name())
+    return Func(zone, column, template="timezone(%(expressions)s::timestamp)", output_field=DateTimeField())
 
 
 def last(rows: QuerySet[Any], column: str) -> QuerySet[Any]:
@@ -127,7 +133,7 @@ class DiagnosticReportResource(OfVisit):
                 category=[codes.IMAGING_REPORT],
                 code=codes.OBSERVED.concept(REPORT),
                 subject=reference("Patient", row.patient_id),
-                effectiveDateTime=moment(effective_of(row)),
+                effectiveDateTime=moment(row.effective),
                 issued=moment(row.signed_at),
                 performer=[clinic(row.clinic_id, row.clinic.name)],
                 resultsInterpreter=doctors,
@@ -170,13 +176,6 @@ def is_void(row: Any) -> bool:
 def shown(row: Any) -> list[Any]:
     """What is in use; where nothing is, what was, as entered in error."""
     return [each for each in row.told if not each.is_withdrawn] or row.told
-
-
-def effective_of(row: Any) -> datetime:
-    """The visit, or of an imported one the day of its photographs."""
-    if row.photographed_on is None:
-        return row.created_at
-    return datetime.combine(row.photographed_on, time(), timezone.get_current_timezone())
 
 
 def doctors_of(told: list[Any]) -> list[Dict]:

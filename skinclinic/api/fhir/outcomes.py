@@ -7,7 +7,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from skinclinic.api.problems import TITLES, field_errors, status_of
+from skinclinic.api.problems import TITLES, field_errors, keep_headers, sentence_of, status_of
 from skinclinic.errors import ClinicError
 
 CONTENT_TYPE = "application/fhir+json"
@@ -35,7 +35,6 @@ ISSUE_TYPES = frozenset({
     "code-invalid", "extension", "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store",
     "exception", "timeout", "incomplete", "throttled", "informational",
 })  # fmt: skip
-KEPT = ("WWW-Authenticate", "Retry-After", "Allow")
 
 
 def outcome(status: int, *issues: dict[str, Any]) -> dict[str, Any]:
@@ -57,9 +56,7 @@ def outcome_response(error: Exception, context: dict[str, Any]) -> Response | No
     if response is None:
         return None
     answer = Response(outcome(response.status_code, *issues_of(error, response)), status=response.status_code)
-    for name in KEPT:
-        if name in response.headers:
-            answer[name] = response.headers[name]
+    keep_headers(response, answer)
     return answer
 
 
@@ -68,5 +65,5 @@ def issues_of(error: Exception, response: Response) -> Iterator[dict[str, Any]]:
         for each in field_errors(response.data):
             yield issue(response.status_code, each["detail"], each["field"])
         return
-    said = getattr(error, "issues", None) or [(str(getattr(error, "detail", error)), "")]
+    said = getattr(error, "issues", None) or [(sentence_of(error), "")]
     yield from (issue(response.status_code, sentence, expression) for sentence, expression in said)

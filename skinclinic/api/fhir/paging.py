@@ -3,19 +3,20 @@
 The address of the next page holds a sealed token and no words of the search: what is looked for may be a name.
 """
 
-import base64
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from django.http import QueryDict
-from django.utils.crypto import salted_hmac
 
 from skinclinic.api.fhir.elements import Dict
 from skinclinic.api.fhir.errors import BadSearch
 from skinclinic.api.fhir.resource import Resource
+from skinclinic.ciphers import seal, unseal
+
+PURPOSE = "fhir.pages"
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,15 @@ class Entry:
     mode: str = "match"
 
 
-def sealed() -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(salted_hmac("fhir.pages", "", algorithm="sha256").digest()))
-
-
 def token_of(place: str, query: str, cursor: Cursor | None) -> str:
     told = [place, query, [cursor.at, cursor.key, cursor.skip, cursor.part] if cursor else None]
-    return sealed().encrypt(json.dumps(told).encode()).decode()
+    return seal(PURPOSE, json.dumps(told))
 
 
 def open_token(token: str, place: str) -> tuple[QueryDict, Cursor | None]:
     """Raises BadSearch for one that was made up, or is of another search."""
     try:
-        of, query, cursor = json.loads(sealed().decrypt(token.encode()))
+        of, query, cursor = json.loads(unseal(PURPOSE, token))
     except (InvalidToken, ValueError) as error:
         raise BadSearch("This page is none of ours. Search again from the start.") from error
     if of != place:

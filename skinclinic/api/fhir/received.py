@@ -1,10 +1,12 @@
 """Reading what was sent: it may be any JSON, and nothing in it may end in a fault of ours."""
 
+import re
 from typing import Any
 
 from skinclinic.api.fhir.elements import Dict
 from skinclinic.api.fhir.errors import Unprocessable
 
+HALVES = re.compile("[\ud800-\udfff]")
 # What changes the meaning of all the rest, so that it may not be left out unread.
 MUST_BE_UNDERSTOOD = ("modifierExtension", "implicitRules")
 
@@ -39,16 +41,21 @@ def parts(told: Dict, name: str, place: str) -> list[Dict]:
 
 def text(told: Dict, name: str, place: str) -> str:
     found = told.get(name, "")
-    if not isinstance(found, str):
+    if not is_text(found):
         raise Unprocessable((f"{name} is a text.", f"{place}.{name}"))
-    return found.strip()
+    return str(found).strip()
 
 
 def texts(told: Dict, name: str, place: str) -> list[str]:
     found = told.get(name) or []
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+    if not isinstance(found, list) or not all(map(is_text, found)):
         raise Unprocessable((f"{name} is a list of texts.", f"{place}.{name}"))
     return found
+
+
+def is_text(found: Any) -> bool:
+    """JSON has more than Postgres takes: NUL, and halves of characters."""
+    return isinstance(found, str) and "\0" not in found and (found.isascii() or not HALVES.search(found))
 
 
 def codes_in(told: Dict, system: str, place: str) -> list[str]:

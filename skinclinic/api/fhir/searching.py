@@ -16,6 +16,7 @@ from skinclinic.api.fhir.errors import BadSearch
 MOST, PAGE = 100, 20
 # What names a person stands in no address of ours and in no line of the ledger.
 PERSONAL = {"name", "identifier", "birthdate"}
+REFERENCES = {"patient", "target"}
 # Of the answer's form, not of what is looked for.
 IGNORED = {"_format", "_pretty", "_total"}
 OWN = {"_count", "_page", "_revinclude"}
@@ -65,6 +66,14 @@ def read_search(sent: QueryDict, known: set[str], *, revinclude: bool) -> Search
         # Some clients send fields that were left blank.
         asked += [Asked(name, modifier, split(text)) for text in texts if text]
     return Search(tuple(asked), count_of(sent.get("_count")), wants_provenance(sent.getlist("_revinclude"), revinclude))
+
+
+def refuse_elsewhere(search: Search, base: str) -> None:
+    """base: the address of the FHIR side. Raises BadSearch: an id of another server's may be one of ours by chance."""
+    for asked in search.asked:
+        whole = [value for value in asked.values if "://" in value] if asked.name in REFERENCES else []
+        if not all(value.startswith(f"{base}/") for value in whole):
+            raise BadSearch(f"{asked.name} refers to another server. Here it is {base}.")
 
 
 def split(text: str) -> tuple[str, ...]:

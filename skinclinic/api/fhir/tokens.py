@@ -8,7 +8,7 @@ import http.client
 import json
 import time
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from skinclinic.api.webhooks.documents import is_fit
 from skinclinic.api.webhooks.models import Trouble, WebhookEndpoint
@@ -27,8 +27,8 @@ LONGEST_ANSWER = 64 * 1024
 EARLIER = 30.0  # seconds before its end in which a token is not begun to be used
 LONGEST_KEPT = 3600.0
 
-# By address, client and secret as it is kept, so that whatever is changed asks for another one.
-Key = tuple[str, str, str]
+# By address, client, scope and secret as it is kept, so that whatever is changed asks for another one.
+Key = tuple[str, str, str, str]
 _kept: dict[Key, tuple[str, float]] = {}
 
 
@@ -41,18 +41,18 @@ class NoToken(ClinicError):
 
 
 def key_of(endpoint: WebhookEndpoint) -> Key:
-    return endpoint.token_url, endpoint.client_id, endpoint.secret
+    return endpoint.token_url, endpoint.client_id, endpoint.token_scope, endpoint.secret
 
 
 def token_for(key: Key, ends: float) -> str:
     """Raises NoToken, and InvalidToken where SECRET_KEY is another one by now."""
-    token_url, client_id, secret = key
+    token_url, client_id, scope, secret = key
     if not token_url:
         return decrypt(secret)
     token, until = _kept.get(key, ("", 0.0))
     if until > time.monotonic():
         return token
-    return keep(key, ask(token_url, client_id, decrypt(secret), ends))
+    return keep(key, ask(token_url, client_id, scope, decrypt(secret), ends))
 
 
 def forget(key: Key) -> None:
@@ -62,14 +62,15 @@ def forget(key: Key) -> None:
 
 def keep(key: Key, told: dict[str, Any]) -> str:
     now, lasts = time.monotonic(), told.get("expires_in")
-    for other in [each for each, (_token, until) in _kept.items() if until <= now]:
-        forget(other)
+    for other, (_token, until) in list(_kept.items()):  # other threads keep theirs meanwhile
+        if until <= now:
+            forget(other)
     if isinstance(lasts, int | float) and lasts > EARLIER:
         _kept[key] = told["access_token"], now + min(lasts - EARLIER, LONGEST_KEPT)
     return str(told["access_token"])
 
 
-def ask(token_url: str, client_id: str, secret: str, ends: float) -> dict[str, Any]:
+def ask(token_url: str, client_id: str, scope: str, secret: str, ends: float) -> dict[str, Any]:
     """The answer, with a token in it. Raises NoToken."""
     host = urlsplit(token_url).hostname or ""
     basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
@@ -78,8 +79,9 @@ def ask(token_url: str, client_id: str, secret: str, ends: float) -> dict[str, A
         "Content-Type": "application/x-www-form-urlencoded",
         "Accept": "application/json",
     }
+    form = urlencode({"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})).encode()
     try:
-        return exchange(Call(target_of(token_url), headers, b"grant_type=client_credentials"), read_token, ends)
+        return exchange(Call(target_of(token_url), headers, form), read_token, ends)
     except NoToken:
         raise
     except EXPECTED as error:  # said with the host, since it is not the receiver's

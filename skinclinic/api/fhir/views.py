@@ -15,14 +15,14 @@ from patients.services import ids_of_person
 from screening.media import as_image
 from screening.models import LesionImage
 from skinclinic.api.fhir.base import FhirView, base_of, resource_of
-from skinclinic.api.fhir.codes import code_systems
+from skinclinic.api.fhir.codes import CodeSystem, code_systems
 from skinclinic.api.fhir.models import SignedDocument
 from skinclinic.api.fhir.outcomes import CONTENT_TYPE
 from skinclinic.api.fhir.paging import Cursor, Entry, bundle, entries_from, open_token, parted, token_of
 from skinclinic.api.fhir.provenance import ProvenanceResource, provenance_of
 from skinclinic.api.fhir.registry import OF_PATIENT
 from skinclinic.api.fhir.resource import Resource
-from skinclinic.api.fhir.searching import PERSONAL, Search, as_uuid, read_search
+from skinclinic.api.fhir.searching import PERSONAL, Asked, Search, as_uuid, no_modifier, read_search, refuse_elsewhere
 from skinclinic.audit.record import record
 
 
@@ -38,6 +38,7 @@ class SearchView(FhirView):
     def search(self, request: Request, resource: Resource, sent: QueryDict) -> Response:
         query, cursor = opened(sent, resource.name)
         search = read_search(query, resource.known, revinclude=resource.has_provenance)
+        refuse_elsewhere(search, base_of(request))
         entries, after = found_in(resource, request.auth, search, cursor)
         record_search(resource, search, entries)
         if search.with_provenance:
@@ -150,10 +151,15 @@ class CodeSystemView(FhirView):
             if key not in code_systems():
                 raise NotFound("There is no CodeSystem of this id.")
             return self.told(request, code_systems()[key].as_resource())
-        urls = request.query_params.get("url", "").split(",")
-        found = [each for each in code_systems().values() if urls == [""] or each.url in urls]
+        asked = read_search(request.query_params, {"_id", "url"}, revinclude=False).asked
+        found = [each for each in code_systems().values() if all(is_asked_for(each, one) for one in asked)]
         links = {"self": f"{base_of(request)}/CodeSystem"}
         return self.told(request, bundle(base_of(request), [Entry(None, each.as_resource()) for each in found], links))
+
+
+def is_asked_for(system: CodeSystem, asked: Asked) -> bool:
+    no_modifier(asked)
+    return (system.key if asked.name == "_id" else system.url) in asked.values
 
 
 class BinaryView(FhirView):

@@ -182,6 +182,13 @@ def test_number_that_another_patient_has_is_refused_and_nothing_is_kept(cast, ap
     assert len(api.get("patients/").json()["results"]) == 1
 
 
+def test_numbers_without_end_are_refused(cast, api):
+    numbers = [{"system": "urn:his", "value": str(number)} for number in range(21)]
+    answer = api.post("patients/", {"identity": IDENTITY, "identifiers": numbers})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "identifiers.non_field_errors")
+    assert api.post("patients/", {"identity": IDENTITY, "identifiers": numbers[:20]}).status_code == 201
+
+
 def test_risk_factors_are_kept_and_contradictions_refused(cast, api):
     made = api.post("patients/", {"identity": IDENTITY, "risk_factors": ["melanoma", "sunburns"]}).json()
     assert api.get(f"patients/{made['id']}/").json()["risk_factors"] == ["melanoma", "sunburns"]
@@ -207,6 +214,28 @@ def test_pages_follow_the_cursor(cast, api):
         seen += [row["id"] for row in page["results"]]
         path = (page["next"] or "").partition("/api/v1/")[2]
     assert len(seen) == len(set(seen)) == 5
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "x", "201", "100000", "1.5", "٣"])
+def test_odd_page_size_is_refused_with_what_is_allowed(api, size):
+    answer = api.get(f"patients/?page_size={size}")
+    wanted = {"field": "page_size", "detail": "Send a whole number from 1 to 200."}
+    assert (answer.status_code, answer.json()["errors"]) == (400, [wanted])
+    assert api.get("patients/?page_size=200").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["x", "1", "00000000-0000-4000-8000-000000000000"])
+def test_what_is_not_there_says_so_in_a_sentence(api, key):
+    for path in (f"patients/{key}/", f"screenings/{key}/", f"webhooks/{key}/", "nonsense/"):
+        problem = api.get(path).json()
+        assert (problem["status"], problem["detail"][-1:]) == (404, "."), path
+        assert "matches" not in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["patients/", "patients/x/", "nonsense/"])
+def test_no_answer_stays_in_a_cache(api, path):
+    for headers in (api.bearer, {}):
+        assert "no-store" in api.browser.get(f"/api/v1/{path}", headers=headers)["Cache-Control"]
 
 
 @pytest.mark.parametrize("cursor", ["cD1hYmM=", "cD0yMDI2LTk5LTk5", "cD0A", "nonsense"])

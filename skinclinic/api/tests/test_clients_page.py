@@ -38,6 +38,7 @@ def api(cast: Cast) -> Api:
 @pytest.fixture
 def made(cast: Cast) -> tuple[Client, str]:
     response = post(cast.ada, "clients", name="Record system", scopes=["patients:read"])
+    assert "no-store" in response["Cache-Control"]
     return Client.objects.get(clinic=cast.north), secret_in(response)
 
 

@@ -43,6 +43,17 @@ def test_every_create_tells_of_its_key(schema):
     assert with_key == creates | {"post screenings/", "post screenings/bulk/"}
 
 
+def test_pages_say_how_large_they_may_be(schema):
+    sizes = [
+        parameter["schema"]
+        for operation in described(schema).values()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "page_size"
+    ]
+    assert len(sizes) > 10
+    assert {(size["minimum"], size["maximum"]) for size in sizes} == {(1, 200), (1, 1000)}
+
+
 def test_every_body_is_shown_with_one_that_can_be_sent(cast, schema, ids):  # noqa: F811
     """Its ids are the reader's to fill in."""
     api, other = Api(cast.north), str(make_chart(cast.alice, given_name="Emma").patient.pk)

@@ -1,13 +1,11 @@
 """Managers name FHIR servers on their pages; a token that was given is shown to nobody and goes nowhere else."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.urls import reverse
 
 from conftest import Cast
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
+from skinclinic.api.tests.receiving import Receiver
 from skinclinic.api.tests.test_api import Api
 from skinclinic.api.tests.test_webhook_pages import page_of, post, the_only
 from skinclinic.api.webhooks.sending import send_due
@@ -15,18 +13,10 @@ from skinclinic.api.webhooks.services import disable_endpoint
 from skinclinic.api.webhooks.signing import decrypt
 from skinclinic.audit.models import AuditEvent
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 TOKEN = "t0ken-of-the-hospital"
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
+OF_CLIENT = {"token_url": "https://records.example/token", "client_id": "skinclinic"}
 
 
 def base_of(receiver: Receiver) -> str:
@@ -39,7 +29,8 @@ def name(cast: Cast, receiver: Receiver, **changes: str):
 
 
 def change(cast: Cast, endpoint: WebhookEndpoint, **changes: str) -> str:
-    fields = {"url": endpoint.url, "token_url": endpoint.token_url, "client_id": endpoint.client_id} | changes
+    kept = {name: getattr(endpoint, name) for name in ("url", "token_url", "client_id", "token_scope")}
+    fields = kept | changes
     return post(cast.ada, "webhook", endpoint.pk, **fields).content.decode()
 
 
@@ -87,6 +78,8 @@ def test_each_kind_has_its_own_fields(cast):
         ({"secret": ""}, "required"), ({"secret": "two words"}, "without spaces"), ({"secret": "ö"}, "without spaces"),
         ({"client_id": "skinclinic"}, "or neither"), ({"token_url": "https://records.example/token"}, "or neither"),
         ({"token_url": "https://169.254.169.254/", "client_id": "skinclinic"}, "private network"),
+        ({"token_scope": "system/*.cu"}, "A scope is asked for where tokens are given"),
+        (OF_CLIENT | {"token_scope": "system/ö"}, "without spaces"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(cast, receiver, wrong, said):
@@ -112,6 +105,14 @@ def test_a_token_goes_to_no_other_address_unasked(cast, receiver):
         "skinclinic",
         "another",
     )
+
+
+def test_its_scope_is_changed_and_shown(cast, receiver):
+    name(cast, receiver, **OF_CLIENT)
+    endpoint = the_only(cast)
+    assert "Saved." in change(cast, endpoint, token_scope="system/DocumentReference.cu openid")
+    assert the_only(cast).token_scope == "system/DocumentReference.cu openid"
+    assert "system/DocumentReference.cu openid</dd>" in page_of(cast.ada, endpoint)
 
 
 def test_another_token_is_given_also_while_it_is_disabled(cast, receiver):

@@ -41,7 +41,9 @@ def test_a_patient_is_corrected_by_who_has_seen_her(cast, chart, api):
     assert api.patch(path, {"sex": "maybe"}, **{"If-Match": "*"}).status_code == 400
 
 
-@pytest.mark.parametrize("path", ["visits/?patients=", "screenings/?lesions=", "patients/?sex=female&name="])
+@pytest.mark.parametrize(
+    "path", ["visits/?patients=", "screenings/?lesions=", "patients/?sex=female&name=", "changes/?sinse="]
+)
 def test_a_filter_that_is_not_here_is_refused_rather_than_passed_over(api, path):
     answer = api.get(path)
     (error,) = answer.json()["errors"]
@@ -160,7 +162,8 @@ def test_models_say_which_of_them_reads_here(cast, signed, api):
         ("?reading_status=predicted&review_status=signed", 1),
         ("?reading_status=queued", 0),
         ("?withdrawn=false", 1),
-        ("?withdrawn=true", 0),
+        ("?withdrawn=True", 0),
+        ("?withdrawn=", 1),
         ("?created_after=2020-01-01T00:00:00Z", 1),
         ("?created_before=2020-01-01T00:00:00Z", 0),
         ("?visit=00000000-0000-4000-8000-000000000000", 0),
@@ -187,9 +190,8 @@ def test_a_file_that_is_here_already_is_found_by_its_hash(signed, api, photograp
 @pytest.mark.parametrize(
     "asked", ["visit=nonsense", "reading_status=gone", "created_after=yesterday", "withdrawn=perhaps"]
 )
-def test_a_filter_that_means_nothing_is_refused_or_narrows_nothing(signed, api, asked):
-    answer = api.get(f"screenings/?{asked}")
-    assert answer.status_code == (200 if asked.startswith("withdrawn") else 400)
+def test_a_filter_that_means_nothing_is_refused(signed, api, asked):
+    assert api.get(f"screenings/?{asked}").status_code == 400
 
 
 def test_another_clinics_are_not_found(cast, signed):
@@ -218,7 +220,8 @@ def test_what_happened_is_told_in_order_and_once(cast, signed, api):
     assert {"screening.predicted", "report.signed"} <= set(told)
     assert api.get(f"changes/?since={rest['since']}").json() == {"results": [], "since": rest["since"]}
     assert Api(cast.south).get("changes/").json()["results"] == []
-    assert api.get("changes/?since=x").status_code == api.get("changes/?page_size=1001").status_code == 400
+    for odd in ("since=x", "page_size=1001", "page_size=0"):
+        assert api.get(f"changes/?{odd}").status_code == 400, odd
 
 
 def test_what_is_committed_late_is_not_skipped(real_cast):

@@ -1,6 +1,7 @@
 """A webhook is no way into the clinic's own network: what is refused, and that what was looked at is connected to."""
 
 import socket
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -10,6 +11,7 @@ from skinclinic.api.tests.receiving import receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.env import EnvironmentProblem, networks
+from skinclinic.outgoing import wire
 from skinclinic.outgoing.guard import AddressRefused, resolve, target_of
 
 PUBLIC = "93.184.215.14"
@@ -26,8 +28,10 @@ PUBLIC = "93.184.215.14"
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused_however_they_are_written(host):
-    with pytest.raises(AddressRefused, match="private network"):
+    with pytest.raises(AddressRefused, match=r"private network .* Ask whoever runs this installation"):
         target_of(f"https://{host}/hook")
+    with pytest.raises(AddressRefused, match="ask whoever runs this installation to list that in SEND_TO_NETWORKS"):
+        target_of(f"http://{host}/hook")
 
 
 @pytest.mark.parametrize("host", [PUBLIC, "[2606:2800:21f:cb07:6820:80da:af6b:8b2c]", "receiver.example"])
@@ -78,6 +82,27 @@ def test_a_name_that_leads_inside_is_not_connected_to(cast: Cast, monkeypatch, p
     send_due()
     assert not connected
     assert deliveries(cast)[0].trouble == "address_refused"
+
+
+def test_connections_are_given_what_is_left_of_the_time(monkeypatch):
+    """Two addresses that swallow what is sent to them take no longer than one."""
+    given = []
+
+    def swallow(address, timeout):
+        given.append(timeout)
+        monkeypatch.setattr(wire.time, "monotonic", lambda: ends - 1)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", swallow)
+    ends = time.monotonic() + 4
+    with pytest.raises(TimeoutError):
+        wire.connect([PUBLIC, "93.184.215.15", "93.184.215.16"], 443, ends)
+    assert len(given) == 2
+    assert given[0] == pytest.approx(4, abs=0.5)
+    assert given[1] == pytest.approx(1)
+    with pytest.raises(TimeoutError):
+        wire.connect([PUBLIC], 443, ends - 2)
+    assert len(given) == 2, "none is begun after the deadline"
 
 
 def test_a_name_is_asked_for_once(cast: Cast, monkeypatch):
@@ -143,7 +168,7 @@ def test_this_machine_is_open_only_where_it_is_listed_itself(settings, host):
 
 def test_http_is_for_listed_networks_alone(cast: Cast, monkeypatch, settings):
     listing(settings, "10.20.0.0/16")
-    with pytest.raises(AddressRefused, match="http://"):
+    with pytest.raises(AddressRefused, match=r"http:// .* ask whoever runs this installation"):
         target_of(f"http://{PUBLIC}/")
     endpoint_of(cast.ada, "http://receiver.example/hook")
     connected = answers_of(monkeypatch, [PUBLIC])

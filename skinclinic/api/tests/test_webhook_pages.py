@@ -1,7 +1,6 @@
 """Managers say on their pages which systems are told; auditors look; another clinic's are not found."""
 
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -10,25 +9,15 @@ from django.urls import reverse
 from conftest import Cast, Person
 from screening.services.notices import sweep_notices
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, fresh, happen
 from skinclinic.api.webhooks.models import SentType
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.audit.models import AuditEvent
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 SECRET = re.compile(r"<code>(whsec_[^<]+)")
 ACTS = ("webhook_test", "webhook_rotate", "webhook_disable", "webhook_enable")
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 def post(person: Person, page: str, /, *ids: object, **fields: object):
@@ -50,7 +39,9 @@ def the_only(cast: Cast) -> WebhookEndpoint:
 
 
 def test_it_works(cast, receiver):
-    (secret,) = SECRET.findall(make(cast.ada, receiver.url).content.decode())
+    made = make(cast.ada, receiver.url)
+    assert "no-store" in made["Cache-Control"]
+    (secret,) = SECRET.findall(made.content.decode())
     endpoint = the_only(cast)
     assert secret not in page_of(cast.ada, endpoint), "it is shown once"
     post(cast.ada, "webhook_test", endpoint.pk)

@@ -1,36 +1,26 @@
 """Other systems see to their webhooks themselves, with the scope for it."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from conftest import Cast
 from skinclinic.api.models import StoredAnswer
-from skinclinic.api.tests.receiving import LOOPBACK, Receiver, receiving
+from skinclinic.api.tests.receiving import Receiver
 from skinclinic.api.tests.test_api import Api
 from skinclinic.api.tests.test_webhooks import deliveries, endpoint_of, happen
 from skinclinic.api.webhooks.sending import send_due
 from skinclinic.api.webhooks.services import MOST_ENDPOINTS
 from skinclinic.audit.models import AuditEvent
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 WANTED = {"event_types": ["patient.merged"], "description": "Record system"}
-
-
-@pytest.fixture(autouse=True)
-def inside(settings) -> None:
-    settings.SEND_TO_NETWORKS = LOOPBACK
 
 
 @pytest.fixture
 def api(cast: Cast) -> Api:
     return Api(cast.north, scopes=["webhooks:manage"])
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as started:
-        yield started
 
 
 @pytest.fixture
@@ -147,5 +137,17 @@ def test_there_are_only_so_many(cast, api, receiver):
     with cast.in_north():
         for _ in range(MOST_ENDPOINTS):
             endpoint_of(cast.ada, receiver.url)
-    answer = api.post("webhooks/", WANTED | {"url": receiver.url})
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:skinclinic:problem:too-many-webhooks")
+    assert kind_of(api.post("webhooks/", WANTED | {"url": receiver.url})) == "too-many-webhooks"
+
+
+def test_nor_by_enabling_what_was_disabled(cast, api, receiver, made):
+    api.browser.delete(f"/api/v1/webhooks/{made['id']}/", headers=api.bearer)
+    for _ in range(MOST_ENDPOINTS):
+        endpoint_of(cast.ada, receiver.url)
+    assert kind_of(api.post(f"webhooks/{made['id']}/enable/", {})) == "too-many-webhooks"
+    assert api.get(f"webhooks/{made['id']}/").json()["disabled_at"]
+
+
+def kind_of(refused) -> str:
+    assert refused.status_code == 422
+    return refused.json()["type"].removeprefix("urn:skinclinic:problem:")

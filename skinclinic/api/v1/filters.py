@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
@@ -23,11 +24,15 @@ class NamedFilters(filters.DjangoFilterBackend):
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         filterset = self.get_filterset_class(view, queryset)
-        known = set(filterset.base_filters) if filterset else set()
-        if unknown := request.query_params.keys() - known - OF_PAGES:
-            sentence = f"There is no such filter here. There is: {', '.join(sorted(known)) or 'none'}."
-            raise exceptions.ValidationError({name: [sentence] for name in sorted(unknown)})
+        refuse_unknown(request, set(filterset.base_filters) if filterset else set())
         return super().filter_queryset(request, queryset, view)
+
+
+def refuse_unknown(request: Request, known: set[str]) -> None:
+    """Raises ValidationError."""
+    if unknown := request.query_params.keys() - known - OF_PAGES:
+        sentence = f"There is no such filter here. There is: {', '.join(sorted(known)) or 'none'}."
+        raise exceptions.ValidationError({name: [sentence] for name in sorted(unknown)})
 
 
 class MomentField(IsoDateTimeField):
@@ -39,6 +44,25 @@ class MomentField(IsoDateTimeField):
             return moment.astimezone(UTC) if moment else None
         except OverflowError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
+class YesOrNoField(forms.NullBooleanField):
+    """Django takes what is neither for nothing asked, which would give both."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> bool | None:
+        found = super().to_python(str(value or "").lower())
+        if value and found is None:
+            raise ValidationError("Send true or false.")
+        return found
+
+
+class YesOrNoFilter(filters.BooleanFilter):
+    field_class = YesOrNoField
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, widget=forms.TextInput, **kwargs)
 
 
 class MomentFilter(filters.IsoDateTimeFilter):
@@ -65,7 +89,7 @@ class PatientFilter(Created):
 
 class VisitFilter(OfPatient):
     urgency = filters.ChoiceFilter(choices=Visit.urgency.field.choices)
-    signed = filters.BooleanFilter(method="with_signature", help_text="Whether a doctor has signed anything in it.")
+    signed = YesOrNoFilter(method="with_signature", help_text="Whether a doctor has signed anything in it.")
 
     class Meta:
         model = Visit
@@ -92,7 +116,7 @@ class ScreeningFilter(OfPatient):
     )
     reading_status = filters.ChoiceFilter(choices=Screening.reading_status.field.choices)
     review_status = filters.ChoiceFilter(choices=Screening.review_status.field.choices)
-    withdrawn = filters.BooleanFilter("withdrawn_at", "isnull", exclude=True)
+    withdrawn = YesOrNoFilter("withdrawn_at", "isnull", exclude=True)
 
     class Meta:
         model = Screening

@@ -24,6 +24,8 @@ from screening.models import FollowUp, ModelVersion, Outcome, Prediction, Review
 from skinclinic.audit.models import AuditEvent
 from skinclinic.events.models import Event
 
+MOST_NUMBERS = 20  # that one request may give a patient
+
 
 class IdentitySerializer(serializers.ModelSerializer):
     class Meta:
@@ -43,7 +45,7 @@ class IdentifierSerializer(serializers.ModelSerializer):
 
 class PatientSerializer(serializers.ModelSerializer):
     identity = IdentitySerializer()
-    identifiers = IdentifierSerializer(many=True, required=False)
+    identifiers = IdentifierSerializer(many=True, required=False, max_length=MOST_NUMBERS)
     sex = serializers.ChoiceField(choices=Sex.choices, default=Sex.UNKNOWN)
     skin_type = serializers.ChoiceField(choices=SkinType.choices, allow_null=True, default=None)
     risk_factors = serializers.ListField(

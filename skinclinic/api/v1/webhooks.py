@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from skinclinic.api.models import WebhookDelivery, WebhookEndpoint
 from skinclinic.api.webhooks.models import DeliveryState, DisabledBecause, EndpointKind, SentType, Trouble
-from skinclinic.outgoing.guard import MOST_CHARACTERS, AddressRefused, target_of
+from skinclinic.outgoing.guard import MOST_CHARACTERS, validate_address
 from skinclinic.text import validate_one_line
 
 WANTED = {
@@ -34,7 +34,9 @@ KEPT = {
 )
 class WebhookSerializer(serializers.ModelSerializer):
     url = serializers.CharField(
-        max_length=MOST_CHARACTERS, help_text="https, on the public internet; no user, no password, no fragment."
+        max_length=MOST_CHARACTERS,
+        validators=[validate_address],
+        help_text="https, on the public internet; no user, no password, no fragment.",
     )
     description = serializers.CharField(
         max_length=200, required=False, default="", allow_blank=True, validators=[validate_one_line]
@@ -66,13 +68,6 @@ class WebhookSerializer(serializers.ModelSerializer):
         if self.initial_data.get("kind", EndpointKind.MESSAGES) != EndpointKind.MESSAGES:
             raise serializers.ValidationError({"kind": "A webhook that is sent documents is made on its page."})
         return attrs
-
-    def validate_url(self, url: str) -> str:
-        try:
-            target_of(url)
-        except AddressRefused as refusal:
-            raise serializers.ValidationError(str(refusal)) from refusal
-        return url
 
 
 @extend_schema_serializer(

@@ -28,13 +28,20 @@ class SecretWanted(ClinicError):
 
 
 def create_document_endpoint(
-    *, actor: Actor, url: str, secret: str, token_url: str = "", client_id: str = "", description: str = ""
+    *,
+    actor: Actor,
+    url: str,
+    secret: str,
+    token_url: str = "",
+    client_id: str = "",
+    token_scope: str = "",
+    description: str = "",
 ) -> WebhookEndpoint:
     """Sent what is signed from now on. Raises AddressRefused, CredentialsUnfit, TooManyEndpoints.
 
     url: the base of the FHIR server. secret: the token that it takes, or with a token address the client's secret.
     """
-    refuse_unfit(url=url, secret=secret, token_url=token_url, client_id=client_id)
+    refuse_unfit(url=url, secret=secret, token_url=token_url, client_id=client_id, token_scope=token_scope)
     return add_endpoint(
         actor=actor,
         kind=EndpointKind.DOCUMENTS,
@@ -44,11 +51,19 @@ def create_document_endpoint(
         secret=secret,
         token_url=token_url,
         client_id=client_id,
+        token_scope=token_scope,
     )
 
 
 def change_document_endpoint(
-    *, endpoint: WebhookEndpoint, url: str, description: str, token_url: str, client_id: str, secret: str = ""
+    *,
+    endpoint: WebhookEndpoint,
+    url: str,
+    description: str,
+    token_url: str,
+    client_id: str,
+    token_scope: str = "",
+    secret: str = "",
 ) -> None:
     """Without a secret it keeps its own. Raises AddressRefused, CredentialsUnfit, SecretWanted."""
     moved = (url, token_url, client_id) != (endpoint.url, endpoint.token_url, endpoint.client_id)
@@ -56,31 +71,40 @@ def change_document_endpoint(
         raise SecretWanted(
             _("Give its token or secret again as well: what it has is not sent to another address, or for another id.")
         )
-    refuse_unfit(url=url, secret=secret or "kept", token_url=token_url, client_id=client_id)
+    refuse_unfit(url=url, secret=secret or "kept", token_url=token_url, client_id=client_id, token_scope=token_scope)
     endpoint.url, endpoint.description = url, description
-    endpoint.token_url, endpoint.client_id = token_url, client_id
+    endpoint.token_url, endpoint.client_id, endpoint.token_scope = token_url, client_id, token_scope
     endpoint.secret = encrypt(secret) if secret else endpoint.secret
-    endpoint.save(update_fields=["url", "description", "token_url", "client_id", "secret"])
+    endpoint.save(update_fields=["url", "description", "token_url", "client_id", "token_scope", "secret"])
 
 
 def give_secret(*, endpoint: WebhookEndpoint, secret: str) -> None:
     """In place of the one it has, also while it is disabled. Raises CredentialsUnfit."""
-    refuse_unfit(url=endpoint.url, secret=secret, token_url=endpoint.token_url, client_id=endpoint.client_id)
+    refuse_unfit_signs(secret)
     endpoint.secret = encrypt(secret)
     endpoint.save(update_fields=["secret"])
 
 
-def refuse_unfit(*, url: str, secret: str, token_url: str, client_id: str) -> None:
+def refuse_unfit(*, url: str, secret: str, token_url: str, client_id: str, token_scope: str) -> None:
     at_server(url, "")
     if bool(token_url) != bool(client_id):
         raise CredentialsUnfit(_("Give both the address where tokens are given and the client id, or neither of them."))
+    if token_scope and not token_url:
+        raise CredentialsUnfit(_("A scope is asked for where tokens are given: give that address, or leave it empty."))
     if token_url:
         target_of(token_url)
-    for text in (secret, client_id or "none"):
-        if not is_fit(text):
-            raise CredentialsUnfit(
-                _("A token, a secret and a client id are letters, digits and signs without spaces. Copy it again.")
+    refuse_unfit_signs(secret, client_id or "none", *token_scope.split())
+
+
+def refuse_unfit_signs(*texts: str) -> None:
+    """Raises CredentialsUnfit."""
+    if not all(map(is_fit, texts)):
+        raise CredentialsUnfit(
+            _(
+                "A token, a secret, a client id and each scope are letters, digits and signs without spaces. Copy it "
+                "again."
             )
+        )
 
 
 def is_fit(text: str) -> bool:

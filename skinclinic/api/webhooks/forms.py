@@ -6,20 +6,13 @@ from django.utils.translation import gettext_lazy
 
 from skinclinic.api.webhooks.documents import LONGEST_SECRET, at_server
 from skinclinic.api.webhooks.models import SentType, WebhookEndpoint
-from skinclinic.outgoing.guard import MOST_CHARACTERS, AddressRefused, target_of
+from skinclinic.outgoing.guard import MOST_CHARACTERS, AddressRefused, validate_address
 from skinclinic.text import validate_one_line
 
 WHERE = gettext_lazy(
     "It begins with https:// and is on the public internet, or in a network that your operator has opened."
 )
 SECRET = gettext_lazy("Token, or the secret of the client id")
-
-
-def validate_address(url: str) -> None:
-    try:
-        target_of(url)
-    except AddressRefused as refusal:
-        raise ValidationError(str(refusal)) from refusal
 
 
 def validate_server(url: str) -> None:
@@ -72,6 +65,12 @@ class DocumentEndpointForm(forms.Form):
         max_length=200,
         required=False,
         help_text=gettext_lazy("What this clinic is called where tokens are given."),
+    )
+    token_scope = forms.CharField(
+        label=gettext_lazy("Scope"),
+        max_length=500,
+        required=False,
+        help_text=gettext_lazy("Only where a token is not given without one, such as system/DocumentReference.cu."),
     )
 
 

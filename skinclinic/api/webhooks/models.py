@@ -52,7 +52,10 @@ class Trouble(models.TextChoices):
     """Why there was no answer, or none that will do."""
 
     NO_ADDRESS = "no_address", _("The name of the receiver was not found")
-    ADDRESS_REFUSED = "address_refused", _("Nothing may be sent to this address: its network is not open for it")
+    ADDRESS_REFUSED = (
+        "address_refused",
+        _("Its network is not open; ask whoever runs this installation: SEND_TO_NETWORKS"),
+    )
     NO_CONNECTION = "no_connection", _("No connection to the receiver")
     NO_TRUST = "no_trust", _("The certificate of the receiver is not valid")
     TOO_SLOW = "too_slow", _("No answer within 15 seconds")
@@ -94,6 +97,7 @@ class WebhookEndpoint(ClinicRecord):
     previous_until = models.DateTimeField(null=True)
     token_url = models.CharField(max_length=500, blank=True)
     client_id = models.CharField(max_length=200, blank=True)
+    token_scope = models.CharField(max_length=500, blank=True, help_text="What a token is asked for, where it must be.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_by_name = models.CharField(max_length=255)
     disabled_at = models.DateTimeField(null=True)
@@ -117,8 +121,8 @@ class WebhookEndpoint(ClinicRecord):
                 name="webhook_previous_secret_has_an_end",
             ),
             models.CheckConstraint(
-                condition=Q(kind=EndpointKind.MESSAGES, token_url="", client_id="")
-                | Q(kind=EndpointKind.DOCUMENTS, previous_secret="", token_url="", client_id="")
+                condition=Q(kind=EndpointKind.MESSAGES, token_url="", client_id="", token_scope="")
+                | Q(kind=EndpointKind.DOCUMENTS, previous_secret="", token_url="", client_id="", token_scope="")
                 | (Q(kind=EndpointKind.DOCUMENTS, previous_secret="") & ~Q(token_url="") & ~Q(client_id="")),
                 name="webhook_credentials_of_its_kind",
             ),

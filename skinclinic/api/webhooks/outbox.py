@@ -4,7 +4,7 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from kombu.exceptions import OperationalError
@@ -29,7 +29,9 @@ def send_soon_what_is_wanted(instance: Event, **kwargs: Any) -> None:
 
 
 def send_soon() -> None:
-    transaction.on_commit(wake_sender, robust=True)
+    """Once, however much happens in the transaction: a broker that is away is waited for after it."""
+    if not any(call is wake_sender for _savepoints, call, _robust in connection.run_on_commit):
+        transaction.on_commit(wake_sender, robust=True)
 
 
 def wake_sender() -> None:
@@ -42,22 +44,30 @@ def wake_sender() -> None:
 
 
 def make_deliveries(*, actor: Actor, endpoint: WebhookEndpoint) -> None:
-    """What happened since it was last told, once each. Runs inside a transaction of the clinic."""
-    found = changes_since(actor=actor, number=endpoint.told_up_to, most=EVENTS_AT_ONCE)
-    if not found or not move_on(endpoint, found[-1].number):
-        return
+    """What happened since it was last told, once each: until there is something to send, or no more.
+
+    Runs inside a transaction of the clinic.
+    """
+    made = False
+    while not made:
+        found = changes_since(actor=actor, number=endpoint.told_up_to, most=EVENTS_AT_ONCE)
+        if not found or not move_on(endpoint, found[-1].number):
+            return
+        made = bool(WebhookDelivery.objects.bulk_create(deliveries_of(endpoint, found)))
+
+
+def deliveries_of(endpoint: WebhookEndpoint, found: list[Event]) -> list[WebhookDelivery]:
     wanted = KINDS[endpoint.kind].wanted([event for event in found if event.type in endpoint.event_types])
-    clinic_id = endpoint.clinic_id
-    WebhookDelivery.objects.bulk_create(
-        WebhookDelivery(clinic_id=clinic_id, endpoint=endpoint, event=event, message_id=event.key, type=event.type)
-        for event in wanted
-    )
+    told = {"clinic_id": endpoint.clinic_id, "endpoint": endpoint}
+    return [WebhookDelivery(**told, event=event, message_id=event.key, type=event.type) for event in wanted]
 
 
 def move_on(endpoint: WebhookEndpoint, number: int | None) -> bool:
     """False where somebody else did, or it was disabled meanwhile."""
     same = WebhookEndpoint.objects.enabled().filter(pk=endpoint.pk, told_up_to=endpoint.told_up_to)
-    return bool(same.update(told_up_to=number))
+    has_moved = bool(same.update(told_up_to=number))
+    endpoint.told_up_to = number or endpoint.told_up_to
+    return has_moved
 
 
 def last_number(clinic_id: UUID) -> int:

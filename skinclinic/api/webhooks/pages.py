@@ -110,9 +110,7 @@ def show_one(
 
 def page_of(request: HttpRequest, template: str, context: dict[str, object]) -> HttpResponse:
     context["may_change"] = request.actor.has_role(MANAGER)
-    response = render(request, template, context)
-    response["Cache-Control"] = "no-store, private"
-    return response
+    return render(request, template, context)
 
 
 @require_GET

@@ -115,7 +115,7 @@ def pause_of(said: str) -> float | None:
         return float(min(int(said.strip()[:9]), LONGEST_PAUSE))
     try:
         until = parsedate_to_datetime(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - time.time()
     return min(max(seconds, 0.0), float(LONGEST_PAUSE))

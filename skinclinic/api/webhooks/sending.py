@@ -22,6 +22,7 @@ from skinclinic.api.webhooks.services import disable_endpoint
 from skinclinic.audit.acting import acting, system
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
+from skinclinic.locks import next_in_spite_of_it
 
 logger = logging.getLogger(__name__)
 # Seconds before each attempt, counted from the one before; the last one failed, the message is given up.
@@ -44,7 +45,10 @@ class Claim:
 
 
 def send_due() -> None:
-    """Until nothing is due, or others want the worker; what is under way then is waited for."""
+    """Until nothing is due, or others want the worker; what is under way then is waited for.
+
+    What cannot be noted is under way until its lease ends, and stops no other.
+    """
     ends, under_way = time.monotonic() + MOST_SECONDS, dict[Future[Answer], Claim]()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
         while True:
@@ -55,7 +59,9 @@ def send_due() -> None:
                 return
             done, _waiting = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
-                note(under_way.pop(future), future.result())
+                claim = under_way.pop(future)
+                with next_in_spite_of_it("webhooks", claim.endpoint.clinic):
+                    note(claim, future.result())
 
 
 def prepared(claim: Claim) -> Callable[[], Answer]:
@@ -73,27 +79,40 @@ def prepared(claim: Claim) -> Callable[[], Answer]:
 def claim_due(busy: Counter[UUID]) -> list[Claim]:
     """At most so many of each endpoint, and of all, as there are threads for."""
     claimed: list[Claim] = []
-    for clinic_id in telling_clinics():
-        with acting(system(clinic_id=clinic_id)) as actor:
-            for endpoint in WebhookEndpoint.objects.ready(timezone.now()).filter(clinic=clinic_id):
-                free = min(KINDS[endpoint.kind].at_once - busy[endpoint.pk], THREADS - busy.total() - len(claimed))
-                if free > 0:
-                    make_deliveries(actor=actor, endpoint=endpoint)
-                    claimed += claim_of(endpoint, most=free)
+    for endpoint in ready_endpoints():
+        free = min(KINDS[endpoint.kind].at_once - busy[endpoint.pk], THREADS - busy.total() - len(claimed))
+        if free > 0:
+            with next_in_spite_of_it("webhooks", endpoint.clinic):
+                claimed += claim_of(endpoint, most=free)
     return claimed
 
 
+def ready_endpoints() -> list[WebhookEndpoint]:
+    """In no order of clinics, so that none is always the last."""
+    found: list[WebhookEndpoint] = []
+    for clinic_id in telling_clinics():
+        with acting(system(clinic_id=clinic_id)):
+            found += WebhookEndpoint.objects.ready(timezone.now()).filter(clinic=clinic_id).select_related("clinic")
+    return found
+
+
 def telling_clinics() -> list[UUID]:
-    """In no order, so that none is always the last."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clinic FROM webhook_clinics() ORDER BY random()")
         return [clinic for (clinic,) in cursor.fetchall()]
 
 
-def claim_of(endpoint: WebhookEndpoint, *, most: int) -> Iterator[Claim]:
+def claim_of(endpoint: WebhookEndpoint, *, most: int) -> list[Claim]:
+    """Its own transaction: what cannot be made for one endpoint takes nothing back of another."""
+    with acting(system(clinic_id=endpoint.clinic_id)) as actor:
+        make_deliveries(actor=actor, endpoint=endpoint)
+        return list(take(endpoint, most=most))
+
+
+def take(endpoint: WebhookEndpoint, *, most: int) -> Iterator[Claim]:
     now = timezone.now()
     taken_up_again = now + timedelta(seconds=settings.WEBHOOK_LEASE)
-    due = endpoint.deliveries.due(now).select_related("event").order_by("next_at")
+    due = endpoint.deliveries.due(now).filter(endpoint__disabled_at=None).select_related("event").order_by("next_at")
     for delivery in due.select_for_update(skip_locked=True, of=("self",))[:most]:
         attempt = delivery.attempts + 1
         WebhookDelivery.objects.filter(pk=delivery.pk).update(attempts=attempt, next_at=taken_up_again)

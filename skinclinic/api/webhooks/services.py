@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from skinclinic.accounts.models import Clinic
 from skinclinic.api.webhooks.models import (
     TEST,
     DeliveryQuerySet,
@@ -56,10 +58,7 @@ def create_endpoint(
 def add_endpoint(*, actor: Actor, secret: str, **columns: Any) -> WebhookEndpoint:
     """Of either kind. Raises TooManyEndpoints."""
     clinic_id = actor.own_clinic()
-    if WebhookEndpoint.objects.filter(clinic=clinic_id).enabled().count() >= MOST_ENDPOINTS:
-        raise TooManyEndpoints(
-            _("There are %(count)s webhooks already. Disable one that nobody needs.") % {"count": MOST_ENDPOINTS}
-        )
+    refuse_too_many(clinic_id)
     return WebhookEndpoint.objects.create(
         clinic_id=clinic_id,
         secret=encrypt(secret),
@@ -96,7 +95,12 @@ def disable_endpoint(*, endpoint: WebhookEndpoint, because: DisabledBecause = Di
 
 
 def enable_endpoint(*, endpoint: WebhookEndpoint, missed: bool) -> None:
-    """missed: what happened while it was disabled, and what waited then, is sent too. Raises EndpointEnabled."""
+    """missed: what happened while it was disabled, and what waited then, is sent too.
+
+    Raises EndpointEnabled, TooManyEndpoints.
+    """
+    if not endpoint.is_enabled:
+        refuse_too_many(endpoint.clinic_id)
     disabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, disabled_at__isnull=False)
     changes = {} if missed else {"told_up_to": last_number(endpoint.clinic_id)}
     if not disabled.update(disabled_at=None, disabled_because="", not_before=None, **changes):
@@ -128,6 +132,15 @@ def start_anew(deliveries: DeliveryQuerySet) -> None:
     """As if it had never been tried."""
     fresh = {"attempts": 0, "last_at": None, "last_status": None, "trouble": "", "words": ""}
     deliveries.update(state=DeliveryState.WAITING, next_at=timezone.now(), **fresh)
+
+
+def refuse_too_many(clinic_id: UUID) -> None:
+    """Asked by all that adds one; of two at the same moment the second waits."""
+    Clinic.objects.select_for_update(no_key=True).get(pk=clinic_id)
+    if WebhookEndpoint.objects.filter(clinic=clinic_id).enabled().count() >= MOST_ENDPOINTS:
+        raise TooManyEndpoints(
+            _("There are %(count)s webhooks already. Disable one that nobody needs.") % {"count": MOST_ENDPOINTS}
+        )
 
 
 def refuse_documents(endpoint: WebhookEndpoint) -> None:

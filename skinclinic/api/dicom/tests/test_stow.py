@@ -20,8 +20,9 @@ from screening.dicom.uids import uid_of
 from screening.models import LesionImage, Screening
 from screening.services.photographs import move_screening, withdraw_screening
 from screening.tests.conftest import rows, the_only
+from skinclinic.api.dicom import storing
 from skinclinic.api.dicom.tests.conftest import Dicom, body_of, numbered, reasons
-from skinclinic.api.tests.together import at_the_same_moment
+from skinclinic.api.tests.together import at_the_same_moment, meeting
 from skinclinic.audit.models import AuditEvent
 
 FOREARM = {"AnatomicRegionSequence": region("70559009")}
@@ -71,6 +72,18 @@ def test_eight_at_the_same_moment_make_one(real_cast, photograph_bytes):
     answers = at_the_same_moment(8, lambda: api.store(told).status_code)
     assert answers == [200] * 8
     the_only(real_cast, Screening)
+
+
+def test_different_ones_of_a_new_lesion_at_the_same_moment_make_one_of_it(real_cast, photograph_bytes, monkeypatch):
+    numbered(real_cast)
+    api = Dicom(real_cast.north)
+    new = FOREARM | {"TrackingUID": generate_uid()}
+    waiting = [as_bytes(dicom_object(photograph_bytes, **new)) for _ in range(4)]
+    monkeypatch.setattr(storing, "clean_photograph", meeting(4, storing.clean_photograph))
+    assert at_the_same_moment(4, lambda: api.store(waiting.pop()).status_code) == [200] * 4
+    assert len(rows(real_cast, Screening)) == 4
+    assert len(rows(real_cast, Lesion)) == 2
+    assert len([visit for visit in rows(real_cast, Visit) if visit.clinician_id is None]) == 1
 
 
 def test_one_identifier_for_two_patients_photographs_is_refused(cast, api, erna, photograph_bytes):
@@ -252,6 +265,14 @@ def test_a_body_of_another_kind_is_refused(api):
 def test_a_body_without_an_object_is_refused(api):
     for body in (b"--a-boundary--", b"nothing", b"--a-boundary"):
         assert api.post_body(body).status_code == 400, body
+
+
+def test_a_part_whose_head_has_no_end_is_one_outcome(cast, api, erna, photograph_bytes):
+    """It is longer than what is looked through at once."""
+    body = body_of(as_bytes(dicom_object(photograph_bytes)))
+    answer = api.post_body(b"--a-boundary\r\nX-Long: " + b"x" * 200_000 + b"\r\n" + body)
+    assert (answer.status_code, reasons(answer)) == (202, [0xC000])
+    the_only(cast, Screening)
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(api):

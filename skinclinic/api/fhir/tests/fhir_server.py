@@ -58,7 +58,7 @@ class Server:
         pair = base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode().split(":")
         if [unquote_plus(each) for each in pair] != [CLIENT, CLIENT_SECRET]:
             return 401, json.dumps({"error": "invalid_client", "error_description": "Winterbottom"}).encode()
-        assert body == b"grant_type=client_credentials"
+        assert parse_qs(body.decode())["grant_type"] == ["client_credentials"]
         self.given += 1
         self.token = f"given-{self.given}"
         told = {"access_token": self.token, "token_type": "Bearer", "expires_in": self.lasts}

@@ -4,6 +4,7 @@ import base64
 
 from conftest import make_chart
 from skinclinic.api.fhir.tests.test_read import checked
+from skinclinic.audit.record import record
 
 
 def codes_of(event: dict) -> list[str]:
@@ -56,6 +57,12 @@ def test_events_of_many_patients_go_on_over_pages(cast, api):
     third = [each["resource"]["id"] for each in first["entry"] + second["entry"]][:3]
     assert len(set(third)) == 3
     assert len({key.partition("-")[0] for key in third}) == 1, "one line of the ledger"
+
+
+def test_who_was_not_let_in_by_her_hospital_was_refused(cast, api):
+    with cast.in_north():
+        record("provider_refused", detail={"because": "NotLetIn"})
+    assert api.found("AuditEvent?_count=1")[0]["outcome"] == "4"
 
 
 def test_changes_and_refusals_are_told(cast, api, chart):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -15,10 +16,11 @@ from patients.models import Patient, Visit
 from patients.services import add_identifier, merge_patients, note_consent
 from screening.models import LesionImage, Overview, Screening
 from screening.tests.conftest import read_by_model, the_only
+from skinclinic.api.fhir import create_views
 from skinclinic.api.fhir.elements import BODY_SITE_EXTENSION, SHA256
 from skinclinic.api.fhir.tests.conftest import Fhir
 from skinclinic.api.fhir.tests.test_read import checked
-from skinclinic.api.tests.together import at_the_same_moment
+from skinclinic.api.tests.together import at_the_same_moment, meeting
 from skinclinic.audit.models import AuditEvent
 
 ERNA = {
@@ -101,6 +103,22 @@ def test_photographs_of_one_day_are_one_visit(cast, api, chart, random_photograp
         assert Screening.objects.filter(visit__clinician=None).count() == 2
 
 
+def test_it_may_be_of_our_own_whole_addresses(cast, api, chart, photograph_bytes):
+    sent = media(chart, photograph_bytes, subject={"reference": f"http://testserver/fhir/Patient/{chart.patient.pk}"})
+    (extension,) = sent["bodySite"]["extension"]
+    extension["valueReference"]["reference"] = f"http://testserver/fhir/BodyStructure/{chart.lesion.pk}"
+    assert api.send("Media", sent).status_code == 201
+
+
+def test_photographs_of_one_moment_are_one_visit(real_cast, random_photograph, monkeypatch):
+    chart, api = make_chart(real_cast.alice), Fhir(real_cast.north)
+    waiting = [media(chart, random_photograph()) for _ in range(4)]
+    monkeypatch.setattr(create_views, "clean", meeting(4, create_views.clean))
+    assert at_the_same_moment(4, lambda: api.send("Media", waiting.pop()).status_code) == [201] * 4
+    with real_cast.in_north():
+        assert Visit.objects.filter(clinician=None).count() == 1
+
+
 def test_an_overview_is_not_read(cast, api, chart, photograph_bytes):
     kind = {"coding": [{"system": "urn:skinclinic:codes:photograph", "code": "overview"}]}
     told = api.send("Media", media(chart, photograph_bytes, modality=kind)).json()
@@ -114,6 +132,8 @@ def test_the_patient_may_be_named_by_her_number(cast, api, chart, photograph_byt
         add_identifier(patient=chart.patient, system="urn:his", value="4711")
     hers, anothers = ({"identifier": {"system": "urn:his", "value": value}} for value in ("4711", "4712"))
     assert api.send("Media", media(chart, photograph_bytes, subject=anothers)).status_code == 422
+    theirs = hers | {"reference": "https://sender.example/fhir/Patient/9"}
+    assert api.send("Media", media(chart, photograph_bytes, subject=theirs)).status_code == 201
     assert api.send("Media", media(chart, photograph_bytes, subject=hers)).status_code == 201
 
 
@@ -167,7 +187,7 @@ def test_a_photograph_is_not_taken_twice(cast, api, chart, photograph_bytes):
 
 
 @pytest.mark.parametrize("kind", ["Patient", "Media"])
-def test_twenty_at_the_same_moment_make_one(real_cast, kind, photograph_bytes):
+def test_eight_at_the_same_moment_make_one(real_cast, kind, photograph_bytes):
     chart = make_chart(real_cast.alice)
     bodies = {
         "Patient": (ERNA, BY_NUMBER),
@@ -205,7 +225,11 @@ def test_a_patient_that_cannot_be_taken_says_why(cast, api, change, place):
 
 def test_a_photograph_that_cannot_be_taken_says_why(cast, api, chart, photograph_bytes):
     sent, theirs = media(chart, photograph_bytes), make_chart(cast.bob)
-    other = make_chart(cast.alice, given_name="Emma")
+    other, hers = make_chart(cast.alice, given_name="Emma"), chart.patient.pk
+
+    def at(lesion: str) -> dict[str, Any]:
+        return {"bodySite": {"extension": [{"url": BODY_SITE_EXTENSION, "valueReference": {"reference": lesion}}]}}
+
     changes: dict[str, dict[str, Any]] = {
         "no lesion": {"bodySite": {}},
         "another clinic's lesion": {"bodySite": media(theirs, b"")["bodySite"]},
@@ -214,6 +238,10 @@ def test_a_photograph_that_cannot_be_taken_says_why(cast, api, chart, photograph
         "no photograph": {"content": {"data": base64.b64encode(b"no photograph").decode()}},
         "no base64": {"content": {"data": "§"}},
         "no bytes": {"content": {"url": "https://example.org/x.jpg"}},
+        "another server's patient": {"subject": {"reference": f"https://other.example/fhir/Patient/{hers}"}},
+        "another server's lesion": at(f"https://other.example/fhir/BodyStructure/{chart.lesion.pk}"),
+        "another path": at(f"x/BodyStructure/{chart.lesion.pk}"),
+        "a version": {"subject": {"reference": f"Patient/{hers}/_history/1"}},
         "not completed": {"status": "preparation"},
         "no zone": {"createdDateTime": "2026-11-20T09:30:00"},
     }
@@ -223,6 +251,23 @@ def test_a_photograph_that_cannot_be_taken_says_why(cast, api, chart, photograph
     with cast.in_north():
         assert not LesionImage.objects.exists()
         assert AuditEvent.objects.get(action="upload_refused").actor_name == "Record system"
+
+
+@pytest.mark.parametrize("odd", ["\0", "a\ud800"])
+def test_characters_that_are_none_are_refused(cast, api, chart, photograph_bytes, odd):
+    changes = (
+        {"note": [{"text": odd}]},
+        {"identifier": [{"system": "urn:camera", "value": odd}]},
+        {"subject": {"identifier": {"system": odd, "value": "4711"}}},
+        {"subject": {"reference": f"Patient/{odd}"}},
+    )
+    for change in changes:
+        answer = api.send("Media", json.dumps(media(chart, photograph_bytes, **change)))
+        assert answer.status_code == 422, change
+    for name in ("gender", "birthDate"):
+        assert api.send("Patient", json.dumps(ERNA | {name: odd})).status_code == 422
+    with cast.in_north():
+        assert not LesionImage.objects.exists()
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(api):

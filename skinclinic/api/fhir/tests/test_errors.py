@@ -55,7 +55,8 @@ def test_methods_that_are_not_there_are_refused_as_fhir(api):
         answer = getattr(api.browser, method)("/fhir/Patient/x", headers=api.bearer)
         assert (answer.status_code, checked(answer.json())["issue"][0]["code"]) == (405, "not-supported")
     assert api.send("Observation", {"resourceType": "Observation"}).status_code == 405
-    assert api.browser.post("/fhir/metadata").status_code == 405
+    answer = api.browser.post("/fhir/metadata")
+    assert (answer.status_code, checked(answer.json())["issue"][0]["code"]) == (405, "not-supported")
 
 
 def test_a_fault_of_ours_is_told_as_fhir(api, monkeypatch):
@@ -105,7 +106,10 @@ def test_code_systems_are_told(api):
     for told in api.found("CodeSystem"):
         assert checked(api.read(f"CodeSystem/{told['id']}")) == told
         assert api.ids(f"CodeSystem?url={told['url']}") == {told["id"]}
+        assert api.ids(f"CodeSystem?_id={told['id']}") == {told["id"]}
     assert len(api.found("CodeSystem")) == 8
+    assert api.ids("CodeSystem?url=urn:other") == set()
+    assert api.ask("CodeSystem?name=diagnosis").status_code == 400
 
 
 PARAMETERS = [*KINDS, *OWN, "nonsense", "name:contains", "patient:Patient", "_format"]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from django.utils import timezone
@@ -228,7 +229,7 @@ def test_a_server_that_refuses_without_reading_all_is_heard():
         thread = threading.Thread(target=refuse)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
-        answer = push.Request(url, "/DocumentReference", ("", "", encrypt(TOKEN)), b"x" * 30_000_000).send()
+        answer = push.Request(url, "/DocumentReference", ("", "", "", encrypt(TOKEN)), b"x" * 30_000_000).send()
         thread.join()
     assert answer.status == 413
 
@@ -283,6 +284,19 @@ def test_a_token_is_asked_for_and_kept_until_it_expires(cast, server, random_pho
         send_again(delivery=WebhookDelivery.objects.select_related("endpoint").first())
     send_due()
     assert server.given == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "form"),
+    [("", {}), ("system/DocumentReference.cu openid", {"scope": ["system/DocumentReference.cu openid"]})],
+)
+def test_a_token_is_asked_for_with_its_scope(cast, read, server, scope, form):
+    named(cast.ada, server, secret=CLIENT_SECRET, token_url=server.token_url, client_id=CLIENT, token_scope=scope)
+    signed(cast, read, SUSPECT)
+    send_due()
+    asked = parse_qs(server.receiver.got[0][1].decode())
+    assert asked == {"grant_type": ["client_credentials"]} | form
+    assert server.puts == 1
 
 
 def test_a_token_that_is_not_taken_any_more_is_asked_for_anew(cast, read, server, clock):

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, quote
 import pytest
 
 from conftest import IDENTITY, make_chart
-from patients.models import Patient
+from patients.models import Patient, Visit
 from patients.services import add_identifier, merge_patients
 from skinclinic.api.fhir.registry import RESOURCES
-from skinclinic.api.fhir.tests.conftest import Fhir
+from skinclinic.api.fhir.tests.conftest import SUSPECT, Fhir, signed
 from skinclinic.api.fhir.tests.test_read import checked
 from skinclinic.audit.models import AuditEvent
 
@@ -229,3 +229,22 @@ def test_names_stand_in_no_link_no_log_and_not_on_the_ledger(cast, two, api, cap
 def test_a_search_as_another_form_is_no_fault_of_ours(two, api):
     answer = api.browser.post("/fhir/Patient/_search", {"name": "Winterbottom"}, headers=api.bearer)
     assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [two[0]]
+
+
+def test_a_reference_to_another_server_is_refused(clinic, api):
+    for path in (f"Observation?patient={{}}/Patient/{clinic.patient}", "Provenance?target={}/Observation/reading-x"):
+        assert api.ask(path.format("https://other.example/fhir")).status_code == 400, path
+        assert api.ask(path.format("http://testserver/fhir")).status_code == 200, path
+    assert api.ids(f"Observation?patient=http://testserver/fhir/Patient/{clinic.patient}")
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland"])
+def test_an_imported_visit_is_found_on_the_day_that_it_tells(cast, api, chart, screening, zone):
+    signed(cast, screening, SUSPECT)
+    with cast.in_north():
+        type(cast.north).objects.filter(pk=cast.north.pk).update(time_zone=zone)
+        Visit.objects.filter(pk=chart.visit.pk).update(photographed_on="2026-03-10", due_at=None)
+    told = api.read(f"DiagnosticReport/{chart.visit.pk}")["effectiveDateTime"]
+    assert told.startswith("2026-03-10T00:00:00")
+    assert api.ids("DiagnosticReport?date=2026-03-10") == {str(chart.visit.pk)}
+    assert api.ids("DiagnosticReport?date=2026-03-09,2026-03-11") == set()

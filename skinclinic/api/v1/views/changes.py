@@ -2,10 +2,11 @@
 
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from skinclinic.api.paging import number_in
+from skinclinic.api.v1.filters import refuse_unknown
 from skinclinic.api.v1.serializers import ChangesSerializer
 from skinclinic.api.v1.views.base import ClinicViewSet
 from skinclinic.audit.record import record
@@ -13,13 +14,14 @@ from skinclinic.events.changes import changes_since
 from skinclinic.events.models import Event
 
 MOST, PAGE = 1000, 100
+LAST = 2**62
 SINCE = OpenApiParameter(
     "since",
-    {"type": "integer", "minimum": 0, "maximum": 2**62},
+    {"type": "integer", "minimum": 0, "maximum": LAST},
     description="The `since` of your last answer; without it, from the start.",
 )
 PAGE_SIZE = OpenApiParameter(
-    "page_size", {"type": "integer", "minimum": 0, "maximum": MOST}, description=f"{PAGE} without it."
+    "page_size", {"type": "integer", "minimum": 1, "maximum": MOST}, description=f"{PAGE} without it."
 )
 
 
@@ -33,17 +35,10 @@ class ChangesViewSet(ClinicViewSet):
 
     @extend_schema(parameters=[SINCE, PAGE_SIZE], responses=forced_singular_serializer(ChangesSerializer))
     def list(self, request: Request) -> Response:
-        since, most = number_in(request, "since", 0, 2**62), number_in(request, "page_size", PAGE, MOST)
+        refuse_unknown(request, {"since"})
+        since = number_in(request, "since", without=0, least=0, most=LAST)
+        most = number_in(request, "page_size", without=PAGE, least=1, most=MOST)
         found = changes_since(actor=request.auth, number=since, most=most)
         record("api_listed", subject_type="events_event", detail={"since": since, "events": len(found)})
         shown = {"results": found, "since": found[-1].number if found else since}
         return Response(ChangesSerializer(shown).data)
-
-
-def number_in(request: Request, name: str, without: int, most: int) -> int:
-    said = request.query_params.get(name, "")
-    if not said:
-        return without
-    if not (said.isascii() and said.isdecimal() and len(said) < 19 and int(said) <= most):
-        raise ValidationError({name: [f"Send a whole number of at most {most}."]})
-    return int(said)
