@@ -47,9 +47,9 @@ def fill(megabytes: int, console: Console) -> None:
             lesion=lesion, photograph=name, thumbnail=name, width=600, height=450, size=PHOTOGRAPH, sha256=digest,
             upload_sha256=digest, **about,
         )  # fmt: skip
-        file = StoredFile(name=name, clinic=clinic, size=PHOTOGRAPH)
+        file = StoredFile(name=name, clinic_id=clinic.pk, size=PHOTOGRAPH)
         with acting(system(clinic_id=clinic.pk)):
-            insert([[patient, lesion, image, file, StoredChunk(file=file, clinic=clinic, position=0, data=data)]])
+            insert([[patient, lesion, image, file, StoredChunk(file=file, clinic_id=clinic.pk, position=0, data=data)]])
     seal_ledger()
 
 
