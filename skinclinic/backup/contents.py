@@ -48,12 +48,14 @@ class NothingThere(ClinicError):
 class Notes:
     """What a back-up says of itself, sealed with it.
 
-    postgres: the server's version. counts: rows of each table. head: of the ledger's chain. photographs: where they are
-    kept. secret_key: tells one SECRET_KEY from another, and nothing else of it. migrations: what made the tables.
+    postgres, programs: the versions of the server and of what read it; counts: rows of each table. head: of the
+    ledger's chain. photographs: where they are kept. secret_key: tells one SECRET_KEY from another, and nothing else of it.
+    migrations: what made the tables.
     """
 
     made_at: str
     postgres: int
+    programs: int
     size: int
     counts: dict[str, int]
     head: str
@@ -77,7 +79,7 @@ class Notes:
         return ", ".join(f"{name} {self.counts.get(table, 0):,}" for table, name in TOLD.items())
 
 
-def notes_on(owner: BaseDatabaseWrapper) -> Notes:
+def notes_on(owner: BaseDatabaseWrapper, *, programs: int) -> Notes:
     """Raises NothingThere."""
     tables = tables_in(owner)
     if not tables.issuperset({*TOLD, "audit_seal", "django_migrations"}):
@@ -90,6 +92,7 @@ def notes_on(owner: BaseDatabaseWrapper) -> Notes:
     return Notes(
         made_at=timezone.now().isoformat(timespec="seconds"),
         postgres=server_version(owner),
+        programs=programs,
         size=int(size),
         counts=table_counts(owner),
         head=head_in(owner),

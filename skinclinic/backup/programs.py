@@ -19,14 +19,19 @@ SECRET_OPTIONS = ("password", "passfile", "sslpassword")
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 
 
-class ProgramsMissing(ClinicError):
-    """There are none, or none as new as the server."""
+# From this version on scripts begin with a setting that older servers refuse.
+TALKS_TO_NEWER = 17
 
-    def __init__(self, wanted: int, found: list[int]):
-        has = f"here is {max(found)}" if found else "there are none on the PATH"
+
+class ProgramsMissing(ClinicError):
+    """There are none that this server and this back-up will do with."""
+
+    def __init__(self, least: int, most: int | None, found: list[int]):
+        wanted = f"{least} or newer" if most is None else f"{least}" if most == least else f"{least} to {most}"
+        has = f"here is {', '.join(map(str, sorted(found)))}" if found else "there are none on the PATH"
         super().__init__(
-            f"Back-up and restore want Postgres' programs {', '.join(NAMES)} of version {wanted} or newer, and {has}. "
-            f"Install postgresql-client-{wanted}."
+            f"Back-up and restore want Postgres' programs {', '.join(NAMES)} of version {wanted}, and {has}. "
+            f"Install postgresql-client-{least}."
         )
 
 
@@ -41,13 +46,14 @@ class Programs:
         return [str(self.folder / name), *arguments]
 
 
-def programs_for(major: int) -> Programs:
-    """The oldest that will do: newer ones may write what an older server does not understand."""
+def programs_for(server: int, *, written_by: int = 0) -> Programs:
+    """The oldest that will do for a server of this version, and for a back-up that those of another version wrote."""
+    least, most = max(server, written_by), TALKS_TO_NEWER - 1 if server < TALKS_TO_NEWER else None
     found = [each for folder in folders() if (each := programs_in(folder))]
-    new_enough = [each for each in found if each.major >= major]
-    if not new_enough:
-        raise ProgramsMissing(major, [each.major for each in found])
-    return min(new_enough, key=lambda each: each.major)
+    fit = [each for each in found if least <= each.major and (most is None or each.major <= most)]
+    if not fit:
+        raise ProgramsMissing(least, most, [each.major for each in found])
+    return min(fit, key=lambda each: each.major)
 
 
 def folders() -> list[Path]:

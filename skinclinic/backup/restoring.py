@@ -63,7 +63,7 @@ def restore_backup(
     """
     refuse_other_version(owner, notes)
     refuse_unless_empty(owner)
-    programs = programs_for(max(server_version(owner), notes.postgres))
+    programs = programs_for(server_version(owner), written_by=notes.programs)
     prepare_roles(owner, application)
     place = Place(owner, programs)
     contents = read_through(source, programs, begin("Reading"))

@@ -39,7 +39,7 @@ def take_backup(
     programs = programs_for(server_version(owner))
     with one_snapshot(owner):
         snapshot = exported_snapshot(owner)
-        notes = notes_on(owner)
+        notes = notes_on(owner, programs=programs.major)
         progress = begin(notes)
         parts = dumped(owner, programs, snapshot, progress)
         return notes, seal_parts(parts=parts, notes=notes.as_bytes(), key=key, target=target)

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from skinclinic.backup import programs, restoring
 from skinclinic.backup.keys import new_key
+from skinclinic.backup.programs import ProgramsMissing, programs_for
 from skinclinic.backup.sealed import CHUNK
 from skinclinic.backup.tests.conftest import Backup, Place
 
@@ -160,7 +161,10 @@ def test_missing_and_older_programs_are_named(clinic, key, tmp_path, monkeypatch
     for name in programs.NAMES:
         (tmp_path / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.3 (Debian 15.3-1)'\n")
         (tmp_path / name).chmod(0o755)
-    assert "of version 18 or newer, and here is 15" in refusal_of_backup(clinic, tmp_path / "file")
+    assert "of version 18 or newer, and here is 15." in refusal_of_backup(clinic, tmp_path / "file")
+    with pytest.raises(ProgramsMissing, match=r"of version 16, and here is 15\."):
+        programs_for(16)
+    assert programs_for(15).folder == tmp_path
 
 
 def test_program_that_fails_leaves_no_file(clinic, key, tmp_path, monkeypatch):
