@@ -48,9 +48,9 @@ class NothingThere(ClinicError):
 class Notes:
     """What a back-up says of itself, sealed with it.
 
-    postgres, programs: the versions of the server and of what read it; counts: rows of each table. head: of the
-    ledger's chain. photographs: where they are kept. secret_key: tells one SECRET_KEY from another, and nothing else of it.
-    migrations: what made the tables.
+    postgres, programs: the versions of the server and of what read it. counts: rows of each table.
+    head: of the ledger's chain. photographs: where they are kept. migrations: what made the tables.
+    secret_key: tells one SECRET_KEY from another, and nothing else of it.
     """
 
     made_at: str

@@ -6,17 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from skinclinic.backup import programs, restoring
+from skinclinic.backup.contents import Notes
 from skinclinic.backup.keys import new_key
 from skinclinic.backup.programs import ProgramsMissing, programs_for
-from skinclinic.backup.sealed import CHUNK
-from skinclinic.backup.tests.conftest import Backup, Place
+from skinclinic.backup.restoring import RestoreFailed, restore_backup
+from skinclinic.backup.sealed import CHUNK, SealedFile
+from skinclinic.backup.tests.conftest import Backup, Place, key_bytes
 
 WRITING = r"""
     SELECT count(*) FROM pg_stat_activity
@@ -126,6 +130,30 @@ def test_place_in_which_somebody_begins_meanwhile_is_left_alone(prepared_place, 
     assert prepared_place.ask("SELECT full_name FROM accounts_user") == [("Ada",)]
 
 
+def test_script_that_ends_before_its_time_restores_nothing(prepared_place, backup, monkeypatch):
+    monkeypatch.setenv("BACKUP_KEY", backup.key)
+    before = tables_in(prepared_place)
+    monkeypatch.setattr(restoring, "RESTORE", (*restoring.RESTORE, "--strict-names", "--table=nowhere"))
+    assert "Nothing was restored. pg_restore said: " in refusal(prepared_place, backup.path)
+    assert tables_in(prepared_place) == before
+
+
+def test_other_rows_than_were_counted_restore_nothing(place, backup):
+    with place.inside(), backup.path.open("rb") as file:
+        source = SealedFile(file, key_bytes(backup.key))
+        notes = Notes.from_bytes(source.notes)
+        miscounted = replace(notes, counts=notes.counts | {"patients_patient": 99})
+        with pytest.raises(RestoreFailed, match="patients_patient has other rows than were counted"):
+            restore_backup(
+                owner=connections["owner"],
+                application=connections["default"].settings_dict,
+                source=source,
+                notes=miscounted,
+                begin=lambda title: lambda count: None,
+            )
+    assert tables_in(place) == 0
+
+
 def test_back_up_of_a_newer_version_is_refused(place, backup, key, monkeypatch):
     monkeypatch.setattr(restoring, "MigrationLoader", lambda connection: type("Older", (), {"disk_migrations": {}}))
     assert "made by a newer version of this project" in refusal(place, backup.path)
@@ -177,8 +205,6 @@ def test_program_that_fails_leaves_no_file(clinic, key, tmp_path, monkeypatch):
 
 def test_no_password_is_on_a_command_line(clinic, key):
     with clinic.inside():
-        from django.db import connections
-
         address = programs.address_of(connections["owner"])
         password = connections["owner"].settings_dict["PASSWORD"]
         assert password not in address
