@@ -17,6 +17,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from skinclinic.accounts.models import Clinic
+from skinclinic.audit.acting import acting, system
+from skinclinic.audit.record import record
+from skinclinic.backup.contents import Notes
 from skinclinic.env import EnvironmentProblem
 from skinclinic.errors import ClinicError
 
@@ -42,6 +46,15 @@ def told_in_a_sentence() -> Iterator[None]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise CommandError(f"The operating system refused: {error.strerror or error}{where}.") from error
+
+
+def record_in_each_clinic(action: str, notes: Notes) -> None:
+    """All of it left or came, so all are told."""
+    with acting(system()):
+        clinics = list(Clinic.objects.values_list("pk", flat=True))
+    for clinic_id in clinics:
+        with acting(system(clinic_id=clinic_id)):
+            record(action, subject_type="backup", detail={"made_at": notes.made_at, "head": notes.head})
 
 
 class Bars:

@@ -94,8 +94,8 @@ def test_restored_clinic_is_the_same_and_works_on(real_cast: Cast, clinic: Place
     assert "clinics 2, people 6, patients 3, screenings 6, photographs 6, reviews 2" in restored
     assert f"Head: {head}" in restored
 
-    # One line says that it was restored; the one that says that it was backed up is younger than the back-up.
-    assert counts_in(place) == counts | {name: counts[name] + 1 for name in ("audit_auditevent", "audit_unsealedevent")}
+    # Each clinic has a line that it was restored; that it was backed up is younger than the back-up.
+    assert counts_in(place) == counts | {name: counts[name] + 2 for name in ("audit_auditevent", "audit_unsealedevent")}
     assert hashes_in(place) == hashes
     assert len(hashes) == 6
     assert rules_of(place) == rules_of(clinic)
@@ -128,6 +128,7 @@ def it_is_still_two_clinics(cast: Cast) -> None:
         assert LesionImage.objects.count() == 2
     with cast.alice.acting():
         assert Patient.objects.count() == 2
+        assert list(AuditEvent.objects.filter(subject_type="backup").values_list("action", flat=True)) == ["restored"]
         assert not Patient.objects.filter(pk=patient.pk).exists()
 
 

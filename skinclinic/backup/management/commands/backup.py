@@ -8,9 +8,7 @@ from typing import BinaryIO
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from skinclinic.audit.acting import acting, system
-from skinclinic.audit.record import record
-from skinclinic.backup.command import ELSEWHERE, Bars, owner_connection, told_in_a_sentence
+from skinclinic.backup.command import ELSEWHERE, Bars, owner_connection, record_in_each_clinic, told_in_a_sentence
 from skinclinic.backup.contents import Notes
 from skinclinic.backup.keys import backup_key, new_key
 from skinclinic.backup.taking import new_file, take_backup
@@ -44,8 +42,7 @@ class Command(BaseCommand):
                 owner=owner, key=key, target=target, begin=lambda notes: bars.begin("Backing up", notes.size)
             )
             bars.finish()
-        with acting(system()):
-            record("backed_up", subject_type="backup", detail={"made_at": notes.made_at, "head": notes.head})
+        record_in_each_clinic("backed_up", notes)
         self.tell(file, notes, size, time.monotonic() - began)
 
     def tell(self, file: str, notes: Notes, size: int, seconds: float) -> None:

@@ -11,10 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from skinclinic.audit.acting import acting, system
-from skinclinic.audit.record import record
 from skinclinic.audit.verify import LedgerBroken, verify_ledger
-from skinclinic.backup.command import ELSEWHERE, Bars, owner_connection, told_in_a_sentence
+from skinclinic.backup.command import ELSEWHERE, Bars, owner_connection, record_in_each_clinic, told_in_a_sentence
 from skinclinic.backup.contents import Notes, knows_secret_key, photographs_unlike_their_hash
 from skinclinic.backup.keys import backup_key
 from skinclinic.backup.restoring import restore_backup
@@ -41,8 +39,7 @@ class Command(BaseCommand):
             self.stdout.write("Each table has as many rows as it had.")
             call_command("prepare_database", verbosity=0)
             faults = [*self.faults_of_photographs(owner, notes), *self.faults_of_ledger(owner, notes)]
-            with acting(system()):
-                record("restored", subject_type="backup", detail={"made_at": notes.made_at, "head": notes.head})
+            record_in_each_clinic("restored", notes)
             if not knows_secret_key(notes):
                 self.stderr.write(SET_UP_ANEW)
             self.stdout.write("Restored. What runs here already has to be started again: web, worker and beat.")
