@@ -11,13 +11,14 @@ from typing import BinaryIO
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from skinclinic.audit.verify import one_snapshot
-from skinclinic.backup.contents import Notes, notes_on, server_version
+from skinclinic.backup.contents import LEFT_OUT, Notes, notes_on, server_version
 from skinclinic.backup.programs import Programs, address_of, environment_for, programs_for
 from skinclinic.backup.sealed import CHUNK, Progress, seal_parts
 from skinclinic.errors import ClinicError
 
 # Light compression: photographs are compressed already, but are read out as hexadecimal digits.
 OPTIONS = ("--format=custom", "--compress=1", "--schema=public", "--no-password", "--lock-wait-timeout=60s")
+EMPTY = tuple(f"--exclude-table-data=public.{table}" for table in sorted(LEFT_OUT))
 
 
 class DumpFailed(ClinicError):
@@ -54,7 +55,7 @@ def exported_snapshot(owner: BaseDatabaseWrapper) -> str:
 
 
 def dumped(owner: BaseDatabaseWrapper, programs: Programs, snapshot: str, progress: Progress) -> Iterator[bytes]:
-    command = programs.command("pg_dump", *OPTIONS, f"--snapshot={snapshot}", f"--dbname={address_of(owner)}")
+    command = programs.command("pg_dump", *OPTIONS, *EMPTY, f"--snapshot={snapshot}", f"--dbname={address_of(owner)}")
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(

@@ -78,12 +78,18 @@ def back_up_and_restore(manage: Manage, clinic: Place, place: Place, path) -> tu
 
 
 @pytest.fixture
+def some_key(monkeypatch) -> None:
+    monkeypatch.setenv("BACKUP_KEY", new_key())
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "clinic.backup"
 
 
 def test_restored_clinic_is_the_same_and_works_on(real_cast: Cast, clinic: Place, place: Place, manage: Manage, path):
     counts, hashes, head = counts_in(clinic), hashes_in(clinic), seal_state().head
+    clinic.ask("INSERT INTO django_session VALUES ('a-key-that-is-as-good-as-a-password', '', now() + interval '1 h')")
     taken, restored = back_up_and_restore(manage, clinic, place, path)
 
     assert (path.stat().st_mode & 0o777, path.stat().st_uid) == (0o600, os.geteuid())
@@ -96,6 +102,7 @@ def test_restored_clinic_is_the_same_and_works_on(real_cast: Cast, clinic: Place
 
     # Each clinic has a line that it was restored; that it was backed up is younger than the back-up.
     assert counts_in(place) == counts | {name: counts[name] + 2 for name in ("audit_auditevent", "audit_unsealedevent")}
+    assert place.ask("SELECT count(*) FROM django_session") == [(0,)]
     assert hashes_in(place) == hashes
     assert len(hashes) == 6
     assert rules_of(place) == rules_of(clinic)
@@ -164,8 +171,19 @@ def test_other_secret_key_is_told_of(place: Place, backup, monkeypatch, settings
     assert "everybody sets hers up anew" in capsys.readouterr().err
 
 
-def test_what_was_wrong_already_is_told_of(clinic: Place, place: Place, path, monkeypatch):
-    monkeypatch.setenv("BACKUP_KEY", new_key())
+@pytest.mark.usefixtures("some_key")
+def test_photographs_that_are_elsewhere_are_told_of(clinic: Place, place: Place, path, settings, capsys):
+    settings.PHOTOGRAPH_STORE = "s3"
+    with clinic.inside():
+        call_command("backup", str(path))
+    assert "are in the S3 bucket and not in this file" in capsys.readouterr().err
+    with place.inside():
+        call_command("restore", str(path))
+    assert "are in the S3 bucket and not in this file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("some_key")
+def test_what_was_wrong_already_is_told_of(clinic: Place, place: Place, path):
     clinic.ask("UPDATE audit_auditevent SET reason = 'x' WHERE id = (SELECT min(event) FROM audit_sealedevent)")
     clinic.ask("UPDATE screening_storedchunk SET data = data || 'x' WHERE (file_id, position) IN "
                "(SELECT photograph, 0 FROM screening_lesionimage LIMIT 1)")  # fmt: skip
