@@ -1,6 +1,6 @@
 """What `manage.py backup` and `manage.py restore` have in common."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import CommandError
@@ -66,7 +66,7 @@ class Bars:
         self.progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
         self.task: TaskID | None = None
 
-    def begin(self, title: str, total: int):
+    def begin(self, title: str, total: int) -> Callable[[int], None]:
         self.finish()
         self.task = self.progress.add_task(title, total=total)
         return self.advance

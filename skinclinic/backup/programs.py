@@ -17,8 +17,6 @@ from skinclinic.errors import ClinicError
 NAMES = ("pg_dump", "pg_restore", "psql")
 SECRET_OPTIONS = ("password", "passfile", "sslpassword")
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
-
-
 # From this version on scripts begin with a setting that older servers refuse.
 TALKS_TO_NEWER = 17
 

@@ -20,7 +20,7 @@ from conftest import Cast, clone_template, drop_database, make_cast, make_chart,
 from screening.tests.conftest import give, sign
 from skinclinic import env
 from skinclinic.audit.sealing import seal_ledger
-from skinclinic.backup.keys import new_key
+from skinclinic.backup.keys import backup_key, new_key
 from skinclinic.backup.taking import new_file, take_backup
 from skinclinic.embedded.place import temporary_folder
 from skinclinic.embedded.postgres import EmbeddedPostgres
@@ -164,8 +164,6 @@ def prepared_place(place: Place, kept: tuple[Backup, Backup], monkeypatch) -> Pl
 def key_bytes(key: str) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BACKUP_KEY", key)
-        from skinclinic.backup.keys import backup_key
-
         return backup_key()
 
 

@@ -26,8 +26,6 @@ WRITING = r"""
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_xid IS NOT NULL AND query ~ '^(COPY|CREATE INDEX|ALTER TABLE ONLY)'
 """
-
-
 SOMEBODY = """
     INSERT INTO accounts_user (id, password, is_superuser, email, full_name, is_staff, is_active, date_joined, language)
     VALUES (gen_random_uuid(), '', false, 'ada@example.org', 'Ada', false, true, now(), '')
