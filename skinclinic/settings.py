@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "skinclinic.audit",
+    "skinclinic.backup",
     "skinclinic.accounts",
     "skinclinic.events",
     "skinclinic.api",

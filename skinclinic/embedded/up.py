@@ -33,6 +33,8 @@ USUAL_PORT = 8000
 LEAST_FREE_DISK = 300 * 2**20
 SECONDS_FOR_WEB = 60.0
 ENDING = ("web", "beat", "worker", "Valkey", "Postgres")
+# Given with the command that wants it, rather than to the clinic as it starts.
+HERS = ("BACKUP_KEY", "BACKUP_KEY_FILE")
 PROGRAMS = (
     ("web", "8 threads; pages and API"),
     ("worker", "2 processes that read photographs"),
@@ -300,8 +302,8 @@ def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]
 
 
 def start_programs(supervisor: Supervisor, environment: Mapping[str, str], listener: socket.socket) -> None:
-    """The web, and once it answers worker and beat. None of them gets the owner's address."""
-    serving = {name: value for name, value in environment.items() if name != "DATABASE_OWNER_URL"}
+    """The web, and once it answers worker and beat. None of them gets the owner's address, or reads back-ups."""
+    serving = {name: value for name, value in environment.items() if name not in {"DATABASE_OWNER_URL", *HERS}}
     gunicorn = python_module("gunicorn", "--config", "deploy/gunicorn.conf.py", "skinclinic.wsgi:application")
     celery = python_module("celery", "-A", "skinclinic")
     worker = [*celery, "worker", "-c", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
@@ -346,6 +348,9 @@ def manage_running(arguments: list[str]) -> None:
     if not path.exists():
         raise EmbeddedProblem("The clinic is not running in this folder; start it with bin/up, then ask again.")
     environment = json.loads(path.read_text())["environment"]
+    hers = {name: os.environ[name] for name in HERS if name in os.environ}
+    if hers:
+        environment = {name: value for name, value in environment.items() if name not in HERS} | hers
     os.chdir(ROOT)
     os.execve(sys.executable, [sys.executable, "manage.py", *arguments], environment)  # noqa: S606 -- what she typed
 

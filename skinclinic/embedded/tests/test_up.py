@@ -130,6 +130,20 @@ def test_managing_needs_a_running_clinic() -> None:
         up.manage_running(["shell"])
 
 
+def test_key_of_back_ups_comes_with_the_command(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"BACKUP_KEY": "as it started", "SECRET_KEY": "kept"}
+    (local / "running.json").write_text(json.dumps({"pid": 1, "environment": given}))
+    ran = []
+    monkeypatch.setattr(up.os, "execve", lambda program, arguments, environment: ran.append(environment))
+    monkeypatch.setattr(up.os, "chdir", lambda _: None)
+    for name in ("BACKUP_KEY", "BACKUP_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    up.manage_running(["backup", "file"])
+    monkeypatch.setenv("BACKUP_KEY_FILE", "/run/key")
+    up.manage_running(["backup", "file"])
+    assert ran == [given, {"BACKUP_KEY_FILE": "/run/key", "SECRET_KEY": "kept"}]
+
+
 def test_addresses_are_shown_without_passwords() -> None:
     assert up.where("postgresql://ada:secret@db.example:5432/clinic?sslmode=require") == "db.example:5432/clinic"
     assert up.where("redis://127.0.0.1:6379/0") == "127.0.0.1:6379/0"

@@ -51,11 +51,11 @@ class Clinic:
         with urllib.request.urlopen(f"{self.address}{path}", timeout=10) as response:  # noqa: S310
             return int(response.status)
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, **given: str) -> str:
         return subprocess.run(
             [sys.executable, "-m", "skinclinic.embedded", "manage", *arguments],
             cwd=ROOT,
-            env={**os.environ, "LOCAL_FOLDER": str(self.local)},
+            env={**os.environ, "LOCAL_FOLDER": str(self.local), **given},
             capture_output=True,
             text=True,
             check=True,
@@ -91,7 +91,10 @@ def test_it_comes_up_keeps_its_data_ends_cleanly_and_outlives_a_kill(local: Path
             if environment.exists():
                 assert "DATABASE_OWNER_URL" not in environment.read_text()
                 assert f"DATABASE_URL={settings['DATABASE_URL']}" in environment.read_text()
+        key = clinic.manage("backup", "--new-key").strip()
         clinic.manage("shell", "-c", PUT_A_CLINIC)
+        taken = clinic.manage("backup", str(local.parent / "clinic.backup"), BACKUP_KEY=key)
+        assert "In it: clinics 1, people 0" in taken
         second = subprocess.run(
             [sys.executable, "-m", "skinclinic.embedded"],
             cwd=ROOT,
