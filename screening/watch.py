@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from screening.services.alarms import sweep_alarms
+from screening.services.ledger import tell_head
 from screening.services.notices import sweep_notices
 from skinclinic.audit.sealing import seal_ledger
 from skinclinic.locks import only_one
@@ -18,7 +19,12 @@ from skinclinic.workers import say_watching
 logger = logging.getLogger(__name__)
 
 
-SWEEPS = {"seal-ledger": seal_ledger, "sweep-alarms": sweep_alarms, "sweep-notices": sweep_notices}
+SWEEPS = {
+    "seal-ledger": seal_ledger,
+    "tell-head": tell_head,
+    "sweep-alarms": sweep_alarms,
+    "sweep-notices": sweep_notices,
+}
 
 
 class Watch(threading.Thread):

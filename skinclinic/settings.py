@@ -55,6 +55,7 @@ try:
     SIGN_OUT_AFTER = env.integer("SIGN_OUT_AFTER", 12 * 60 * 60, minimum=60)
     # Seconds between two questions to a clinic's identity provider whether a session there goes on.
     PROVIDER_CHECK_EVERY = env.integer("PROVIDER_CHECK_EVERY", 180, minimum=1)
+    LEDGER_HEAD_TO = env.words("LEDGER_HEAD_TO")
     METRICS_TOKEN = env.text("METRICS_TOKEN", "")
     LOG_FORMAT = env.choice("LOG_FORMAT", FORMS)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)

@@ -156,6 +156,20 @@ class UnsealedEvent(models.Model):
         return str(self.event)
 
 
+class ToldHead(models.Model):
+    """The head that was told elsewhere on a day (UTC), so that it is told once."""
+
+    day = models.DateField(primary_key=True)
+    head = models.TextField()
+    mailed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.head}"
+
+
 def head_of(number: int, digest: bytes) -> str:
     """The chain's head as people keep it elsewhere: the last seal's number and digest."""
     return f"{number}:{digest.hex()}"

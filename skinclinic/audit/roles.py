@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import ProgrammingError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg2 import sql
 
@@ -9,6 +10,7 @@ from skinclinic.audit.operations import APP_ROLE
 from skinclinic.errors import ClinicError
 
 LOWEST_POSTGRES = 15
+IDLE, IDLE_AFTER = "idle_in_transaction_session_timeout", "60s"
 
 
 class DatabaseUnfit(ClinicError):
@@ -33,12 +35,33 @@ def prepare_roles(owner: BaseDatabaseWrapper, application: dict[str, Any]) -> No
         cursor.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", [application["USER"], APP_ROLE])
         if not cursor.fetchone()[0]:
             cursor.execute(sql.SQL("GRANT {} TO {}").format(*map(sql.Identifier, (APP_ROLE, application["USER"]))))
+        end_idle_transactions(cursor, application["USER"])
         # Tables made from here on; the migrations take away again what the application must not have.
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}")
         cursor.execute(
             f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APP_ROLE}"
         )
         cursor.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {APP_ROLE}")
+
+
+def end_idle_transactions(cursor, application_user: str) -> None:
+    """A transaction that a hung process leaves open holds locks, and keeps lines of the ledger from being sealed."""
+    cursor.execute(
+        "SELECT coalesce(array_to_string(rolconfig, ','), '') FROM pg_roles WHERE rolname = %s", [application_user]
+    )
+    if IDLE in cursor.fetchone()[0]:
+        return
+    statement = sql.SQL("ALTER ROLE {} SET " + IDLE + " = {}").format(
+        sql.Identifier(application_user), sql.Literal(IDLE_AFTER)
+    )
+    try:
+        with transaction.atomic(using=cursor.db.alias):
+            cursor.execute(statement)
+    except ProgrammingError as error:
+        raise DatabaseUnfit(
+            f"The role of DATABASE_URL is not the owner's to change. Have who made it say, and start again: "
+            f"ALTER ROLE {application_user} SET {IDLE} = '{IDLE_AFTER}'"
+        ) from error
 
 
 def refuse_old_server(cursor) -> None:

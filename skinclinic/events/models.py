@@ -27,6 +27,7 @@ class EventType(models.TextChoices):
     CHART_OPENED = "chart.opened"
     PATIENT_MERGED = "patient.merged"
     PATIENT_UNMERGED = "patient.unmerged"
+    LEDGER_HEAD = "ledger.head"
 
 
 class Event(models.Model):

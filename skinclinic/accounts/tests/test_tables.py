@@ -14,6 +14,7 @@ OPEN = {
     "api_client": "a client signs in before any clinic is known; its secret is hashed",
     "audit_seal": "digests over the ledger; they say nothing of what stands on it",
     "audit_sealedevent": "likewise, with the numbers of lines",
+    "audit_toldhead": "heads of the ledger that were told, a digest each",
     "audit_unsealedevent": "numbers of lines that wait for their seal",
     "auth_group": "not used",
     "auth_group_permissions": "not used",

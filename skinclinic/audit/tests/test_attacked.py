@@ -4,6 +4,7 @@ She can say that she acts in any clinic, as the application does. Nothing else g
 clinic, not a right that the role lacks, not a table put before ours, not what the planner knows.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -218,3 +219,14 @@ def test_a_task_that_names_another_clinic_reads_nothing(north):
     assert (fresh(screening).reading_status, fresh(screening).attempt) == ("queued", 0)
     with acting(system(clinic_id=north.south.pk)):
         assert not Screening.objects.exists()
+
+
+def test_a_transaction_that_is_left_open_is_ended(empty_psql):
+    """Which would keep its locks, and lines of the ledger from their seal, for as long as a process hangs."""
+    empty_psql.execute("SHOW idle_in_transaction_session_timeout")
+    assert empty_psql.fetchone() == ("1min",)
+    empty_psql.execute("SET idle_in_transaction_session_timeout = '50ms'")
+    empty_psql.execute("BEGIN")
+    time.sleep(0.3)
+    with pytest.raises(psycopg2.OperationalError):
+        empty_psql.execute("SELECT 1")

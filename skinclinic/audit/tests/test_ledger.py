@@ -22,6 +22,7 @@ NOT_RECORDED = {
     "audit_privatevalue": "written by the ledger's trigger",
     "audit_seal": "over the ledger",
     "audit_sealedevent": "over the ledger",
+    "audit_toldhead": "over the ledger",
     "audit_unsealedevent": "lines that wait for their seal",
     "events_event": "the outbox only repeats what the ledger's rows say",
     "screening_notice": "repeats what the ledger's rows say; when it was seen and mailed stands in it",
