@@ -31,9 +31,11 @@ TRIGGERED = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audi
 
 @dataclass
 class Found:
-    """With the trust or without: core milliseconds of each screening and median milliseconds of each page, by round."""
+    """With the trust or without: core milliseconds of each screening, lines that it leaves on the ledger, and median
+    milliseconds of each page, by round."""
 
     screening: list[float] = field(default_factory=list)
+    lines: list[float] = field(default_factory=list)
     pages: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -55,6 +57,9 @@ class Trust:
     def wait_until_read(self) -> None:
         waiting = "SELECT count(*) FROM screening_screening WHERE reading_status IN ('queued', 'running')"
         wait_for(lambda: self.ask(waiting) == [(0,)])
+
+    def lines(self) -> int:
+        return int(self.ask("SELECT count(*) FROM audit_auditevent")[0][0])
 
     def switch(self, *, on: bool) -> None:
         word = "ENABLE" if on else "DISABLE"
@@ -115,7 +120,9 @@ def run(rounds: int, seconds: float) -> dict[bool, Found]:
                 trust.switch(on=on)
                 send(2 * RATE)
                 with sealing() if on else nothing():
+                    before = trust.lines()
                     found[on].screening.append(core_milliseconds(stack, send))
+                    found[on].lines.append((trust.lines() - before) / (RATE * seconds))
                     for name, path in pages.items():
                         found[on].pages.setdefault(name, []).append(measure(client, path, repeats=20)[1])
         trust.switch(on=True)
@@ -178,6 +185,8 @@ def add_pipeline(table: Table, found: dict[bool, Found]) -> bool:
     share = without / with_it
     told = f"{100 * (1 - share):.0f} % of the rate"
     table.add_row("a screening, core ms", f"{with_it:.1f}", f"{without:.1f}", told, f"≤ {100 * (1 - RATE_BAR):.0f} %")
+    lines = [f"{statistics.median(found[on].lines):.1f}" for on in (True, False)]
+    table.add_row("lines on the ledger for it", *lines, "", "")
     return share >= RATE_BAR
 
 
