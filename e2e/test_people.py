@@ -12,7 +12,7 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from conftest import PASSWORD, Cast
+from conftest import PASSWORD, Cast, Person
 from e2e.steps import sign_in
 from skinclinic.accounts.models import Invitation, Membership, User
 from skinclinic.accounts.tests.people import code_of
@@ -107,21 +107,27 @@ def test_from_the_invitation_to_the_end(real_cast: Cast, open_page: Callable[...
         assert not UserSession.objects.filter(user=person).exists()
 
 
-def test_a_passkey_lets_in_beside_the_password(real_cast: Cast, open_page: Callable[..., Page], portal: str):
-    page = open_page(address=portal.replace("127.0.0.1", "localhost"))
+def with_passkey(page: Page, person: Person) -> str:
+    """Signed in, on a machine that has an authenticator of its own; returns the authenticator's id."""
     devices = page.context.new_cdp_session(page)
     devices.send("WebAuthn.enable")
     device = {
         "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
         "isUserVerified": True, "automaticPresenceSimulation": True,
     }  # fmt: skip
-    devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
-    sign_in(page, real_cast.alice)
+    added = devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    sign_in(page, person)
     page.goto("/accounts/2fa/")
     page.get_by_role("link", name="Add a passkey").click()
     page.get_by_label("Name").fill("My laptop")
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_text("These are shown once.")).to_be_visible()
+    return str(added["authenticatorId"])
+
+
+def test_a_passkey_lets_in_beside_the_password(real_cast: Cast, open_page: Callable[..., Page], portal: str):
+    page = open_page(address=portal.replace("127.0.0.1", "localhost"))
+    with_passkey(page, real_cast.alice)
     page.goto("/accounts/logout/")
     page.get_by_role("main").get_by_role("button", name="Sign out").click()
     page.get_by_label("Email").fill(real_cast.alice.user.email)
@@ -145,6 +151,24 @@ def test_who_does_nothing_is_warned_may_stay_and_is_signed_out(real_cast: Cast, 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("You were signed out, as nothing was done for a while.")).to_be_visible()
     assert page.url.endswith("/accounts/login/?next=/patients/")
+
+
+@pytest.mark.parametrize("portal_settings", [{"SIGN_OUT_IDLE_AFTER": "16"}], indirect=True)
+def test_a_passkey_unlocks_after_a_pause(real_cast: Cast, open_page: Callable[..., Page], portal: str):
+    page = open_page(address=portal.replace("127.0.0.1", "localhost"))
+    with_passkey(page, real_cast.alice)
+    page.goto("/patients/")
+    unlock = page.get_by_role("button", name="Unlock with your passkey")
+    expect(unlock).to_be_visible(timeout=30_000)
+    unlock.click()
+    expect(page.get_by_role("heading", name="Patients", exact=True)).to_be_visible()
+    assert "/accounts/" not in page.url
+    with real_cast.in_north():
+        assert AuditEvent.objects.filter(action="unlocked", actor=str(real_cast.alice.user.pk)).count() == 1
+    page.goto("/accounts/logout/")
+    page.get_by_role("main").get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Email")).to_be_visible()
+    expect(unlock).to_have_count(0)
 
 
 @pytest.mark.parametrize("portal_settings", [{"SIGN_OUT_IDLE_AFTER": "16"}], indirect=True)

@@ -50,6 +50,7 @@ urlpatterns = [
     ),
     path("clinic/settings/keeping/", accounts.clinic_keeping, name="clinic_keeping"),
     path("accounts/login/", accounts.sign_in),
+    path("accounts/unlock/", accounts.unlock_session, name="unlock"),
     path("accounts/hospital/", finding.find_hospital, name="find_hospital"),
     path("accounts/clinic/<uuid:clinic_id>/", oidc.door, name="clinic_door"),
     path("accounts/reauthenticate/", oidc.reauthenticate),

@@ -9,6 +9,7 @@ from skinclinic.accounts.models import IdentityProvider, Membership, MembershipQ
 from skinclinic.audit.acting import ANONYMOUS, Actor, narrow_to
 
 ACTIVE_CLINIC = "clinic"
+SIGNED_IN_AT, ACTIVE_AT = "signed_in_at", "active_at"
 BOUND_TO = "bound_clinic"  # in a session that began at a clinic's identity provider: that clinic
 
 

@@ -44,6 +44,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True)
     date_joined = models.DateTimeField(default=timezone.now)
     language = models.CharField(max_length=8, blank=True, help_text="Empty: what the browser asks for.")
+    sessions_ended_at = models.DateTimeField(null=True, help_text="What was locked before is unlocked no more.")
 
     objects = UserManager()
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from skinclinic.accounts import unlock
 from skinclinic.accounts.sessions import seconds_left
 from skinclinic.audit.acting import narrow_to
 from skinclinic.audit.record import record
@@ -48,6 +49,7 @@ def end(request: HttpRequest) -> HttpResponse:
     ended = list(hers)
     for session in ended:
         session.end()
+    unlock.forget(request.user)
     record("sessions_ended", subject_type="accounts_user", subject_id=request.user.pk, detail={"ended": len(ended)})
     told = ngettext("%(count)d session is ended.", "%(count)d sessions are ended.", len(ended))
     messages.success(request, told % {"count": len(ended)} if ended else _("You are signed in nowhere else."))

@@ -18,10 +18,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from skinclinic.accounts.entry import ACTIVE_CLINIC
+from skinclinic.accounts import unlock
+from skinclinic.accounts.entry import ACTIVE_AT, ACTIVE_CLINIC, SIGNED_IN_AT
 from skinclinic.accounts.models import User
 
-SIGNED_IN_AT, ACTIVE_AT = "signed_in_at", "active_at"
 WARNED_BEFORE = 120  # seconds
 # The session is written no more often than that for being used.
 NOTED_EVERY = 20
@@ -52,10 +52,11 @@ class SessionLimits:
         """A form that somebody sent is not thrown away, nor the question of a page before it sends one."""
         if asks_only(request):
             return JsonResponse({"seconds": 0})
+        locked = unlock.lock(request)
         if request.method == "POST" or request.path_info == reverse("session"):
             logout(request)
-            return self.get_response(request)
-        return sign_out(request)
+            return unlock.keep(self.get_response(request), locked)
+        return unlock.keep(sign_out(request), locked)
 
 
 def begin_session(request: HttpRequest) -> None:
@@ -110,6 +111,7 @@ def end_sessions(user: User, *, clinic_id: UUID | None = None) -> int:
         if clinic_id is None or clinic_of(session) in (None, str(clinic_id)):
             session.end()
             ended += 1
+    unlock.forget(user)
     return ended
 
 

@@ -6,6 +6,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from skinclinic.accounts import unlock
 from skinclinic.accounts.confirm import keep_confirmed
 from skinclinic.accounts.models import User
 from skinclinic.accounts.sessions import begin_session, remember_session
@@ -27,6 +28,8 @@ def record_sign_out(sender: Any, request: HttpRequest, user: User | None, **kwar
     if user is not None:
         with acting(user.actor()):
             record("signed_out", subject_type="accounts_user", subject_id=user.pk)
+            if request.resolver_match and request.resolver_match.view_name == "account_logout":
+                unlock.forget(user)
 
 
 @receiver(user_login_failed)

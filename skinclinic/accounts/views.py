@@ -1,5 +1,6 @@
 """The way in: the first-run page and the choice of a clinic."""
 
+import json
 from uuid import UUID
 
 from allauth.account.views import LoginView
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render, resolve_url
@@ -14,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from skinclinic.accounts import unlock
 from skinclinic.accounts.approval import could_approve, name_approver
 from skinclinic.accounts.entry import ACTIVE_CLINIC, asks_for_provider
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, KeepingForm, LanguageForm
@@ -42,7 +45,30 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     """allauth's own page, unless there is nobody yet who could sign in."""
     if is_first_run():
         return redirect("first_run")
-    return LoginView.as_view(extra_context={"hospital": provider_of(request.COOKIES.get(DOOR))})(request)
+    context = {"hospital": provider_of(request.COOKIES.get(DOOR)), "unlocking": options_to_unlock(request)}
+    return LoginView.as_view(extra_context=context)(request)
+
+
+def options_to_unlock(request: HttpRequest) -> str:
+    """What the page asks the browser's authenticator; empty where there is nothing to unlock."""
+    found = unlock.locked_at(request) if request.method == "GET" else None
+    return json.dumps(unlock.ask_for_passkey(found[0]), default=dict) if found else ""
+
+
+@require_POST
+def unlock_session(request: HttpRequest) -> HttpResponse:
+    """Back to where she was, or to the sign-in page with the reason."""
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = resolve_url("home")
+    try:
+        unlock.unlock(request, request.POST.get("credential", ""))
+    except unlock.NotUnlocked as refusal:
+        messages.error(request, str(refusal))
+        return redirect_to_login(back)
+    answer = redirect(back)
+    answer.delete_cookie(unlock.COOKIE, samesite="Strict")
+    return answer
 
 
 @require_GET

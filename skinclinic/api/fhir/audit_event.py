@@ -24,7 +24,8 @@ ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 INTERACTION = "http://hl7.org/fhir/restful-interaction"
 CHANGES = {"insert": ("C", "create"), "update": ("U", "update"), "delete": ("D", "delete")}
 REFUSED = {
-    "refused", "upload_refused", "sign_in_failed", "second_factor_failed", "confirmation_failed", "provider_refused",
+    "refused", "upload_refused", "sign_in_failed", "second_factor_failed", "confirmation_failed", "unlock_failed",
+    "provider_refused",
 }  # fmt: skip
 SERVER = {"identifier": {"system": "urn:skinclinic:installation", "value": settings.SITE_URL}, "display": "skinclinic"}
 
