@@ -99,7 +99,7 @@ class Web:
         assert self.process.poll() is None, self.log.read_text()
         try:
             return requests.get(f"{self.address}/readyz", timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
