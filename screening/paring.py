@@ -149,7 +149,7 @@ def pare_png(data: bytes) -> Pared:
 
 def pare_webp(data: bytes) -> Pared:
     exif, kept = b"", list[bytes]()
-    for number, (kind, whole) in enumerate(chunks(data, 12, "<")):
+    for number, (kind, whole) in enumerate(chunks(data, 12, "<", end=8 + int.from_bytes(data[4:8], "little"))):
         if number > MOST_PARTS:
             raise too_laborious()
         if kind in OF_WEBP:
@@ -160,14 +160,17 @@ def pare_webp(data: bytes) -> Pared:
     return Pared(RIFF + struct.pack("<I", len(body)) + body, bounded(exif))
 
 
-def chunks(data: bytes, place: int, order: str) -> Iterator[tuple[bytes, bytes]]:
-    """PNG's have length, kind and checksum; RIFF's kind, length and a byte to make it even. The last may be cut off."""
+def chunks(data: bytes, place: int, order: str, end: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """PNG's have length, kind and checksum; RIFF's kind, length and a byte to make it even. The last may be cut off.
+
+    end: beyond which none begins.
+    """
     of_png = order == ">"
-    while place + 8 <= len(data):
+    while place + 8 <= min(len(data), end or len(data)):
         first, second = data[place : place + 4], data[place + 4 : place + 8]
         kind, length = (second, int.from_bytes(first)) if of_png else (first, int.from_bytes(second, "little"))
-        end = place + 8 + length + (4 if of_png else length % 2)
-        yield kind, data[place:end]
+        following = place + 8 + length + (4 if of_png else length % 2)
+        yield kind, data[place:following]
         if kind == b"IEND":
             return
-        place = end
+        place = following
