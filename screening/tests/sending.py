@@ -1,22 +1,28 @@
 """Hostile files through both doors of a web that runs, and what became of them in its database."""
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg2
 import requests
 from django.conf import settings
 from PIL import Image
 
 from conftest import Cast, make_chart
+from ml.predictor import load
 from screening.tests.forging import SECRETS
-from screening.tests.hostile import Hostile
+from screening.tests.hostile import UNSCORABLE, Hostile
 from skinclinic.api.tests.test_api import Api
 
 LEDGER_LINE = {"audit_auditevent": 1, "audit_unsealedevent": 1}  # and that it waits to be sealed
+MOST_MEGABYTES = 400
+MOST_MILLISECONDS = 15_000  # on a machine that does other things too; alone the slowest takes 2 s
 SIGN = "a" * 32  # against forged forms; any will do that is sent twice
 
 
@@ -116,3 +122,38 @@ def refuse_leftovers(data: bytes) -> None:
     assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
     assert data.endswith(b"\xff\xd9")
     assert not [secret for secret in SECRETS if secret in data]
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most that the largest process of the web ever had in memory, as the kernel counts it."""
+    own = psutil.Process(pid)
+    told = [Path(f"/proc/{each.pid}/status").read_text() for each in (own, *own.children())]
+    return max(int(text.split("VmHWM:")[1].split()[0]) for text in told) / 1000
+
+
+def faults(file: Hostile, send: Callable[[Hostile, bytes], Answer], record: Record) -> list[str]:
+    """What is not as it is wanted, in words."""
+    before = record.counts()
+    answer = send(file, file.make())
+    found = []
+    changed = more(before, record.counts())
+    if answer.milliseconds > MOST_MILLISECONDS:
+        found.append(f"took {answer.milliseconds:.0f} ms")
+    if file.is_taken:
+        return found + faults_of_taken(file, answer, changed, record)
+    if answer.status != 422 or record.last_refusal() != file.wanted or changed != LEDGER_LINE:
+        found.append(f"{answer.status}, {record.last_refusal()} in place of {file.wanted}, rows {changed}")
+    return found
+
+
+def faults_of_taken(file: Hostile, answer: Answer, changed: dict[str, int], record: Record) -> list[str]:
+    if answer.status not in (201, 202) or changed.get("screening_lesionimage") != 1:
+        return [f"{answer.status}, {record.last_refusal()} in place of {file.wanted}, rows {changed}"]
+    kept = record.last_image()
+    for name in ("photograph", "thumbnail"):
+        refuse_leftovers(kept[name])
+    odd = [char for char in str(kept["name"]) if unicodedata.category(char)[0] == "C" or char in "/\\"]
+    found = [f"is called {kept['name']!r}"] if odd or len(str(kept["name"])) > 100 else []
+    if file.wanted == UNSCORABLE and "too_small" not in load().read(kept["photograph"]).unscorable_reasons:
+        found.append("is not found too small to be read")
+    return found
