@@ -8,24 +8,29 @@ import ctypes
 import hashlib
 import re
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from io import BytesIO
 from typing import Any, BinaryIO
 
-import numpy as np
 from django.utils.translation import gettext as _
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ml.preprocess import upright
+from screening.apart import decode_apart
 from screening.dicom.sent import SentObject, is_dicom
-from skinclinic.errors import ClinicError
+from screening.paring import pare
+from screening.plain import flatten, halve
+from screening.refusals import PhotographRefused, not_a_photograph, too_laborious, too_many_pixels, trusting_nothing
 from skinclinic.text import one_line
 
 MAX_BYTES = 25 * 1024 * 1024
 MAX_JPEG_PIXELS = 60_000_000
 MAX_OTHER_PIXELS = 24_000_000
 DECODED_PIXELS = 16_000_000
+APART_PIXELS = 8_000_000  # of WebP, whose decoder holds twelve bytes for each
+MOST_SECONDS = 10  # of a core; 60 megapixels take one
 MIN_SIDE = 64
 STORED_SIDE = 4096
 THUMBNAIL_SIDE = 320
@@ -34,14 +39,6 @@ SRGB = ImageCms.createProfile("sRGB")
 SRGB_PROFILE = ImageCms.ImageCmsProfile(SRGB).tobytes()
 # A 60-megapixel decode takes hundreds of MB: one at a time in a web process.
 one_decode = threading.Lock()
-
-
-class PhotographRefused(ClinicError):
-    """These bytes are not taken as a photograph. `code` names the reason for programs."""
-
-    def __init__(self, code: str, sentence: str):
-        super().__init__(sentence)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -68,16 +65,19 @@ def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC, takes_dicom: bool 
     Raises PhotographRefused for anything that is not one readable JPEG, PNG or WebP photograph within the limits, or a
     DICOM object of one where those are taken.
     """
-    data = upload.read(MAX_BYTES + 1)
-    refuse_length(data)
-    with one_decode:
-        opened, captured_at, camera, sent = open_upload(data, zone, takes_dicom)
-        image = decode(opened)
+    with one_decode:  # whoever waits holds nothing of his upload in memory
+        data = upload.read(MAX_BYTES + 1)
+        refuse_length(data)
+        digest = hashlib.sha256(data).hexdigest()
+        with trusting_nothing():
+            image, captured_at, camera, sent = open_upload(data, zone, takes_dicom)
+            del data
+            image = decode(image)
         photograph = as_jpeg(image, quality=95)
         width, height = image.size
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
         thumbnail = as_jpeg(image, quality=85)
-        del image, opened
+        del image
         give_memory_back()
     return CleanPhotograph(
         photograph=photograph,
@@ -85,7 +85,7 @@ def clean_photograph(upload: BinaryIO, *, zone: tzinfo = UTC, takes_dicom: bool 
         width=width,
         height=height,
         sha256=hashlib.sha256(photograph).hexdigest(),
-        upload_sha256=hashlib.sha256(data).hexdigest(),
+        upload_sha256=digest,
         captured_at=captured_at,
         camera=camera,
         sent=sent,
@@ -103,7 +103,7 @@ def open_upload(
         image, sent = read_photograph(data, zone)
         return image, sent.captured_at, sent.camera, sent
     opened = open_photograph(data)
-    return opened, *read_making(opened, zone), None
+    return opened, *read_making(opened.info.get("exif", b""), zone), None
 
 
 def refuse_length(data: bytes) -> None:
@@ -119,22 +119,37 @@ def give_memory_back() -> None:
         trim(0)
 
 
+class Timed(BytesIO):
+    """Decoders read bit by bit, and are asked at each how long they have been at it."""
+
+    def __init__(self, data: bytes):
+        super().__init__(data)
+        self.began = time.thread_time()
+
+    def read(self, size: int | None = -1) -> bytes:
+        if time.thread_time() - self.began > MOST_SECONDS:
+            raise too_laborious()
+        return super().read(size)
+
+
 def open_photograph(data: bytes) -> Image.Image:
     """The image with only its header read, once its kind and size are known to be within the limits."""
+    pared = pare(data)
     try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(Timed(pared.picture), formats=FORMATS)
     except UnidentifiedImageError:
-        raise PhotographRefused(
-            "not_a_photograph", _("This is no JPEG, PNG or WebP photograph. Export it as JPEG and send that.")
-        ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise not_a_photograph() from None
+    except Image.DecompressionBombError:
         raise too_many_pixels() from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise damaged() from error
-    refuse_size(image.size, MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_OTHER_PIXELS)
-    # A phone's JPEG may carry a second picture (MPO), of which the first is the photograph.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    refuse_size(image.size, MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_OTHER_PIXELS)
+    if getattr(image, "is_animated", False):
         raise PhotographRefused("animated", _("This is a moving picture. Send a single photograph."))
+    image.info["exif"] = pared.exif
+    width, height = image.size
+    if pared.is_heavy or (image.format == "WEBP" and width * height > APART_PIXELS):
+        plain = decode_apart(pared.picture, str(image.format), halved=width * height > DECODED_PIXELS)
+        plain.info = image.info
+        return plain
     return image
 
 
@@ -150,46 +165,20 @@ def refuse_size(size: tuple[int, int], most: int) -> None:
         )
 
 
-def too_many_pixels() -> PhotographRefused:
-    return PhotographRefused(
-        "too_many_pixels",
-        _("The photograph has more than 60 megapixels (24 for PNG and WebP). Send it in a smaller size."),
-    )
-
-
-def damaged() -> PhotographRefused:
-    return PhotographRefused(
-        "damaged", _("The file is damaged or cut off. Copy it from the camera again and send that.")
-    )
-
-
 def decode(image: Image.Image) -> Image.Image:
-    """Upright RGB pixels in sRGB, at most STORED_SIDE on the long side."""
+    """Upright RGB pixels in sRGB, at most STORED_SIDE on the long side. `image` is used up."""
     width, height = image.size
+    told = {name: image.info.get(name) for name in ("icc_profile", "exif")}
     if width * height > DECODED_PIXELS:
         image.draft(None, (width // 2, height // 2))
-    try:
-        image.load()
-        profile = image.info.get("icc_profile")
-        image = into_srgb(flatten(upright(image)), profile)
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
-        raise damaged() from error
-    image.thumbnail((STORED_SIDE, STORED_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return image
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """Eight bits a channel and nothing to see through: what was transparent becomes white."""
-    if image.mode.startswith("I"):
-        sixteen_bits = np.asarray(image).astype(np.int32)
-        return Image.fromarray((sixteen_bits >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    if image.mode in ("P", "1"):
-        return image.convert("RGB")
-    return image
+    image.load()
+    plain = halve(image) if image.width * image.height > DECODED_PIXELS else flatten(image)
+    if plain is not image:
+        image.close()  # whoever opened it still has it, and with it a hundred MB
+    plain = into_srgb(plain, told["icc_profile"])
+    plain.thumbnail((STORED_SIDE, STORED_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    plain.info = {"exif": told["exif"] or b""}
+    return upright(plain)
 
 
 def into_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -212,18 +201,19 @@ def as_jpeg(image: Image.Image, *, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def exif_of(image: Image.Image) -> tuple[Image.Exif, dict[int, Any]]:
+def read_exif(written: bytes) -> tuple[Image.Exif, dict[int, Any]]:
     """What the camera wrote, and its details; nothing of both where it is damaged."""
+    exif = Image.Exif()
     try:
-        exif = image.getexif()
+        exif.load(written)
         return exif, exif.get_ifd(ExifTags.IFD.Exif)
     except Exception:  # noqa: BLE001 (damaged EXIF makes Pillow raise anything; the photograph is taken without it)
         return Image.Exif(), {}
 
 
-def read_making(image: Image.Image, zone: tzinfo) -> tuple[datetime | None, str]:
-    """When and with what the photograph was taken, as far as the file says so in a readable way."""
-    exif, details = exif_of(image)
+def read_making(written: bytes, zone: tzinfo) -> tuple[datetime | None, str]:
+    """When and with what the photograph was taken, as far as its EXIF says so in a readable way."""
+    exif, details = read_exif(written)
     taken = str(details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime) or "")
     offset = str(details.get(ExifTags.Base.OffsetTimeOriginal) or "")
     maker, model = (one_line(str(exif.get(tag) or "")) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))

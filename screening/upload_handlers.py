@@ -2,8 +2,12 @@
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import multipartparser
 
 from screening.images import MAX_BYTES
+
+# A file's name is among them: Django's own 1,024 bytes refuse the whole request for one of some hundred characters.
+multipartparser.MAX_TOTAL_HEADER_SIZE = 32 * 1024
 
 
 class CappedUploadHandler(TemporaryFileUploadHandler):

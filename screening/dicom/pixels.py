@@ -1,21 +1,15 @@
 """The pixels of a DICOM object: one frame of 8 bits, held to the bounds of any upload before it is decoded."""
 
-from io import BytesIO
-
 import numpy as np
 from django.utils.translation import gettext as _
 from PIL import Image
 from pydicom import Dataset
 from pydicom.encaps import get_frame
 
-from screening.images import (
-    DECODED_PIXELS,
-    MAX_JPEG_PIXELS,
-    MAX_OTHER_PIXELS,
-    PhotographRefused,
-    damaged,
-    refuse_size,
-)
+from screening.apart import decode_apart
+from screening.images import DECODED_PIXELS, MAX_JPEG_PIXELS, MAX_OTHER_PIXELS, Timed, refuse_size
+from screening.paring import Pared, pare_jpeg
+from screening.refusals import PhotographRefused, damaged, too_laborious
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 JPEG = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
@@ -56,22 +50,30 @@ def refuse_other_pixels(told: Dataset, photometric: str, known: object) -> None:
 
 def decoded(frame: bytes, size: tuple[int, int], syntax: str, photometric: str) -> Image.Image:
     """What is in the frame is told by the transfer syntax, and its size is what the object says."""
-    kind = "JPEG" if syntax in JPEG else "JPEG2000"
-    image = Image.open(BytesIO(frame), formats=(kind,))
+    is_jpeg, (width, height) = syntax in JPEG, size
+    pared = pare_jpeg(frame) if is_jpeg else Pared(frame, b"")
+    if pared.is_heavy:
+        raise too_laborious()
+    image = Image.open(Timed(pared.picture), formats=("JPEG" if is_jpeg else "JPEG2000",))
     if image.size != size:
         raise damaged()
-    # Without Adobe's mark Pillow takes three components for YCbCr, whatever the object says that they are.
-    is_plain_rgb = kind == "JPEG" and photometric == "RGB" and not {"adobe_transform", "jfif"} & image.info.keys()
-    width, height = size
-    half = (width // 2, height // 2) if width * height > DECODED_PIXELS else None
-    if kind == "JPEG" and (half or is_plain_rgb):
-        image.draft("YCbCr" if is_plain_rgb else None, half or size)
-    image.load()
-    if image.mode not in ("RGB", "L", "YCbCr"):
+    halved = width * height > DECODED_PIXELS
+    plain = decoded_jpeg(image, halved, photometric) if is_jpeg else decode_apart(frame, "JPEG2000", halved=halved)
+    if plain.mode not in ("RGB", "L", "YCbCr"):
         raise damaged()
-    plain = Image.frombytes("RGB" if is_plain_rgb else image.mode, image.size, image.tobytes())
-    plain.info = dict(image.info)
+    plain.info = {"icc_profile": image.info.get("icc_profile")}
     return plain
+
+
+def decoded_jpeg(image: Image.Image, halved: bool, photometric: str) -> Image.Image:
+    # Without Adobe's mark Pillow takes three components for YCbCr, whatever the object says that they are.
+    is_plain_rgb = photometric == "RGB" and not {"adobe_transform", "jfif"} & image.info.keys()
+    width, height = image.size
+    if halved or is_plain_rgb:
+        size = (width // 2, height // 2) if halved else image.size
+        image.draft("YCbCr" if is_plain_rgb else None, size)
+    image.load()
+    return Image.frombytes("RGB" if is_plain_rgb else image.mode, image.size, image.tobytes())
 
 
 def native(told: Dataset, size: tuple[int, int], photometric: str) -> Image.Image:

@@ -5,9 +5,6 @@ become much memory: their number is bounded by counting its reads, and a deflate
 """
 
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from io import BytesIO
 
@@ -24,7 +21,7 @@ from patients.services import RECORD_NUMBER
 from patients.snomed import SIDE_OF, SITE_OF
 from screening.dicom import pixels
 from screening.dicom.sent import CLASSES, MARK, PREAMBLE, Equipment, Number, SentObject, SentPatient, is_dicom
-from screening.images import PhotographRefused, damaged
+from screening.refusals import PhotographRefused, damaged, trusting_nothing
 from skinclinic.text import one_line
 
 MOST_READS = 30_000
@@ -58,19 +55,6 @@ class Metered(BytesIO):
         if self.reads > MOST_READS:
             raise PhotographRefused("dicom_elements", _("This DICOM object has too many parts. Export it anew."))
         return super().read(size)
-
-
-@contextmanager
-def trusting_nothing() -> Iterator[None]:
-    """pydicom raises anything on damaged bytes, and warns of what does not matter here."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except PhotographRefused:
-        raise
-    except Exception as error:
-        raise damaged() from error
 
 
 def read_object(data: bytes, zone: tzinfo = UTC) -> SentObject:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,6 @@ from uuid import uuid4
 import psycopg2
 import pytest
 import requests
-from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
@@ -41,14 +39,6 @@ def safe_db(real_db: str) -> str:
         cursor.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = on").format(sql.Identifier(real_db)))
     connection.close()
     return real_db
-
-
-@pytest.fixture(scope="session")
-def collected() -> None:
-    """The pages' files, which a portal that shows no traces wants in one place."""
-    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
-        command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-        subprocess.run(command, cwd=settings.BASE_DIR, env=os.environ | {"DEBUG": "0"}, check=True)
 
 
 @pytest.fixture
