@@ -56,3 +56,7 @@ class ReadingsSuspended(ClinicError):
 
 class LesionContradicted(ClinicError):
     """Photographs of one lesion, judged in one visit, ask for opposite things."""
+
+
+class CannotErase(ClinicError):
+    """Something of this patient is under way, or a hold stands."""
