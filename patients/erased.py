@@ -27,7 +27,7 @@ class ChartErased(Elsewhere):
 
 def patient_of(found: Model) -> UUID | None:
     key: UUID | None = found.pk if isinstance(found, Patient) else getattr(found, "patient_id", None)
-    return key if getattr(found, "is_in_the_chart", True) else None
+    return None if getattr(found, "outlives_erasure", False) else key
 
 
 def is_erased(found: Model) -> bool:

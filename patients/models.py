@@ -310,6 +310,7 @@ class LegalHold(PatientRecord):
     """Nothing of this patient is erased while it stands: put by a manager, lifted by two people."""
 
     is_in_the_chart = False
+    outlives_erasure = True
 
     words = models.TextField(max_length=500)
     put_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -350,6 +351,7 @@ class Erasure(PatientRecord):
     """
 
     is_in_the_chart = False
+    outlives_erasure = True
 
     reason = models.CharField(max_length=12, choices=ErasureReason.choices)
     words = models.TextField(max_length=500, blank=True, help_text="Erased with her.")

@@ -70,13 +70,12 @@ def add_identifier(
     *, patient: Patient, system: str, value: str, number_type: str = IdentifierType.RECORD
 ) -> PatientIdentifier:
     """Raises IdentifierTaken also when somebody else gives the same number at the same moment."""
-    with transaction.atomic():
-        hold_kept(patient)
-        number = PatientIdentifier(
-            clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
-        )
-        save_identifier(number)
-        return number
+    refuse_erased(patient)
+    number = PatientIdentifier(
+        clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
+    )
+    save_identifier(number)
+    return number
 
 
 def save_identifier(number: PatientIdentifier) -> None:

@@ -186,7 +186,7 @@ def test_erased_record_is_written_into_no_more(cast, chart, photograph_bytes):
         for write in (
             lambda: open_visit(actor=alice, patient=chart.patient),
             lambda: unmerge_patient(duplicate=duplicate),
-            lambda: add_identifier(patient=chart.patient, system="urn:x", value="1"),
+            lambda: add_identifier(patient=Patient.objects.get(pk=chart.patient.pk), system="urn:x", value="1"),
             lambda: note_consent(
                 actor=alice, patient=chart.patient, kind="research", decision="given", decided_on="2026-11-22"
             ),
