@@ -128,3 +128,12 @@ class IdentifierType(models.TextChoices):
     NATIONAL = "national", _("National number")
     INSURANCE = "insurance", _("Insurance number")
     OTHER = "other", _("Other")
+
+
+class ErasureReason(models.TextChoices):
+    """Why somebody's record is erased."""
+
+    REQUEST = "request", _("The patient asks for it")
+    RETENTION = "retention", _("The time for which records are kept has ended")
+    MISTAKE = "mistake", _("She was entered by mistake")
+    OTHER = "other", _("Other")

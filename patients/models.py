@@ -9,11 +9,13 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from patients.codes import (
     BodySite,
     ConsentDecision,
     ConsentKind,
+    ErasureReason,
     HistoryItem,
     IdentifierType,
     Laterality,
@@ -23,7 +25,14 @@ from patients.codes import (
     SkinType,
     Urgency,
 )
-from patients.querysets import ClinicQuerySet, ConsentQuerySet, PatientQuerySet, VisitQuerySet
+from patients.querysets import (
+    ClinicQuerySet,
+    ConsentQuerySet,
+    ErasureQuerySet,
+    HoldQuerySet,
+    PatientQuerySet,
+    VisitQuerySet,
+)
 from patients.validators import validate_past_date
 from skinclinic.accounts.models import Clinic, User
 from skinclinic.audit.acting import Actor
@@ -58,6 +67,7 @@ class Patient(ClinicRecord):
     )
     merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from")
     is_restricted = models.BooleanField(default=False, help_text="Opening the chart asks for a reason, and is told.")
+    erased_at = models.DateTimeField(null=True, editable=False, help_text="When all that named her was erased.")
     version = models.PositiveIntegerField(default=1, editable=False)
 
     objects = PatientQuerySet.as_manager()
@@ -140,7 +150,7 @@ class PatientIdentity(models.Model):
 
     @property
     def name(self) -> str:
-        return f"{self.family_name}, {self.given_name}"
+        return f"{self.family_name}, {self.given_name}" if self.family_name else gettext("Erased patient")
 
     def age_on(self, day: date) -> int:
         return age_on(self.birth_date, day)
@@ -294,3 +304,92 @@ class Lesion(ClinicRecord):
     def label(self) -> str:
         side = f", {in_sentence(self.get_laterality_display())}" if self.laterality != Laterality.MIDLINE else ""
         return f"{self.number}: {self.get_site_display()}{side}"
+
+
+class LegalHold(PatientRecord):
+    """Nothing of this patient is erased while it stands: put by a manager, lifted by two people."""
+
+    is_in_the_chart = False
+    outlives_erasure = True
+
+    words = models.TextField(max_length=500)
+    put_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    lift_asked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    lift_asked_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    lifted_at = models.DateTimeField(null=True)
+
+    objects = HoldQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["patient"], condition=Q(lifted_at__isnull=True), name="hold_open_once"),
+            models.CheckConstraint(
+                condition=Q(lift_asked_by__isnull=True, lift_asked_at__isnull=True)
+                | Q(lift_asked_by__isnull=False, lift_asked_at__isnull=False),
+                name="hold_lifting_asked_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(lifted_by__isnull=True, lifted_at__isnull=True)
+                | Q(lifted_by__isnull=False, lifted_at__isnull=False, lift_asked_by__isnull=False)
+                & ~Q(lifted_by=F("lift_asked_by")),
+                name="hold_lifted_by_two",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"hold {self.pk}"
+
+
+class Erasure(PatientRecord):
+    """A patient's record is to be erased: asked for by a manager, agreed to by another person, or taken back.
+
+    It outlives what was erased: a restore of an older back-up repeats it (docs/decisions/043). `records`: all her
+    records, those that were merged among them; `counts`: rows of each table. These and `erased_at` are written by the
+    database itself, which holds the two people against each other. `replayed_at`: by a restore, as the owner.
+    """
+
+    is_in_the_chart = False
+    outlives_erasure = True
+
+    reason = models.CharField(max_length=12, choices=ErasureReason.choices)
+    words = models.TextField(max_length=500, blank=True, help_text="Erased with her.")
+    despite_follow_ups = models.BooleanField(default=False, help_text="Said of follow-ups of what looks malignant.")
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    agreed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    taken_back_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True, help_text="What is written of her; her files follow.")
+    records = ArrayField(models.UUIDField(), default=list)
+    counts = models.JSONField(default=dict)
+    sent_at = models.DateTimeField(null=True, help_text="When the workers were last told of her files.")
+    files_erased_at = models.DateTimeField(null=True)
+    replayed_at = models.DateTimeField(null=True)
+
+    objects = ErasureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["patient"], condition=Q(taken_back_at__isnull=True), name="erasure_once"),
+            models.CheckConstraint(condition=Q(reason__in=ErasureReason.values), name="erasure_reason_known"),
+            models.CheckConstraint(
+                condition=Q(agreed_by__isnull=True) | ~Q(agreed_by=F("asked_by")), name="erasure_agreed_by_two"
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True)
+                | Q(taken_back_at__isnull=True)
+                & (Q(asked_by__isnull=False, agreed_by__isnull=False) | Q(replayed_at__isnull=False)),
+                name="erasure_done_by_two",
+            ),
+            models.CheckConstraint(
+                condition=Q(files_erased_at__isnull=True) | Q(erased_at__isnull=False), name="erasure_files_come_last"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["clinic"], condition=Q(files_erased_at__isnull=True), name="erasure_to_see_to"),
+            models.Index(fields=["clinic", "-erased_at"], name="erasure_by_clinic"),
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure of {self.patient_id}"

@@ -1,12 +1,13 @@
 """What an actor may see of the record. `visible_to` is the truth; every list, page and object check comes from it."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Coalesce, TruncDate
@@ -41,11 +42,21 @@ class ClinicQuerySet(models.QuerySet):
             return self.exclude(is_in_a_closed_chart(actor, ""))
         return self.exclude(is_in_a_closed_chart(actor, "patient__")) if "patient" in names else self
 
+    def without_erased(self) -> Self:
+        """Rows of no patient stay."""
+        names = {field.name for field in self.model._meta.get_fields()}
+        if "merged_into" in names:
+            return self.filter(erased_at__isnull=True)
+        return self.filter(patient__erased_at__isnull=True) if "patient" in names else self
+
 
 class PatientQuerySet(ClinicQuerySet):
     def current(self) -> Self:
-        """Without those that were merged into another."""
-        return self.filter(merged_into__isnull=True)
+        """Without those that were merged into another, or erased."""
+        return self.filter(merged_into__isnull=True, erased_at__isnull=True)
+
+    def erased(self) -> Self:
+        return self.filter(erased_at__isnull=False)
 
     def of_person(self, patient_id: UUID) -> Self:
         """All records of the person whose record this is: the one that remains, and those that were merged into it."""
@@ -94,6 +105,28 @@ class PatientQuerySet(ClinicQuerySet):
             for patient in (same_day | same_name).with_identity()[:200]
             if patient.identity.birth_date != birth_date or is_similar(wanted, patient.identity)
         ]
+
+
+class HoldQuerySet(ClinicQuerySet):
+    def open(self) -> Self:
+        return self.filter(lifted_at__isnull=True)
+
+
+class ErasureQuerySet(ClinicQuerySet):
+    def asked(self) -> Self:
+        """Nobody has agreed yet."""
+        return self.filter(taken_back_at__isnull=True, erased_at__isnull=True)
+
+    def done(self) -> Self:
+        return self.filter(erased_at__isnull=False)
+
+    def with_files_left(self) -> Self:
+        return self.done().filter(files_erased_at__isnull=True)
+
+    def standing_still(self) -> Self:
+        """No worker has gone on for a while: its message was lost, or its worker."""
+        since = timezone.now() - timedelta(seconds=settings.READING_RESEND_AFTER)
+        return self.with_files_left().filter(Q(sent_at__isnull=True) | Q(sent_at__lt=since))
 
 
 class VisitQuerySet(ClinicQuerySet):

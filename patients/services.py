@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from patients.body_map import BesideTheBody, is_on_body
 from patients.codes import ConsentDecision, ConsentKind, IdentifierType, Urgency
+from patients.erased import RecordErased, refuse_erased
 from patients.models import Consent, Lesion, Patient, PatientIdentifier, PatientIdentity, Visit
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor
@@ -69,6 +70,7 @@ def add_identifier(
     *, patient: Patient, system: str, value: str, number_type: str = IdentifierType.RECORD
 ) -> PatientIdentifier:
     """Raises IdentifierTaken also when somebody else gives the same number at the same moment."""
+    refuse_erased(patient)
     number = PatientIdentifier(
         clinic_id=patient.clinic_id, patient=patient, system=system, value=value, type=number_type
     )
@@ -120,7 +122,7 @@ def correct_patient(
 ) -> None:
     """Write the corrected details, unless somebody else did since `version` was shown. Raises IdentifierTaken."""
     with transaction.atomic():
-        moved = Patient.objects.filter(pk=patient.pk, version=version).update(
+        moved = Patient.objects.filter(pk=patient.pk, version=version, erased_at__isnull=True).update(
             sex=sex, skin_type=skin_type, risk_factors=list(risk_factors), version=F("version") + 1
         )
         if moved != 1:
@@ -201,13 +203,20 @@ def refuses_photographs(patient_id: UUID) -> bool:
 
 
 def hold_current(patient: Patient) -> None:
-    """Lock the patient's row for this transaction; raises RecordMerged for a record that is not used any more.
+    """Lock the patient's row for this transaction; raises RecordMerged or RecordErased for one that is used no more."""
+    if hold_kept(patient).merged_into_id:
+        raise RecordMerged
+
+
+def hold_kept(patient: Patient) -> Patient:
+    """The patient's row, locked for this transaction; raises RecordErased.
 
     Without its key (as in the other locks of ours), so that rows which only point at it are written meanwhile: waiting
     for each other's foreign keys, an upload and an amendment in one visit would end in a deadlock.
     """
-    if Patient.objects.select_for_update(no_key=True).values_list("merged_into", flat=True).get(pk=patient.pk):
-        raise RecordMerged
+    held = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    refuse_erased(held)
+    return held
 
 
 def open_visit(
@@ -266,6 +275,8 @@ def merge_patients(*, duplicate: Patient, into: Patient) -> None:
     with transaction.atomic():
         both = Patient.objects.select_for_update(no_key=True).order_by("pk").filter(pk__in=[duplicate.pk, into.pk])
         rows = {row.pk: row for row in both}
+        if any(row.erased_at for row in rows.values()):
+            raise RecordErased
         if len(rows) != 2 or rows[duplicate.pk].merged_into_id or rows[into.pk].merged_into_id:
             raise CannotMerge(
                 _("One of these records is merged already, or they are the same. Open the remaining one.")
@@ -282,7 +293,7 @@ def merge_patients(*, duplicate: Patient, into: Patient) -> None:
 
 def unmerge_patient(*, duplicate: Patient) -> None:
     with transaction.atomic():
-        into = Patient.objects.filter(pk=duplicate.pk).values_list("merged_into", flat=True).get()
+        into = hold_kept(duplicate).merged_into_id
         moved = Patient.objects.filter(pk=duplicate.pk, merged_into__isnull=False).update(
             merged_into=None, version=F("version") + 1
         )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, partial
 from types import MappingProxyType
-from typing import Any
 from uuid import UUID
 
 from django.apps import apps
@@ -18,7 +17,9 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
+from patients.codes import ErasureReason
 from screening.codes import RetryReason, WithdrawalReason
+from screening.deed_steps import STEPS
 from screening.status import ReadingStatus, ReviewStatus
 from screening.words import FINDINGS
 from skinclinic.accounts.models import User, as_told
@@ -64,6 +65,8 @@ THINGS = {
     "api_webhookdelivery": _("Message to another system"),
     "api_chartlink": _("Link to a chart"),
     "patients_chartopening": _("Restricted chart"),
+    "patients_erasure": _("Erasure"),
+    "patients_legalhold": _("Legal hold"),
     "accounts_invitation": _("Invitation"),
     "accounts_identityprovider": _("Sign-in of the hospital"),
     "accounts_providersession": _("Session by the hospital"),
@@ -102,6 +105,9 @@ LOOKS = {
     "second_factor_failed": _("Second factor failed"),
     "table_exported": _("Table of the record exported"),
     "research_exported": _("Set for research exported"),
+    "patient_exported": _("Everything about the patient exported"),
+    "erasures_listed": _("Erasures listed"),
+    "retention_listed": _("Records whose time has ended listed"),
     "refused": _("Refused"),
     "upload_refused": _("Photograph refused"),
     "document_sent": _("Document sent to another system"),
@@ -150,6 +156,8 @@ STATUSES = {
 # What is done to the clinic's models, in its own words.
 DECIDED = {
     ("patients_chartopening", "insert"): _("Restricted chart opened"),
+    ("patients_erasure", "insert"): _("Erasure asked for"),
+    ("patients_legalhold", "insert"): _("Legal hold put"),
     ("api_chartlink", "insert"): _("Link to the chart made"),
     ("api_chartlink", "update"): _("Link to the chart used"),
     ("accounts_membership", "insert"): _("Joined the clinic"),
@@ -172,6 +180,8 @@ BARE = {
     "audit_verification",
     "dicom_dicominstance",
     "fhir_signeddocument",
+    "patients_erasure",
+    "patients_legalhold",
     "screening_alarm",
     "screening_noticechoice",
     "screening_savedfilter",
@@ -303,7 +313,7 @@ COLUMNS = frozenset(
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d(T|$)")
 # Why something was done, where that is chosen and not typed.
 REASONS = {
-    **dict([*WithdrawalReason.choices, *RetryReason.choices]),
+    **dict([*ErasureReason.choices, *WithdrawalReason.choices, *RetryReason.choices]),
     "pathology reported": _("pathology reported"),
     "pathology report corrected or taken back": _("pathology report corrected or taken back"),
 }
@@ -356,47 +366,6 @@ def sentence(event: AuditEvent) -> str:
     if event.action in DEEDS:
         return DEEDS[event.action] % {"thing": thing}
     return f"{thing} {event.action.replace('_', ' ')}"
-
-
-def step_of_resuming(changes: dict[str, Any]) -> str:
-    if "resumed_at" in changes:
-        return gettext("Readings resumed")
-    asked = changes["resume_asked_at"][1]
-    return gettext("Asked to resume readings") if asked else gettext("Request to resume taken back")
-
-
-def step_of_switching(changes: dict[str, Any]) -> str:
-    agreed = "agreed_by_id" in changes
-    return gettext("Switch of the model agreed to") if agreed else gettext("Switch of the model taken back")
-
-
-def step_of_alarm(changes: dict[str, Any]) -> str:
-    if "acknowledged_at" in changes:
-        return gettext("Alarm acknowledged")
-    if "raised_at" in changes:
-        return gettext("Alarm raised")
-    return gettext("Alarm over") if changes.get("ended_at", [None, None])[1] else gettext("Alarm goes on")
-
-
-def step_of_membership(changes: dict[str, Any]) -> str:
-    if "is_active" not in changes:
-        return gettext("Roles changed")
-    return gettext("Enabled again") if changes["is_active"][1] else gettext("Disabled")
-
-
-def step_of_invitation(changes: dict[str, Any]) -> str:
-    if "accepted_at" in changes:
-        return gettext("Invitation taken")
-    return gettext("Invitation withdrawn") if "withdrawn_at" in changes else gettext("Invitation sent again")
-
-
-STEPS = {
-    "accounts_membership": step_of_membership,
-    "accounts_invitation": step_of_invitation,
-    "screening_suspension": step_of_resuming,
-    "screening_switchrequest": step_of_switching,
-    "screening_alarm": step_of_alarm,
-}
 
 
 def told_of(event: AuditEvent, named: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -30,6 +30,8 @@ class IncidentQuerySet(ClinicQuerySet):
 class Incident(ClinicRecord):
     """`prediction`: the reading that was shown to who opened it; empty where none was."""
 
+    outlives_erasure = True
+
     kind = models.CharField(max_length=16, choices=IncidentKind.choices)
     words = models.TextField(max_length=2000)
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, null=True, related_name="+")

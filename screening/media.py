@@ -3,12 +3,14 @@
 from uuid import UUID
 
 import numpy as np
+from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from ml.labels import DIAGNOSES
 from ml.overlay import map_png
 from screening.models import LesionImage, Prediction, Screening
+from screening.services.errors import PhotographErased
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.record import record
 
@@ -29,7 +31,7 @@ def photograph(request: HttpRequest, image_id: UUID) -> HttpResponse:
         patient_id=image.patient_id,
         detail={"ahead": True} if ahead else None,
     )
-    response = as_image(image.photograph.read(), "image/jpeg")
+    response = as_image(stored(image.photograph), "image/jpeg")
     if ahead:
         # Of the visit that comes next: the browser keeps it until that is opened.
         response["Cache-Control"] = f"private, max-age={AHEAD_FOR}"
@@ -50,6 +52,8 @@ def dicom(request: HttpRequest, screening_id: UUID) -> HttpResponse:
 
 def as_dicom_file(screening: Screening) -> HttpResponse:
     """It names the patient, so the ledger says in which shape the photograph was given."""
+    if not screening.image.photograph:
+        raise PhotographErased
     from screening.dicom.writing import as_dicom  # 20 MB of pydicom, for processes that are asked for an object
 
     record(
@@ -69,7 +73,7 @@ def as_dicom_file(screening: Screening) -> HttpResponse:
 def thumbnail(request: HttpRequest, image_id: UUID) -> HttpResponse:
     """Small and on many lists: the page that shows it has its own line on the ledger."""
     image = get_visible(LesionImage.objects.all(), request.actor, image_id)
-    response = as_image(image.thumbnail.read(), "image/jpeg")
+    response = as_image(stored(image.thumbnail), "image/jpeg")
     # Lists are drawn anew every few seconds; for so long a thumbnail stays with the browser that was shown it.
     response["Cache-Control"] = "private, max-age=60"
     return response
@@ -92,6 +96,13 @@ def draw_map(prediction: Prediction, image: LesionImage, diagnosis: str | None) 
     cells = np.frombuffer(bytes(prediction.activation_map), "<f4").reshape(7, 7, 7)
     scale = MAP_SIDE / max(image.width, image.height)
     return map_png(cells, diagnosis, (round(image.width * scale), round(image.height * scale)))
+
+
+def stored(file: FieldFile) -> bytes:
+    """Raises PhotographErased: it may show another patient than the one in whose record it was by mistake."""
+    if not file:
+        raise PhotographErased
+    return bytes(file.read())
 
 
 def as_image(data: bytes, content_type: str) -> HttpResponse:

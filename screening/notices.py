@@ -79,6 +79,7 @@ class Notice(PatientRecord):
     objects = NoticeQuerySet.as_manager()
     # It only leads there, and what it leads to asks for itself.
     is_in_the_chart = False
+    outlives_erasure = True
 
     class Meta:
         ordering = ["-created_at", "id"]

@@ -49,7 +49,8 @@ class ScreeningQuerySet(ClinicQuerySet):
         return self.filter(Q(visit__clinician=user_id) | Q(visit__clinician=None))
 
     def to_be_reviewed(self) -> Self:
-        return self.in_use().filter(review_status__in=sorted(REVIEW_IS_OPEN))
+        """Of an erased patient nothing is any more."""
+        return self.in_use().filter(review_status__in=sorted(REVIEW_IS_OPEN), patient__erased_at__isnull=True)
 
     def signed(self) -> Self:
         return self.filter(review_status__in=sorted(REVIEW_IS_SIGNED))
@@ -303,7 +304,7 @@ class OutcomeQuerySet(ClinicQuerySet):
 
 class ReadingProblemQuerySet(ClinicQuerySet):
     def open(self) -> Self:
-        return self.filter(answered_at__isnull=True)
+        return self.filter(answered_at__isnull=True, patient__erased_at__isnull=True)
 
 
 OVERDUE, URGENT, ALARMING, INTERMEDIATE, LOW = range(5)
@@ -342,7 +343,7 @@ def visits_to_review(visits: ClinicQuerySet, actor: Actor, now: datetime | None 
     )
     held = apps.get_model("screening", "HeldSignature").objects.held().filter(visit=OuterRef("pk"))
     return (
-        visits.filter(waiting)
+        visits.filter(waiting, patient__erased_at__isnull=True)
         .exclude(Exists(held))
         .annotate(
             rank=rank,

@@ -109,7 +109,7 @@ def research_set(actor: Actor) -> ResearchSet:
 def candidates(actor: Actor) -> Iterator[Candidate]:
     person = Coalesce("patient__merged_into", "patient")
     signed = Screening.objects.visible_to(actor).in_use().filter(signature__isnull=False, prediction__isnull=False)
-    shown = signed.shown_to(actor).filter(is_hidden=False)
+    shown = signed.without_erased().shown_to(actor).filter(is_hidden=False)
     rows = shown.annotate(person=person).filter(person__in=consenting_people(actor)).order_by()
     for row in rows.values_list(
         "image",

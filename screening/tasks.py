@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from screening.services import figures, holding, importing, ledger, notices, queue, readings
+from screening.services import erasing, figures, holding, importing, ledger, notices, queue, readings
 from skinclinic.locks import only_one
 
 
@@ -63,3 +63,20 @@ def sweep_ledger_task() -> None:
     with only_one("sweep-ledger") as mine:
         if mine:
             ledger.sweep_verifications()
+
+
+@shared_task(soft_time_limit=300, time_limit=330)
+def erase_files_task(erasure_id: str, clinic_id: str) -> None:
+    """Some of them, then a message for the next."""
+    erasure, clinic = UUID(erasure_id), UUID(clinic_id)
+    with only_one(f"erasure-{erasure}") as mine:
+        goes_on = mine and erasing.erase_files(erasure_id=erasure, clinic_id=clinic)
+    if goes_on:
+        queue.send(erasure, clinic, task=queue.ERASE)
+
+
+@shared_task
+def sweep_erasures_task() -> None:
+    with only_one("sweep-erasures") as mine:
+        if mine:
+            erasing.sweep_erasures()

@@ -27,6 +27,7 @@ WORDS = {
         _("This address only takes what a form sends, and nothing was sent now. Start again from the list."),
     ),
     409: (_("This cannot be done as it stands"), _("Go back, load the page again and look at what has changed.")),
+    410: (_("This is gone"), _("It was erased with the patient whom it was about. Nobody can bring it back.")),
     500: (
         _("Something went wrong on our side"),
         _("Nothing was saved by this step. Try again; if it happens again, tell your manager."),

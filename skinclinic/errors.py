@@ -19,3 +19,7 @@ class Elsewhere(ClinicError):
 
 class StaleForm(ClinicError):
     """The page was opened on something that has changed since."""
+
+
+class Gone(ClinicError):
+    """It was here, and was erased on purpose; it does not come back."""

@@ -341,6 +341,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": READING_SWEEP_EVERY,
         "options": {"expires": READING_SWEEP_EVERY},
     },
+    "sweep-erasures": {
+        "task": "screening.tasks.sweep_erasures_task",
+        "schedule": READING_SWEEP_EVERY,
+        "options": {"expires": READING_SWEEP_EVERY},
+    },
     "sweep-ledger": {
         "task": "screening.tasks.sweep_ledger_task",
         "schedule": READING_SWEEP_EVERY,

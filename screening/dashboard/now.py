@@ -165,7 +165,7 @@ def lacks_pathology(now: datetime) -> Q:
 def open_work(screenings: "QuerySet[Screening]", now: datetime) -> dict[str, Any]:
     """What waits to be read or reviewed; both have a partial index."""
     unread = Q(reading_status__in=sorted(READING_IS_OPEN))
-    unsigned = Q(review_status__in=sorted(REVIEW_IS_OPEN))
+    unsigned = Q(review_status__in=sorted(REVIEW_IS_OPEN), patient__erased_at__isnull=True)
     found = (
         screenings.filter(unread | unsigned)
         .order_by()

@@ -1,6 +1,6 @@
 from django.utils.translation import gettext as _
 
-from skinclinic.errors import ClinicError, StaleForm
+from skinclinic.errors import ClinicError, Gone, StaleForm
 
 
 class StaleTransition(StaleForm):
@@ -56,3 +56,14 @@ class ReadingsSuspended(ClinicError):
 
 class LesionContradicted(ClinicError):
     """Photographs of one lesion, judged in one visit, ask for opposite things."""
+
+
+class PhotographErased(Gone):
+    code = "patient-erased"
+
+    def __init__(self) -> None:
+        super().__init__(_("This photograph was erased with the patient whom it shows."))
+
+
+class CannotErase(ClinicError):
+    """Something of this patient is under way, or a hold stands."""

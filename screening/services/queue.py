@@ -13,7 +13,7 @@ from skinclinic.celery import app
 
 logger = logging.getLogger(__name__)
 QUEUE = "celery"
-READ, IMPORT = "read_photograph_task", "import_patient_task"
+READ, IMPORT, ERASE = "read_photograph_task", "import_patient_task", "erase_files_task"
 
 
 def send_on_commit(row: ClinicRecord, *, task: str = READ) -> None:

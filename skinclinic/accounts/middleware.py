@@ -17,7 +17,7 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import ANONYMOUS, Actor, acting
 from skinclinic.audit.record import record
 from skinclinic.error_pages import answer
-from skinclinic.errors import ClinicError, Elsewhere
+from skinclinic.errors import ClinicError, Elsewhere, Gone
 
 REFUSALS = {403, 404}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
@@ -62,7 +62,9 @@ class ActingMiddleware:
         """A refusal that a page did not expect is told all the same: what it says is meant for people."""
         if isinstance(exception, Elsewhere):
             return lead_to(request, exception.address)
-        return answer(request, 409, str(exception)) if isinstance(exception, ClinicError) else None
+        if isinstance(exception, ClinicError):
+            return answer(request, 410 if isinstance(exception, Gone) else 409, str(exception))
+        return None
 
     def answer_in_transaction(self, request: HttpRequest) -> HttpResponse:
         try:

@@ -8,7 +8,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from skinclinic.errors import ClinicError, NotAllowed, StaleForm
+from skinclinic.errors import ClinicError, Gone, NotAllowed, StaleForm
 
 CONTENT_TYPE = "application/problem+json"
 NOT_HERE = "Nothing of this clinic has this id. Look whether it is whole, and of which clinic."
@@ -60,6 +60,7 @@ TITLES = {
     404: "There is nothing here",
     405: "This cannot be done here",
     409: "Something changed meanwhile",
+    410: "It was erased, and does not come back",
     412: "It was changed since",
     415: "This kind of content is not taken",
     422: "What was sent is refused",
@@ -71,6 +72,8 @@ TITLES = {
 def status_of(error: ClinicError) -> int:
     if isinstance(error, NotAllowed):
         return status.HTTP_403_FORBIDDEN
+    if isinstance(error, Gone):
+        return status.HTTP_410_GONE
     if isinstance(error, StaleForm):
         return status.HTTP_409_CONFLICT
     return status.HTTP_422_UNPROCESSABLE_ENTITY

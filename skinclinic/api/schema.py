@@ -43,7 +43,8 @@ PROBLEM = {
 }
 REFUSED = {
     "description": "Refused, and why: 400 what was sent, 401 the token, 403 its scope, 404, 409 and 412 what changed "
-    "meanwhile, 415 the kind of content, 422 a rule of the clinic, 428 a missing If-Match, 429 too much.",
+    "meanwhile, 410 a patient who was erased, 415 the kind of content, 422 a rule of the clinic, 428 a missing "
+    "If-Match, 429 too much.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 

@@ -68,6 +68,8 @@ class AuditEvent(models.Model):
     request_id = models.TextField(blank=True)
     reason = models.TextField(blank=True)
 
+    outlives_erasure = True
+
     objects = AuditEventQuerySet.as_manager()
 
     class Meta:

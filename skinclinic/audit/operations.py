@@ -30,6 +30,17 @@ class Recorded(RunSQL):
         )
 
 
+class KeptErased(RunSQL):
+    """Of a patient who was erased nothing is written into the private columns of `table` any more."""
+
+    def __init__(self, table: str, *, private: Sequence[str]):
+        super().__init__(
+            f"CREATE TRIGGER erasure_guard AFTER INSERT OR UPDATE OF {', '.join(private)} ON {table} FOR EACH ROW "
+            "EXECUTE FUNCTION erasure_guard()",
+            f"DROP TRIGGER erasure_guard ON {table}",
+        )
+
+
 class ClinicScoped(RunSQL):
     """A transaction sees and writes the rows of the clinic it acts in, no others; without a clinic, none.
 

@@ -29,8 +29,9 @@ TOLD = {
     "screening_review": "reviews",
     "audit_auditevent": "lines on the ledger",
 }
+# Of an erased patient a photograph has neither bytes nor hash.
 UNLIKE = """
-    SELECT image.id FROM screening_lesionimage image WHERE image.sha256 IS DISTINCT FROM (
+    SELECT image.id FROM screening_lesionimage image WHERE image.sha256 <> '' AND image.sha256 IS DISTINCT FROM (
         SELECT encode(sha256(string_agg(chunk.data, ''::bytea ORDER BY chunk.position)), 'hex')
         FROM screening_storedchunk chunk WHERE chunk.file_id = image.photograph
     )

@@ -56,7 +56,7 @@ class MediaResource(Resource):
                 "Media",
                 row.pk,
                 row.updated,
-                identifier=[{"system": SHA256, "value": row.sha256}, *map(number_of, row.numbers.all())],
+                identifier=[filled(system=SHA256, value=row.sha256), *map(number_of, row.numbers.all())],
                 status="entered-in-error" if is_withdrawn(row) else "completed",
                 type=IMAGE,
                 modality=modality_of(row),

@@ -20,6 +20,7 @@ from django.db.models import Case, CharField, Exists, ExpressionWrapper, F, Oute
 from django.db.models.fields import BooleanField
 from django.db.models.functions import Coalesce
 
+from patients.erased import refuse_erased
 from screening.models import Review, Screening
 from screening.status import REVIEW_IS_SIGNED, ReadingStatus, ReviewStatus
 from skinclinic.api.fhir import codes
@@ -129,7 +130,10 @@ class ObservationResource(Resource):
     def find(self, actor: Actor, key: str) -> tuple[Any, Dict] | None:
         kind, pk = key_of(key)
         row = self.rows(actor).filter(pk=pk).first() if pk else None
-        return (row, KINDS[kind](row)) if row is not None and has(row, kind) else None
+        if row is None or not has(row, kind):
+            return None
+        refuse_erased(row)
+        return row, KINDS[kind](row)
 
 
 def has(row: Any, kind: str) -> bool:

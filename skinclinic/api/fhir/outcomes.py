@@ -20,6 +20,7 @@ CODES = {
     405: "not-supported",
     406: "not-supported",
     409: "conflict",
+    410: "deleted",
     412: "multiple-matches",
     411: "invalid",
     413: "too-long",

@@ -3,11 +3,13 @@
 `reading-…` and `review-…` are of the Observations of the same id, `report-…` is of a DiagnosticReport and its document.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from patients.erased import RecordErased, refuse_erased
 from screening.models import Screening
 from skinclinic.api.fhir.diagnostic_report import doctors_of, is_void, reported_visits, shown, signed_document
 from skinclinic.api.fhir.elements import (
@@ -120,6 +122,7 @@ class ProvenanceResource(Resource):
         row = rows.filter(pk=pk).first()
         if row is None or (kind in KINDS and not has(row, kind)):
             return None
+        refuse_erased(row)
         return row, OF_KIND[kind](row)
 
     def targets(self, actor: Actor, search: Search) -> list[tuple[Any, Dict]]:
@@ -128,7 +131,13 @@ class ProvenanceResource(Resource):
         if len(asked) != 1 or len(asked[0].values) > MOST:
             raise BadSearch(f"Name one target, or up to {MOST} with commas between them.")
         keys = dict.fromkeys(key for value in asked[0].values if (key := key_of_target(asked[0], value)))
-        return [found for key in keys if (found := self.find(actor, key))]
+        return list(self.found(actor, keys))
+
+    def found(self, actor: Actor, keys: Iterable[str]) -> Iterator[tuple[Any, Dict]]:
+        for key in keys:
+            with suppress(RecordErased):
+                if found := self.find(actor, key):
+                    yield found
 
     def narrowed(self, rows: QuerySet[Any], search: Search) -> QuerySet[Any]:
         return rows.filter(Q(pk__in=[]))

@@ -100,9 +100,11 @@ def record_taken(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> None:
 
 
 def of_reports(events: list[Event]) -> list[Event]:
-    """A photograph that is withdrawn from a visit of which nothing was ever signed changes no report."""
+    """A photograph that is withdrawn from a visit of which nothing was ever signed changes no report; of a patient who
+    was erased meanwhile there is none."""
     visits = visits_of(events)
-    reported = set(reported_visits(current_actor()).filter(pk__in=visits.values()).values_list("pk", flat=True))
+    told = reported_visits(current_actor()).without_erased()
+    reported = set(told.filter(pk__in=visits.values()).values_list("pk", flat=True))
     return [event for event in events if visits.get(event.pk) in reported]
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 from django.db.models import DateTimeField, F, Model, Q, QuerySet
 from django.db.models.functions import Greatest
 
+from patients.erased import refuse_erased
+from patients.querysets import ClinicQuerySet
 from skinclinic.api.fhir.elements import Dict
 from skinclinic.api.fhir.searching import Condition, Search, as_uuid, by_date, by_id
 from skinclinic.audit.acting import Actor
@@ -42,10 +44,13 @@ class Resource:
         return rows.filter(patient__in=patients)
 
     def find(self, actor: Actor, key: str) -> tuple[Any, Dict] | None:
-        """The row and the resource with this id, where the actor may see it."""
+        """The row and the resource with this id, where the actor may see it. Raises RecordErased."""
         pk = as_uuid(key)
         row = self.rows(actor).filter(pk=pk).first() if pk else None
-        return (row, self.build(row)[0]) if row is not None else None
+        if row is None:
+            return None
+        refuse_erased(row)
+        return row, self.build(row)[0]
 
     def patient_of(self, row: Any) -> UUID | None:
         found: UUID | None = row.patient_id
@@ -68,6 +73,11 @@ class Resource:
 
     def in_order(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.order_by(f"-{self.moment}", "-pk")
+
+
+def without_erased(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Rows of a clinic; of others, and of the ledger, all stay."""
+    return rows.without_erased() if isinstance(rows, ClinicQuerySet) else rows
 
 
 def latest(*columns: str) -> Any:

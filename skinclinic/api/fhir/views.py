@@ -10,9 +10,10 @@ from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from patients.erased import refuse_erased
 from patients.models import Patient
 from patients.services import ids_of_person
-from screening.media import as_image
+from screening.media import as_image, stored
 from screening.models import LesionImage
 from skinclinic.api.fhir.base import FhirView, base_of, resource_of
 from skinclinic.api.fhir.codes import CodeSystem, code_systems
@@ -21,7 +22,7 @@ from skinclinic.api.fhir.outcomes import CONTENT_TYPE
 from skinclinic.api.fhir.paging import Cursor, Entry, bundle, entries_from, open_token, parted, token_of
 from skinclinic.api.fhir.provenance import ProvenanceResource, provenance_of
 from skinclinic.api.fhir.registry import OF_PATIENT
-from skinclinic.api.fhir.resource import Resource
+from skinclinic.api.fhir.resource import Resource, without_erased
 from skinclinic.api.fhir.searching import PERSONAL, Asked, Search, as_uuid, no_modifier, read_search, refuse_elsewhere
 from skinclinic.audit.record import record
 
@@ -67,7 +68,7 @@ def found_in(
 ) -> tuple[list[Entry], Cursor | None]:
     if isinstance(resource, ProvenanceResource):
         return [Entry(row, told) for row, told in resource.targets(actor, search)], None
-    rows = resource.narrowed(resource.rows(actor), search)
+    rows = without_erased(resource.narrowed(resource.rows(actor), search))
     return parted(entries_from(resource, rows, cursor, search.count))
 
 
@@ -112,6 +113,7 @@ class EverythingView(FhirView):
         patient = Patient.objects.visible_to(request.auth).filter(pk=key).first()
         if patient is None:
             raise NotFound("There is no Patient of this id.")
+        refuse_erased(patient)
         place = f"Patient/{key}/$everything"
         query, cursor = opened(request.query_params, place)
         search = read_search(query, set(), revinclude=False)
@@ -169,11 +171,13 @@ class BinaryView(FhirView):
         pk = as_uuid(key)
         image = LesionImage.objects.visible_to(request.auth).filter(pk=pk).first() if pk else None
         if image is not None:
+            refuse_erased(image)
             record_look("photograph_seen", image)
-            return self.bytes_of(request, key, image.photograph.read(), "image/jpeg")
+            return self.bytes_of(request, key, stored(image.photograph), "image/jpeg")
         document = SignedDocument.objects.visible_to(request.auth).filter(pk=pk).first() if pk else None
         if document is None:
             raise NotFound("There is no Binary of this id.")
+        refuse_erased(document)
         record_look("report_seen", document)
         return self.bytes_of(request, key, document.pdf.read(), "application/pdf")
 

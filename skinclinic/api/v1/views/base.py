@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from patients.erased import refuse_erased
 from patients.models import Patient
 from skinclinic.api.etags import tagged
 from skinclinic.api.v1.filters import NamedFilters
@@ -28,7 +29,15 @@ class ClinicViewSet(GenericViewSet):
         return [NamedFilters] if getattr(self, "action", None) == "list" else []
 
     def get_queryset(self) -> Any:
-        return self.queryset.visible_to(self.request.auth) if self.request.auth else self.queryset.none()
+        if not self.request.auth:
+            return self.queryset.none()
+        seen = self.queryset.visible_to(self.request.auth)
+        return seen.without_erased() if getattr(self, "action", None) == "list" else seen
+
+    def check_object_permissions(self, request: Request, obj: Any) -> None:
+        """Raises RecordErased: what is asked for by its id is said to be gone, where a list leaves it out."""
+        super().check_object_permissions(request, obj)
+        refuse_erased(obj)
 
 
 class Listed(mixins.ListModelMixin):
@@ -52,4 +61,5 @@ def visible(model: Any, actor: Any, key: UUID) -> Any:
     found = model.objects.visible_to(actor).filter(pk=key).first()
     if found is None:
         raise NotFound(f"There is no such {model._meta.verbose_name}.")
+    refuse_erased(found)
     return found

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from patients.models import Lesion, Visit
 from screening.images import CleanPhotograph, clean_photograph, file_name
-from screening.media import as_dicom_file, as_image, draw_map
+from screening.media import as_dicom_file, as_image, draw_map, stored
 from screening.models import Screening
 from screening.services.photographs import add_photograph, withdraw_screening
 from screening.status import REVIEW_IS_SIGNED
@@ -170,7 +170,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
         image = self.get_object().image
         table = image._meta.db_table
         record("photograph_seen", subject_type=table, subject_id=image.pk, patient_id=image.patient_id)
-        return as_image(image.photograph.read(), "image/jpeg")
+        return as_image(stored(image.photograph), "image/jpeg")
 
     @extend_schema(responses={(200, "application/dicom"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"], renderer_classes=[JSONRenderer, DicomFile])
@@ -183,7 +183,7 @@ class ScreeningViewSet(Listed, Retrieved, ClinicViewSet):
     def thumbnail(self, request: Request, pk: UUID) -> HttpResponse:
         image = self.get_object().image
         record("thumbnail_seen", subject_type=image._meta.db_table, subject_id=image.pk, patient_id=image.patient_id)
-        return as_image(image.thumbnail.read(), "image/jpeg")
+        return as_image(stored(image.thumbnail), "image/jpeg")
 
     @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])

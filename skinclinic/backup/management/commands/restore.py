@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from skinclinic.audit.verify import LedgerBroken, verify_ledger
 from skinclinic.backup.command import ELSEWHERE, Bars, owner_connection, record_in_each_clinic, told_in_a_sentence
 from skinclinic.backup.contents import Notes, knows_secret_key, photographs_unlike_their_hash
+from skinclinic.backup.erasures import Erased, read_list, replay
 from skinclinic.backup.keys import backup_key
 from skinclinic.backup.restoring import restore_backup
 from skinclinic.backup.sealed import SealedFile
@@ -23,15 +24,22 @@ SET_UP_ANEW = (
     "everybody sets hers up anew, and each webhook wants another secret. With the old SECRET_KEY all would work again."
 )
 
+NOT_KNOWN = (
+    "Who was erased since the back-up was made is not known here, and is back in the record. With the list that "
+    "`manage.py erasures LIST` wrote, `restore FILE --erasures LIST` erases them again; keep it beside the back-ups."
+)
+
 
 class Command(BaseCommand):
     help = "Put a back-up into an empty place, and hold it against what was counted and sealed when it was made."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", help="what `backup` wrote; - for standard input")
+        parser.add_argument("--erasures", metavar="LIST", help="what `erasures` wrote: whom to erase again")
 
-    def handle(self, *args, file: str, **options) -> None:
+    def handle(self, *args, file: str, erasures: str | None, **options) -> None:
         with told_in_a_sentence(), opened(file) as opened_file:
+            known = read_list(Path(erasures)) if erasures else None
             source, owner = SealedFile(opened_file, backup_key()), owner_connection()
             notes = Notes.from_bytes(source.notes)
             self.stdout.write(f"Made on {notes.made:%Y-%m-%d %H:%M} UTC. In it: {notes.told}.")
@@ -39,12 +47,19 @@ class Command(BaseCommand):
             self.stdout.write("Each table has as many rows as it had.")
             call_command("prepare_database", verbosity=0)
             faults = [*self.faults_of_photographs(owner, notes), *self.faults_of_ledger(owner, notes)]
+            self.erase_again(owner, known)
             record_in_each_clinic("restored", notes)
             if not knows_secret_key(notes):
                 self.stderr.write(SET_UP_ANEW)
             self.stdout.write("Restored. What runs here already has to be started again: web, worker and beat.")
         if faults:
             raise CommandError(f"What was backed up was not as it should be. {' '.join(faults)}")
+
+    def erase_again(self, owner: BaseDatabaseWrapper, known: list[Erased] | None) -> None:
+        if known is None:
+            self.stderr.write(NOT_KNOWN)
+        else:
+            self.stdout.write(f"Erased again: {replay(owner, known)} of {len(known)} patients in the list of erasures.")
 
     def put(self, owner: BaseDatabaseWrapper, source: SealedFile, notes: Notes) -> None:
         bars = Bars()

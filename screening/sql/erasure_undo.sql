@@ -1,0 +1,10 @@
+DROP FUNCTION erasure_guard();
+DROP FUNCTION erasure_forget_files(uuid, text[]);
+DROP FUNCTION erasure_files(uuid, integer);
+DROP FUNCTION erase_patient(uuid);
+DROP FUNCTION erase_words(uuid[], uuid);
+DROP FUNCTION erasure_places();
+DROP FUNCTION erasure_images(uuid[]);
+DROP FUNCTION erasure_screenings(uuid[]);
+DROP FUNCTION erasure_allowed(uuid);
+DROP FUNCTION erasure_refuse(text);

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from skinclinic.backup.command import owner_connection, told_in_a_sentence
+from skinclinic.backup.erasures import as_text, erasures_in, keep_list
+
+
+class Command(BaseCommand):
+    help = "Write who was erased, under opaque ids, for a restore to repeat. Keep it beside the back-ups."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="written over; - for standard output")
+
+    def handle(self, *args, file: str, **options) -> None:
+        with told_in_a_sentence():
+            found = erasures_in(owner_connection())
+            if file == "-":
+                self.stdout.write(as_text(found), ending="")
+                return
+            keep_list(Path(file).absolute(), as_text(found))
+            self.stdout.write(f"{file}: {len(found)} erasures.")
