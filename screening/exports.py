@@ -91,7 +91,7 @@ EXPORTS: dict[str, Export] = {
         _("Patients"),
         all_of(Patient),
         [
-            *same("id", "created_at", "sex", "skin_type", "risk_factors", "merged_into"),
+            *same("id", "created_at", "sex", "skin_type", "risk_factors", "merged_into", "erased_at"),
             *((name, f"identity__{name}") for name in ("family_name", "given_name", "birth_date")),
         ],
     ),

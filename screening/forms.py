@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from patients.codes import ErasureReason
 from patients.models import Lesion, Patient, Visit
 from patients.validators import validate_past_date
 from screening.codes import (
@@ -96,6 +97,38 @@ class WithdrawForm(NeededAtTimesForm):
         if cleaned.get("reason") == WithdrawalReason.OTHER and not cleaned.get("words"):
             self.add_error("words", _("Say in words why."))
         return cleaned
+
+
+class EraseForm(NeededAtTimesForm):
+    """Why a patient is to be erased; asked for `despite_follow_ups` only where there are some that look malignant."""
+
+    reason = forms.ChoiceField(label=_("Reason"), choices=ErasureReason.choices, widget=forms.RadioSelect)
+    words = forms.CharField(
+        label=_("In words"),
+        max_length=500,
+        required=False,
+        widget=forms.Textarea({"rows": 2}),
+        help_text=_("For who agrees. It is erased with her."),
+    )
+    despite_follow_ups = forms.BooleanField(
+        label=_("Erase her although follow-ups of what looks malignant are open. Nobody will be reminded of them."),
+        required=False,
+    )
+
+    def __init__(self, *args: Any, follow_ups: int, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if not follow_ups:
+            del self.fields["despite_follow_ups"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("reason") == ErasureReason.OTHER and not cleaned.get("words"):
+            self.add_error("words", _("Say in words why."))
+        return cleaned
+
+
+class HoldForm(forms.Form):
+    words = forms.CharField(label=_("Reason"), max_length=500)
 
 
 class MoveForm(WithdrawForm):

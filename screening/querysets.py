@@ -134,7 +134,7 @@ class LesionImageQuerySet(ClinicQuerySet):
 
 class SignatureQuerySet(ClinicQuerySet):
     def unacknowledged(self) -> Self:
-        return self.filter(acknowledged_at__isnull=True)
+        return self.filter(acknowledged_at__isnull=True, patient__erased_at__isnull=True)
 
     def for_clinician(self, user_id: UUID | None) -> Self:
         return self.filter(Q(visit__clinician=user_id) | Q(visit__clinician=None))

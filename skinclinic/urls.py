@@ -11,7 +11,7 @@ from skinclinic.accounts import views as accounts
 from skinclinic.accounts.oidc import ending, finding
 from skinclinic.accounts.oidc import pages as providers
 from skinclinic.accounts.oidc import views as oidc
-from skinclinic.api import links
+from skinclinic.api import links, whole
 from skinclinic.api import pages as clients
 from skinclinic.api.webhooks import pages as webhooks
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("join/", join.join, name="join"),
     path("join/<uuid:clinic_id>/<str:token>/", join.invitation, name="invitation"),
     path("open", links.open_chart, name="open_chart"),
+    path("patients/<uuid:patient_id>/export/", whole.patient_export, name="patient_export"),
     path("clinic/", accounts.choose_clinic, name="choose_clinic"),
     path("clinic/settings/", accounts.clinic_settings, name="clinic_settings"),
     path("clinic/sign-in/", providers.identity_provider, name="identity_provider"),

@@ -159,6 +159,7 @@ def is_late(now: datetime) -> Q:
 def lacks_pathology(now: datetime) -> Q:
     """Of a biopsy or excision that was done four weeks ago no report on the lesion was entered since the review."""
     taken = Q(what__in=sorted(TAKES_TISSUE), status=FollowUpStatus.DONE, reported_by__isnull=True)
+    taken &= Q(patient__erased_at__isnull=True)
     return taken & Q(closed_at__lt=now - PATHOLOGY_WITHIN)
 
 
@@ -219,7 +220,7 @@ def high_readings(actor: Actor, now: datetime) -> dict[str, Coalesce]:
     """High readings older than two working days: not signed, or signed and not acknowledged. Each is looked for among
     what is open, which is little, and not among all that was ever high."""
     since = working_days_before(now, WORKING_DAYS_TO_ACKNOWLEDGE)
-    high = Screening.objects.visible_to(actor).in_use().with_reading_for(actor)
+    high = Screening.objects.visible_to(actor).in_use().without_erased().with_reading_for(actor)
     high = high.filter(prediction__band=Band.HIGH, finished_at__lt=since)
     unseen = Signature.objects.visible_to(actor).unacknowledged()
     return {

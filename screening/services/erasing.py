@@ -1,6 +1,7 @@
 """Erasing a patient: asked for by one, agreed to by another, done by the database; her files follow piece by piece."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.files.storage import default_storage
@@ -12,11 +13,22 @@ from psycopg2.errors import DeadlockDetected
 
 from patients.codes import ErasureReason
 from patients.erased import RecordErased
-from patients.models import Erasure, LegalHold, Patient, PatientIdentifier
+from patients.models import Erasure, LegalHold, Lesion, Patient, PatientIdentifier, Visit
 from patients.services import RecordMerged
 from screening.codes import MALIGNANT_DIAGNOSES, FollowUpStatus
 from screening.importing import ImportRowStatus
-from screening.models import FollowUp, HeldSignature, ImportRow, Screening
+from screening.models import (
+    FollowUp,
+    HeldSignature,
+    ImportRow,
+    Incident,
+    LesionImage,
+    Outcome,
+    Prediction,
+    ReadingProblem,
+    Review,
+    Screening,
+)
 from screening.services.errors import CannotErase, NotYours, ReasonMissing, StaleTransition
 from screening.services.importing import delete_bytes
 from screening.services.queue import ERASE, send, send_on_commit
@@ -24,6 +36,7 @@ from screening.status import READING_IS_OPEN
 from skinclinic.accounts.approval import refuse_who_may_not_agree
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor, acting, system
+from skinclinic.audit.models import AuditEvent, PrivateValue
 from skinclinic.locks import next_in_spite_of_it
 
 FILES_AT_ONCE = 100
@@ -110,6 +123,44 @@ def refuse_what_is_under_way(records: list[UUID], *, despite_follow_ups: bool) -
         raise CannotErase(
             _("Follow-ups of what looks malignant are open. Close them, or say that she is erased all the same.")
         )
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there is of a patient: of what goes, and of what stays under opaque ids."""
+
+    records: int
+    numbers: int
+    earlier_values: int
+    photographs: int
+    texts: int
+    malignant_follow_ups: int
+    visits: int
+    lesions: int
+    readings: int
+    reviews: int
+    ledger_lines: int
+
+
+def extent_of(records: list[UUID]) -> Extent:
+    hers = {"patient__in": records}
+    texts = [
+        Visit.objects.filter(**hers).exclude(question=""),
+        *(model.objects.filter(**hers).exclude(words="") for model in (Review, Outcome, ReadingProblem, Incident)),
+    ]
+    return Extent(
+        records=len(records),
+        numbers=PatientIdentifier.objects.filter(**hers).count(),
+        earlier_values=PrivateValue.objects.filter(patient_id__in=records).count(),
+        photographs=LesionImage.objects.filter(**hers).count(),
+        texts=sum(rows.count() for rows in texts),
+        malignant_follow_ups=malignant_follow_ups(records).count(),
+        visits=Visit.objects.filter(**hers).count(),
+        lesions=Lesion.objects.filter(**hers).count(),
+        readings=Prediction.objects.filter(**hers).count(),
+        reviews=Review.objects.filter(**hers).count(),
+        ledger_lines=AuditEvent.objects.about_patients(records).count(),
+    )
 
 
 def malignant_follow_ups(records: Iterable[UUID]):

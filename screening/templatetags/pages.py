@@ -22,6 +22,7 @@ TABS = {
     "exports": _("Exports"),
     "people": _("People"),
     "openings": _("Restricted"),
+    "erasures": _("Erasures"),
 }
 # What managers decide for the clinic, and who may use it.
 CLINIC_TABS = {
@@ -33,18 +34,17 @@ CLINIC_TABS = {
 }
 MANAGERS_ONLY = {"clinic_settings"}
 # Pages that are a part of another one's tab.
-PART_OF = {"webhooks_of_documents": "webhooks"}
+PART_OF = {"webhooks_of_documents": "webhooks", "retention": "erasures", "erasure": "erasures"}
 # Under which entry of the rail a page lies; one that is not named here is its own.
 ENTRY_OF = {
     **dict.fromkeys(TABS, "dashboard"),
-    **dict.fromkeys(("patient_chart", "imports", "import_batch"), "patients"),
+    **dict.fromkeys(("patient_chart", "patient_erase", "imports", "import_batch"), "patients"),
     **dict.fromkeys(CLINIC_TABS, "clinic"),
     **dict.fromkeys(
         ("client_rotate", "webhook", "webhook_rotate", "webhooks_of_documents", "clinic_keeping"), "clinic"
     ),
-    **dict.fromkeys(
-        ("incident", "incident_new", "member", "table_export", "research_export", "look_back"), "dashboard"
-    ),
+    **dict.fromkeys(("incident", "incident_new", "member", "table_export", "research_export"), "dashboard"),
+    **dict.fromkeys(("look_back", "retention", "erasure"), "dashboard"),
     "model_card": "models",
 }
 

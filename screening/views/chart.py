@@ -15,6 +15,7 @@ from patients.models import Lesion, Patient, Visit
 from patients.restricted import may_restrict
 from patients.services import consents_of, ids_of_person, open_visit
 from screening.models import FollowUp, LesionImage, Prediction, Screening
+from screening.views.erasing import record_panel, show_erased
 from screening.views.history import history_page, history_table, without_hidden
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
@@ -25,6 +26,8 @@ from skinclinic.audit.record import record
 @require_GET
 @member_required()
 def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    if gone := show_erased(request, patient_id):
+        return gone
     patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
     record("chart_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
     ids = ids_of_person(patient.pk)
@@ -47,6 +50,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),
         "may_restrict": may_restrict(request.actor, patient),
         "merged_from": list(patient.merged_from.select_related("identity")) if len(ids) > 1 else [],
+        **record_panel(request.actor, patient, ids),
     }
     return render(request, "patients/chart.html", context)
 
@@ -79,8 +83,10 @@ def visit_new(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 @require_GET
 @member_required()
 def patient_history(request: HttpRequest, patient_id: UUID) -> HttpResponse:
-    """Every step on this patient's record, newest first, with who and when."""
-    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    """Every step on this patient's record, newest first, with who and when; also of one who was erased."""
+    patients = Patient.objects.with_identity()
+    erased = patients.visible_to(request.actor).erased().filter(pk=patient_id).first()
+    patient = erased or get_visible(patients, request.actor, patient_id)
     record("history_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
     people = ids_of_person(patient.pk)
     # What models say that read beside is on no page, and so not in the history of one.

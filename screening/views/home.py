@@ -42,7 +42,7 @@ def today(request: HttpRequest) -> HttpResponse:
 
 def todays_work(request: HttpRequest) -> dict[str, object]:
     actor = request.actor
-    mine = Screening.objects.visible_to(actor).in_use()
+    mine = Screening.objects.visible_to(actor).in_use().without_erased()
     unfit = mine.to_be_retaken().shown_to(actor).filter(is_hidden=False)
     signatures = Signature.objects.visible_to(actor).unacknowledged()
     follow_ups = FollowUp.objects.visible_to(actor).open()

@@ -31,7 +31,7 @@ def chart_open(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     if patient is None:
         raise Http404
     following = next_page(request, patient)
-    if not patient.is_restricted:
+    if not patient.is_restricted or patient.erased_at:
         return redirect(following)
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

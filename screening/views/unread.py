@@ -49,7 +49,7 @@ def unread(request: HttpRequest) -> HttpResponse:
 
 
 def failed_for(actor: Actor):
-    failed = Screening.objects.visible_to(actor).in_use().filter(reading_status=ReadingStatus.FAILED)
+    failed = Screening.objects.visible_to(actor).in_use().without_erased().filter(reading_status=ReadingStatus.FAILED)
     return failed.shown_to(actor).filter(is_hidden=False)
 
 

@@ -123,7 +123,10 @@ class KeepingForm(forms.Form):
         label=_("Records are kept for, years"),
         min_value=1,
         max_value=MOST_RETENTION_YEARS,
-        help_text=_("After a patient's last visit. Nothing is erased by itself yet: it only notes what you decided."),
+        help_text=_(
+            "After what was last done in a record. Nothing is erased by itself: under Erasures you see whose time has "
+            "ended, and ask for it."
+        ),
     )
     approver = forms.TypedChoiceField(
         label=_("Approver"),

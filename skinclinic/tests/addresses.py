@@ -16,7 +16,9 @@ from screening.images import clean_photograph
 from screening.models import FollowUp, Notice, Outcome, Signature
 from screening.reader import register_version
 from screening.services import versions
+from screening.services.erasing import ask_erasure
 from screening.services.holding import hold_signature
+from screening.services.holds import put_hold
 from screening.services.incidents import open_incident
 from screening.services.photographs import add_overview
 from screening.services.problems import report_problem
@@ -91,6 +93,9 @@ def one_of_everything(cast: Cast, photograph: bytes) -> dict[str, str]:
         invitation = invite(actor=ada, email="new@example.org", roles=["clinician"])
     api_client, _secret = create_client(clinic=cast.north, name="Another system", scopes=["patients:read"])
     batch = begin(cast, ERNA)
+    with cast.ada.acting() as ada:
+        asked = ask_erasure(actor=ada, patient=chart.patient, reason="request", despite_follow_ups=True)
+        hold = put_hold(actor=ada, patient=chart.patient, words="x")
     with cast.in_north():
         found = {
             "follow_up_id": FollowUp.objects.get().pk,
@@ -111,7 +116,7 @@ def one_of_everything(cast: Cast, photograph: bytes) -> dict[str, str]:
         "client_id": str(api_client.client_id), "batch_id": str(batch.pk), "kind": "ai_reading",
         "version": fresh(screening).prediction.model_version_id, "person": str(cast.alice.user.pk),
         "held_id": held_by_rita(cast, photograph), **of_models(cast),
-        **{name: str(key) for name, key in found.items()},
+        "erasure_id": str(asked.pk), "hold_id": str(hold.pk), **{name: str(key) for name, key in found.items()},
     }  # fmt: skip
 
 
