@@ -38,7 +38,7 @@ from pipeline import Uploader, make_uploader
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from stack import Stack, resident_megabytes, running_stack
+from stack import Stack, resident_megabytes, running_stack, wait_for
 
 MOST_MEGABYTES = 400
 Row = tuple[str, float, int | None]  # what, measured, at most
@@ -292,6 +292,7 @@ def send_corpus(stack: Stack) -> int:
     with watching(stack) as peaks, the_record(os.environ["DATABASE_OWNER_URL"]) as record:
         ways = list(product(files, (doors.by_portal, doors.by_rest)))
         for file, way in track(ways, "Sending", console=Console(stderr=True)):
+            wait_for(record.is_settled)
             if wrong := faults(file, way, record):
                 found[f"{file.name} ({way.__name__})"] = wrong
     for name, wrong in found.items():

@@ -78,6 +78,11 @@ class Record:
         self.cursor.execute(self.question)
         return dict(self.cursor.fetchall())
 
+    def is_settled(self) -> bool:
+        """Whether no photograph waits to be read, which would add rows of its own."""
+        self.cursor.execute("SELECT count(*) FROM screening_screening WHERE reading_status IN ('queued', 'running')")
+        return self.cursor.fetchone() == (0,)
+
     def last_refusal(self) -> str:
         self.cursor.execute(
             "SELECT changes->>'reason' FROM audit_auditevent WHERE action = 'upload_refused' ORDER BY id DESC"

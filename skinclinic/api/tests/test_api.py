@@ -168,6 +168,13 @@ def test_bad_input_is_a_problem_document_per_field(api):
     assert problem["status"] == 400
 
 
+def test_empty_file_is_refused_by_its_reason_and_on_the_ledger(cast, api, chart):
+    response = api.upload(b"", visit=chart.visit.pk, lesion=chart.lesion.pk)
+    assert (response.status_code, response.json()["type"]) == (422, "urn:skinclinic:problem:empty")
+    with cast.in_north():
+        assert AuditEvent.objects.get(action="upload_refused").changes == {"reason": "empty"}
+
+
 def test_refused_photograph_says_why_and_is_on_the_ledger(cast, chart, api):
     response = api.upload(b"no photograph", visit=chart.visit.pk, lesion=chart.lesion.pk)
     assert (response.status_code, response.json()["type"]) == (422, "urn:skinclinic:problem:not_a_photograph")

@@ -210,7 +210,10 @@ class ScreeningSerializer(serializers.ModelSerializer):
 class UploadSerializer(serializers.Serializer):
     visit = serializers.UUIDField()
     lesion = serializers.UUIDField()
-    photograph = serializers.FileField(help_text="JPEG, PNG, WebP or a DICOM photograph, at most 25 MB.")
+    # An empty one is refused like any other that is no photograph: with its reason, and on the ledger.
+    photograph = serializers.FileField(
+        allow_empty_file=True, help_text="JPEG, PNG, WebP or a DICOM photograph, at most 25 MB."
+    )
     findings = serializers.MultipleChoiceField(
         choices=Finding.choices, required=False, help_text="What the clinician sees that the model was not tested on."
     )
