@@ -93,7 +93,8 @@ def erasures(request: HttpRequest) -> HttpResponse:
     waiting = list(seen.asked().order_by("created_at")[:PAGE])
     page = Paginator(seen.done().order_by("-erased_at"), PAGE).get_page(request.GET.get("page"))
     record_page("erasures_listed", subject_type="patients_erasure", ids=[each.pk for each in (*waiting, *page)])
-    context = {"waiting": waiting, "page": page, "may_agree": may_agree(request.actor)}
+    of_others = any(each.asked_by_id != request.actor.user_id for each in waiting)
+    context = {"waiting": waiting, "page": page, "may_choose": of_others and may_agree(request.actor)}
     return render(request, "dashboard/erasures.html", context)
 
 
