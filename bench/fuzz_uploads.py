@@ -295,18 +295,32 @@ def send_corpus(stack: Stack) -> int:
             wait_for(record.is_settled)
             if wrong := faults(file, way, record):
                 found[f"{file.name} ({way.__name__})"] = wrong
+        alone = peaks.web
+        failed = send_dear_at_once(make_uploader(stack.address))
     for name, wrong in found.items():
         print(name, wrong)
     rows: list[Row] = [
         ("files, each by portal and by REST", len(files), None),
         ("of them to be taken", sum(file.is_taken for file in files), None),
         ("answers, rows or stored bytes that are not as wanted", len(found), 0),
-        ("web process at its largest, MB", peaks.web, MOST_MEGABYTES),
+        ("web process at its largest, one by one, MB", alone, MOST_MEGABYTES),
+        ("web process at its largest, the dear ones eight at once, MB", peaks.web, MOST_MEGABYTES),
+        ("of them answered 500 or more", failed, 0),
         ("worker child at its largest, MB", peaks.worker, MOST_MEGABYTES),
         ("process that decoded apart at its largest, MB", peaks.apart, None),
         ("minutes in all", (time.monotonic() - began) / 60, None),
     ]
     return report(rows, "The hostile corpus")
+
+
+def send_dear_at_once(uploader: Uploader) -> int:
+    """Those that cost most, each from eight senders at the same moment. How many were answered 500 or more."""
+    from screening.tests.hostile import dear
+
+    with ThreadPoolExecutor(8) as pool:
+        files = [make() if callable(make) else make for make, _ in dear().values()]
+        answers = pool.map(lambda data: send(uploader, data), [data for data in files for _ in range(8)])
+        return sum(answer.status_code >= 500 for answer in answers)
 
 
 def main() -> int:
