@@ -1,6 +1,6 @@
 """What other systems are told of a patient who was erased: that she is gone, and nothing else."""
 
-from conftest import IDENTITY, make_screening
+from conftest import IDENTITY, make_chart, make_screening
 from patients.services import add_identifier
 from screening.models import FollowUp, Outcome, Signature
 from screening.services.reviews import Opinion
@@ -9,8 +9,13 @@ from screening.tests.erasing import erase
 from skinclinic.api.fhir.models import SignedDocument
 from skinclinic.api.fhir.tests.conftest import Fhir
 from skinclinic.api.fhir.tests.test_read import checked
+from skinclinic.api.tests.receiving import LOOPBACK
 from skinclinic.api.tests.test_api import Api
+from skinclinic.api.webhooks.documents import create_document_endpoint
+from skinclinic.api.webhooks.models import WebhookDelivery, WebhookEndpoint
+from skinclinic.api.webhooks.outbox import deliveries_of, make_deliveries
 from skinclinic.audit.models import AuditEvent
+from skinclinic.events.models import Event
 
 EXCISE = Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise")
 LISTS = ("patients", "visits", "lesions", "screenings", "follow-ups", "outcomes", "reports")
@@ -84,3 +89,23 @@ def test_fhir_says_that_she_is_deleted(cast, chart, photograph_bytes):
     with cast.in_north():
         line = AuditEvent.objects.filter(patient_id=chart.patient.pk).latest("pk")
     assert any(each["id"].startswith(str(line.pk)) for each in fhir.found("AuditEvent?_count=100")), "the ledger stays"
+
+
+def test_no_document_of_hers_is_sent_or_tried_any_more(cast, chart, photograph_bytes, settings):
+    """One that cannot be made would be tried ten times, and disable its receiver."""
+    settings.SEND_TO_NETWORKS = LOOPBACK
+    other = make_chart(cast.alice, family_name="Autumnbottom")
+    with cast.ada.acting() as ada:
+        endpoint = create_document_endpoint(actor=ada, url="http://127.0.0.1:9/fhir", secret="t")
+    signed(cast, chart, photograph_bytes)
+    finish(cast, another := make_screening(cast.alice, other, photograph_bytes), refer=False, band="low")
+    give(cast, another)
+    sign(cast, other.visit)
+    with cast.in_north() as actor:
+        make_deliveries(actor=actor, endpoint=endpoint)
+    assert [each.state for each in rows(cast, WebhookDelivery)] == ["waiting", "waiting"]
+    erase(cast, chart.patient)
+    assert sorted(each.state for each in rows(cast, WebhookDelivery)) == ["given_up", "waiting"]
+    with cast.in_north():
+        later = WebhookEndpoint.objects.get(pk=endpoint.pk)
+        assert len(deliveries_of(later, list(Event.objects.filter(type="report.signed")))) == 1, "of the other one"
