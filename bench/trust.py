@@ -106,9 +106,10 @@ def run(rounds: int, seconds: float) -> dict[bool, Found]:
     data, found = photograph(1), {True: Found(), False: Found()}
     with running_stack() as stack:
         uploader = make_uploader(stack.address)
-        client, pages = clinic_with_pages()
         warm_up(uploader, data)
+        client, pages = clinic_with_pages()
         trust = Trust()
+        trust.ask("ANALYZE")
 
         def send(count: float = RATE * seconds) -> int:
             sent = send_at_rate(uploader, data, rate=RATE, seconds=count / RATE, title="Uploading")
