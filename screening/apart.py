@@ -1,6 +1,7 @@
 """Decoding in a process of its own, for what takes hundreds of MB or cannot be stopped: WebP, JPEG 2000, heavy JPEG.
 
-The kernel holds it to so much memory and so many seconds, and what it breaks is itself alone.
+The kernel holds it to so much memory and so many seconds. It is no sandbox: files and the network are open to it as
+they are to the web.
 """
 
 import resource
@@ -18,13 +19,17 @@ ROOT = Path(__file__).parent.parent
 MOST_MEMORY = 768 * 1024 * 1024  # of addresses; 24 megapixels of WebP want about 600
 SECONDS = 10  # of a core
 PATIENCE = 60  # for a core that others use
+# What is decoded may be hostile: it finds no key and no address of a database in its surroundings.
+NOTHING_SECRET = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def decode_apart(data: bytes, kind: str, *, halved: bool) -> Image.Image:
     """Flat pixels. Raises OSError, and TimeoutError where it took longer than the limits have it."""
     command = [sys.executable, "-m", "screening.apart", kind, "halved" if halved else "whole"]
     try:
-        done = subprocess.run(command, input=data, capture_output=True, cwd=ROOT, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command, input=data, capture_output=True, cwd=ROOT, timeout=PATIENCE, check=False, env=NOTHING_SECRET
+        )
     except subprocess.TimeoutExpired as error:
         raise TimeoutError from error
     if done.returncode == -signal.SIGXCPU:

@@ -19,9 +19,9 @@ MOST_EXIF = 64 * 1024
 MOST_PROFILE = 4 * 1024 * 1024
 
 PNG, RIFF, EXIF = b"\x89PNG\r\n\x1a\n", b"RIFF", b"Exif\0\0"
-MARKER, AFTER_SCAN = re.compile(rb"\xff[^\x00\xff]"), re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# But for markers that stand alone, without a length: TEM, RST and SOI.
+MARKER, AFTER_SCAN = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]"), re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 EOI, SOS, APP1, APP2 = 0xD9, 0xDA, 0xE1, 0xE2
-ALONE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})  # without a length
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
@@ -87,8 +87,6 @@ def segments(data: bytes) -> Iterator[Segment]:
     place = 2
     while found := MARKER.search(data, place):
         marker, place = data[found.end() - 1], found.end()
-        if marker in ALONE:
-            continue
         if marker == EOI:
             yield Segment(marker, b"\xff\xd9")
             return

@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 SWEEPS = {
     "seal-ledger": seal_ledger,
-    "tell-head": tell_head,
     "sweep-alarms": sweep_alarms,
     "sweep-notices": sweep_notices,
+    "tell-head": tell_head,
 }
 
 

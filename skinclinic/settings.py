@@ -56,7 +56,7 @@ try:
     # Seconds between two questions to a clinic's identity provider whether a session there goes on.
     PROVIDER_CHECK_EVERY = env.integer("PROVIDER_CHECK_EVERY", 180, minimum=1)
     LEDGER_HEAD_TO = env.words("LEDGER_HEAD_TO")
-    METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+    METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=16) if env.text("METRICS_TOKEN") else ""
     LOG_FORMAT = env.choice("LOG_FORMAT", FORMS)
     WORKER_TASKS_PER_CHILD = env.integer("WORKER_TASKS_PER_CHILD", 1000, minimum=1)
 except env.EnvironmentProblem as problem:

@@ -219,7 +219,7 @@ class Migration(migrations.Migration):
         # The application asks; that it is done, and that a restore has repeated it, others write.
         migrations.RunSQL(
             f"CREATE POLICY only_asked_for ON {ERASURE} AS RESTRICTIVE FOR INSERT "
-            "WITH CHECK (erased_at IS NULL AND replayed_at IS NULL AND agreed_by_id IS NULL)",
+            "WITH CHECK (erased_at IS NULL AND replayed_at IS NULL AND agreed_by_id IS NULL AND records = '{}' AND counts = '{}')",
             f"DROP POLICY only_asked_for ON {ERASURE}",
         ),
         Recorded(ERASURE, private=["words"], skipped=["sent_at"]),

@@ -20,6 +20,7 @@ GUARDED = {
     "screening_outcome": ["words"],
     "screening_readingproblem": ["words", "answer"],
     "screening_heldsignature": ["refusal"],
+    "screening_draft": ["fields"],
     "screening_lesionlabel": ["label"],
     "dicom_dicominstance": ["instance_uid", "series_uid", "study_uid", "tracking_uid", "serial_number"],
     "fhir_photographnumber": ["value"],

@@ -14,7 +14,7 @@ from psycopg2.errors import DeadlockDetected
 from patients.codes import ErasureReason
 from patients.erased import RecordErased
 from patients.models import Erasure, LegalHold, Lesion, Patient, PatientIdentifier, Visit
-from patients.services import RecordMerged
+from patients.services import RECORD_NUMBER, RecordMerged
 from screening.codes import MALIGNANT_DIAGNOSES, FollowUpStatus
 from screening.importing import ImportRowStatus
 from screening.models import (
@@ -39,7 +39,8 @@ from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.audit.models import AuditEvent, PrivateValue
 from skinclinic.locks import next_in_spite_of_it
 
-FILES_AT_ONCE = 100
+# In one transaction, which must not be idle for a minute while a bucket is slow.
+FILES_AT_ONCE = 20
 
 
 def ask_erasure(
@@ -179,7 +180,8 @@ def erase_words(erasure: Erasure, records: list[UUID]) -> None:
 
 def leave_out_of_imports(clinic_id: UUID, records: list[UUID]) -> None:
     """A table that is not in the record yet would bring her back."""
-    numbers = PatientIdentifier.objects.filter(patient__in=records).values_list("value", flat=True)
+    hers_alone = PatientIdentifier.objects.filter(patient__in=records, system=RECORD_NUMBER)
+    numbers = hers_alone.values_list("value", flat=True)
     hers = ImportRow.objects.filter(
         Q(patient__in=records) | Q(cells__record_number__in=list(numbers)), clinic=clinic_id
     )

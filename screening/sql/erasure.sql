@@ -56,7 +56,10 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     WITH recorded AS (
         SELECT tgrelid AS place,
                string_to_array(split_part(encode(tgargs, 'escape'), '\000', 1), ',') AS private
-        FROM pg_trigger WHERE tgname = 'audit_row' AND NOT tgisinternal
+        FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+        WHERE tgname = 'audit_row' AND NOT tgisinternal
+          -- Of ours alone: what is done here is done as the owner, and a table of somebody else's may have any trigger.
+          AND relnamespace = 'public'::regnamespace AND relowner = current_user::regrole
     ), columns AS (
         SELECT recorded.place, attname AS name, attnotnull AS needed, atttypid = 'date'::regtype AS is_day,
                EXISTS (SELECT FROM pg_index WHERE indrelid = place AND indisunique AND attnum = ANY (indkey))
@@ -111,14 +114,14 @@ DECLARE
     images uuid[] := erasure_images(records);
     screenings uuid[] := erasure_screenings(records);
     visits uuid[] := (SELECT coalesce(array_agg(id), '{}') FROM patients_visit WHERE patient_id = ANY (records));
-    numbers text[] := (SELECT array_agg(value) FROM patients_patientidentifier WHERE patient_id = ANY (records));
+    numbers text[] := (SELECT array_agg(value) FROM patients_patientidentifier
+                       WHERE patient_id = ANY (records) AND system = 'urn:skinclinic:record-number');
     salt text := gen_random_uuid()::text;
     here record;
     touched text[];
     keys text[] := '{}';
     counts jsonb := '{}';
 BEGIN
-    PERFORM set_config('skinclinic.erasing', 'yes', true);
     UPDATE screening_importrow
     SET cells = '{}', file_key = '', upload_sha256 = '', sha256 = '', camera = '', captured_at = NULL,
         likely_patients = '{}', likely_rows = '{}'
@@ -150,7 +153,6 @@ BEGIN
     UPDATE screening_notice SET seen_at = now() WHERE patient_id = ANY (records) AND seen_at IS NULL;
     DELETE FROM audit_privatevalue WHERE patient_id = ANY (records) OR subject_id = ANY (keys);
     UPDATE patients_patient SET erased_at = now(), version = version + 1 WHERE id = ANY (records) AND erased_at IS NULL;
-    PERFORM set_config('skinclinic.erasing', '', true);
     RETURN counts;
 END
 $$;
@@ -164,7 +166,11 @@ DECLARE
 BEGIN
     SELECT array_agg(id) INTO hers FROM patients_patient
     WHERE clinic_id = asked.clinic_id
-      AND (id = asked.patient_id OR id = ANY (asked.records) OR merged_into_id = asked.patient_id);
+      AND (id = asked.patient_id OR id = ANY (asked.records)
+           OR (asked.replayed_at IS NULL AND merged_into_id = asked.patient_id));
+    -- Who was parted from her since the back-up is somebody else.
+    UPDATE patients_patient SET merged_into_id = NULL
+    WHERE asked.replayed_at IS NOT NULL AND merged_into_id = ANY (hers) AND id <> ALL (hers);
     IF asked.replayed_at IS NULL
        AND EXISTS (SELECT FROM patients_legalhold WHERE patient_id = ANY (hers) AND lifted_at IS NULL) THEN
         PERFORM erasure_refuse('a legal hold stands on this patient');
@@ -178,12 +184,13 @@ $$;
 
 -- What is written of her while she is erased, or afterwards by whatever way, is refused: who erases holds her row, which is
 -- waited for here.
+-- It runs as who writes: the owner, who erases, is let pass, and no setting makes anybody else her.
 CREATE FUNCTION erasure_guard() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     erased timestamptz;
 BEGIN
-    IF coalesce(current_setting('skinclinic.erasing', true), '') = '' THEN
+    IF current_user::regrole <> (SELECT relowner FROM pg_class WHERE oid = TG_RELID) THEN
         SELECT erased_at INTO erased FROM patients_patient WHERE id = NEW.patient_id FOR KEY SHARE;
         IF erased IS NOT NULL THEN
             PERFORM erasure_refuse('this patient was erased');
@@ -199,6 +206,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     asked patients_erasure := erasure_allowed(erasure);
 BEGIN
+    IF asked.erased_at IS NULL THEN
+        PERFORM erasure_refuse('what is written comes first');
+    END IF;
     RETURN QUERY SELECT name::text FROM (
         SELECT unnest(ARRAY[photograph, thumbnail]) AS name FROM screening_lesionimage
         WHERE id = ANY (erasure_images(asked.records))

@@ -230,3 +230,44 @@ def test_a_transaction_that_is_left_open_is_ended(empty_psql):
     time.sleep(0.3)
     with pytest.raises(psycopg2.OperationalError):
         empty_psql.execute("SELECT 1")
+
+
+def test_a_table_of_hers_is_not_erased_from_as_the_owner(psql, north):
+    """What is erased is found by its trigger's name: one of hers would be asked with the owner's rights."""
+    with north.in_north():
+        patient = Patient.objects.get().pk
+    psql.execute("SELECT set_config('skinclinic.clinic', %s, false)", [str(north.north.pk)])
+    psql.execute("CREATE TEMP TABLE trap (id uuid, patient_id uuid, words text)")
+    psql.execute("INSERT INTO trap VALUES (gen_random_uuid(), %s, 'bait')", [str(patient)])
+    psql.execute("GRANT ALL ON trap TO PUBLIC")
+    psql.execute(
+        "CREATE FUNCTION pg_temp.spring() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN DELETE FROM public.audit_auditevent; RETURN NEW; END $$"
+    )
+    psql.execute("GRANT EXECUTE ON FUNCTION pg_temp.spring() TO PUBLIC")
+    psql.execute("CREATE TRIGGER audit_row BEFORE UPDATE ON trap FOR EACH ROW EXECUTE FUNCTION pg_temp.spring('words')")
+    psql.execute(
+        "INSERT INTO patients_erasure (id, created_at, clinic_id, patient_id, reason, words, despite_follow_ups,"
+        " records, counts, asked_by_id) VALUES (%s, now(), %s, %s, 'other', '', false, '{}', '{}', %s)",
+        [UNKNOWN, str(north.north.pk), str(patient), str(north.ada.user.pk)],
+    )
+    psql.execute("UPDATE patients_erasure SET agreed_by_id = %s WHERE id = %s", [str(north.rita.user.pk), UNKNOWN])
+    psql.execute("SELECT count(*) FROM audit_auditevent")
+    before = psql.fetchone()[0]
+    psql.execute("SELECT erase_patient(%s)", [UNKNOWN])
+    psql.execute("SELECT words FROM trap")
+    assert psql.fetchone() == ("bait",)
+    psql.execute("SELECT count(*) FROM audit_auditevent")
+    assert psql.fetchone()[0] > before > 0
+
+
+def test_whom_else_an_erasure_reaches_is_not_hers_to_say(psql, north):
+    psql.execute("SELECT set_config('skinclinic.clinic', %s, false)", [str(north.north.pk)])
+    with north.in_north():
+        patient = Patient.objects.get().pk
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="row-level security"):
+        psql.execute(
+            "INSERT INTO patients_erasure (id, created_at, clinic_id, patient_id, reason, words, despite_follow_ups,"
+            " records, counts, asked_by_id) VALUES (%s, now(), %s, %s, 'other', '', false, %s::uuid[], '{}', %s)",
+            [UNKNOWN, str(north.north.pk), str(patient), [UNKNOWN], str(north.ada.user.pk)],
+        )

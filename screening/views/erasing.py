@@ -122,8 +122,7 @@ def erasure(request: HttpRequest, erasure_id: UUID) -> HttpResponse:
 def erasures_agree(request: HttpRequest) -> HttpResponse:
     """To those that were ticked; each is done or refused alone."""
     done, keys = 0, list(filter(None, map(uuid_or_none, request.POST.getlist("erasures")[:PAGE])))
-    for key in keys:
-        asked = get_visible(Erasure.objects.select_related("patient"), request.actor, key)
+    for asked in Erasure.objects.visible_to(request.actor).filter(pk__in=keys).select_related("patient"):
         try:
             erasing.agree_to_erasure(actor=request.actor, erasure=asked)
             done += 1

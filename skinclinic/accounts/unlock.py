@@ -22,9 +22,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from fido2.webauthn import UserVerificationRequirement
 
+from skinclinic.accounts.confirm import CONFIRMED_AT
 from skinclinic.accounts.entry import ACTIVE_CLINIC, BOUND_TO, SIGNED_IN_AT
 from skinclinic.accounts.models import User
-from skinclinic.audit.acting import acting, narrow_to
+from skinclinic.audit.acting import ANONYMOUS, acting, narrow_to
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 
@@ -110,19 +111,30 @@ def unlock(request: HttpRequest, answer: str) -> None:
     user, locked = found
     if not ratelimit.consume(request, action="reauthenticate", user=user):
         raise NotUnlocked(_("That was too often. Wait a minute, or sign in with your password."))
-    narrow_to(user.actor())
     try:
-        used = auth.complete_authentication(user, json.loads(answer))
+        with acting(user.actor()):
+            prove(user, answer)
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
-        record("unlock_failed", subject_type="accounts_user", subject_id=user.pk)
+        auth.clear_state()
+        with acting(ANONYMOUS):
+            record("unlock_failed", subject_type="accounts_user", subject_id=user.pk)
         raise NotUnlocked(_("That was no passkey of yours. Try again, or sign in with your password.")) from error
-    used.record_usage()
+    narrow_to(user.actor())
     go_on(request, user, locked)
+
+
+def prove(user: User, answer: str) -> None:
+    """By an answer to what was asked here: the question of a password's second step wants no PIN."""
+    if (auth.get_state() or {}).get("user_verification") != UserVerificationRequirement.REQUIRED:
+        raise ValueError("She was not asked to prove who she is.")
+    auth.complete_authentication(user, json.loads(answer)).record_usage()
 
 
 def go_on(request: HttpRequest, user: User, locked: Locked) -> None:
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     request.session[SIGNED_IN_AT] = locked.signed_in_at
+    # A signature asks for the password all the same (decision 025).
+    request.session.pop(CONFIRMED_AT, None)
     if locked.clinic:
         request.session[ACTIVE_CLINIC] = str(UUID(locked.clinic))
     record("unlocked", subject_type="accounts_user", subject_id=user.pk)

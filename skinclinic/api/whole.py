@@ -37,7 +37,8 @@ from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
 
 ALL = 1_000_000
-OF_ANOTHER = Q(screening__withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | Q(screening__moved_to__isnull=False)
+OF_ANOTHER = Q(withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | Q(moved_to__isnull=False)
+SHOWS_ANOTHER = Q(screening__withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | Q(screening__moved_to__isnull=False)
 
 
 class KeptFromYou(ClinicError):
@@ -86,7 +87,7 @@ def whole_of(actor: Actor, clinic: Clinic, patient: Patient) -> Whole:
     screenings = list(hers(actor, records))
     if any(screening.is_hidden for screening in screenings):
         raise KeptFromYou
-    images = LesionImage.objects.visible_to(actor).filter(patient__in=records).exclude(OF_ANOTHER)
+    images = LesionImage.objects.visible_to(actor).filter(patient__in=records).exclude(SHOWS_ANOTHER)
     signed = Screening.objects.visible_to(actor).in_use().signed().filter(patient__in=records)
     return Whole(
         actor=actor,
@@ -103,10 +104,15 @@ def whole_of(actor: Actor, clinic: Clinic, patient: Patient) -> Whole:
     )
 
 
+def keys_of_others(actor: Actor, records: list[UUID]) -> set[UUID]:
+    """Screenings and photographs that lay in her record and show somebody else."""
+    found = Screening.objects.visible_to(actor).filter(OF_ANOTHER, patient__in=records)
+    return {key for pair in found.values_list("pk", "image_id") for key in pair}
+
+
 def hers(actor: Actor, records: list[UUID]) -> Iterable[Screening]:
     """Without what was found to show somebody else."""
-    of_another = Q(withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | Q(moved_to__isnull=False)
-    seen = Screening.objects.visible_to(actor).filter(patient__in=records).exclude(of_another)
+    seen = Screening.objects.visible_to(actor).filter(patient__in=records).exclude(OF_ANOTHER)
     reviews = Prefetch("reviews", Review.objects.select_related("reviewer"))
     return seen.shown_to(actor).select_related("image__lesion", "prediction", "visit").prefetch_related(reviews)
 
@@ -161,7 +167,9 @@ def as_fhir(actor: Actor, records: list[UUID]) -> str:
     base = f"{settings.SITE_URL}/fhir"
     with translation.override("en"):
         entries, _after = everything_of(actor, records, None, ALL)
-        found = bundle(base, with_provenances(entries), {})
+        others = keys_of_others(actor, records)
+        mine = [entry for entry in entries if not others & {entry.row.pk, getattr(entry.row, "image_id", None)}]
+        found = bundle(base, with_provenances(mine), {})
     return json.dumps(with_addresses(found | {"type": "collection"}, base), indent=1)
 
 

@@ -36,6 +36,10 @@ def prepare_roles(owner: BaseDatabaseWrapper, application: dict[str, Any]) -> No
         if not cursor.fetchone()[0]:
             cursor.execute(sql.SQL("GRANT {} TO {}").format(*map(sql.Identifier, (APP_ROLE, application["USER"]))))
         end_idle_transactions(cursor, application["USER"])
+        # Nothing here makes temporary tables; they are what an attacker would put her own triggers on.
+        cursor.execute(
+            sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(sql.Identifier(owner.settings_dict["NAME"]))
+        )
         # Tables made from here on; the migrations take away again what the application must not have.
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}")
         cursor.execute(

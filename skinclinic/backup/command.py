@@ -23,6 +23,7 @@ from skinclinic.audit.record import record
 from skinclinic.backup.contents import Notes
 from skinclinic.env import EnvironmentProblem
 from skinclinic.errors import ClinicError
+from skinclinic.logs import kind_of
 
 ELSEWHERE = "The photographs are in the S3 bucket and not in this file; see to it that the bucket is kept, too."
 
@@ -42,7 +43,7 @@ def told_in_a_sentence() -> Iterator[None]:
     except (ClinicError, EnvironmentProblem) as refusal:
         raise CommandError(str(refusal)) from refusal
     except DatabaseError as error:
-        raise CommandError(f"The database refused: {str(error).strip().splitlines()[0]}") from error
+        raise CommandError(f"The database refused: {kind_of(error.__cause__ or error)}.") from error
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise CommandError(f"The operating system refused: {error.strerror or error}{where}.") from error

@@ -3,7 +3,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandParser
 
 from skinclinic.backup.command import owner_connection, told_in_a_sentence
-from skinclinic.backup.erasures import as_text, erasures_in, keep_list
+from skinclinic.backup.erasures import as_text, erasures_in, keep_list, read_list, replay
 
 
 class Command(BaseCommand):
@@ -11,9 +11,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", help="written over; - for standard output")
+        parser.add_argument("--repeat", action="store_true", help="read FILE instead, and erase again who is on it")
 
-    def handle(self, *args, file: str, **options) -> None:
+    def handle(self, *args, file: str, repeat: bool, **options) -> None:
         with told_in_a_sentence():
+            if repeat:
+                known = read_list(Path(file))
+                self.stdout.write(f"Erased again: {replay(owner_connection(), known)} of {len(known)} patients.")
+                return
             found = erasures_in(owner_connection())
             if file == "-":
                 self.stdout.write(as_text(found), ending="")

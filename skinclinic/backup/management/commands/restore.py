@@ -46,8 +46,8 @@ class Command(BaseCommand):
             self.put(owner, source, notes)
             self.stdout.write("Each table has as many rows as it had.")
             call_command("prepare_database", verbosity=0)
-            faults = [*self.faults_of_photographs(owner, notes), *self.faults_of_ledger(owner, notes)]
             self.erase_again(owner, known)
+            faults = [*self.faults_of_photographs(owner, notes), *self.faults_of_ledger(owner, notes)]
             record_in_each_clinic("restored", notes)
             if not knows_secret_key(notes):
                 self.stderr.write(SET_UP_ANEW)
