@@ -1,5 +1,6 @@
 """Who was erased, under opaque ids: kept beside back-ups, and repeated on one that is older than that."""
 
+import hmac
 import json
 import os
 import tempfile
@@ -66,17 +67,35 @@ def erasures_in(owner: BaseDatabaseWrapper) -> list[Erased]:
         return [Erased(*row) for row in cursor.fetchall()]
 
 
-def as_text(erasures: Iterable[Erased]) -> str:
+class OtherSeal(ClinicError):
+    def __init__(self) -> None:
+        super().__init__(
+            "This list of erasures was changed, or written with another BACKUP_KEY. Nobody is erased by it."
+        )
+
+
+def as_text(erasures: Iterable[Erased], key: bytes) -> str:
+    """Sealed like the back-ups that it lies beside: whoever could write into it could have anybody erased."""
     told = {"made_at": timezone.now().isoformat(timespec="seconds"), "erasures": [asdict(each) for each in erasures]}
-    return json.dumps(told, indent=1) + "\n"
+    return json.dumps(told | {"seal": seal_of(told, key)}, indent=1) + "\n"
 
 
-def read_list(path: Path) -> list[Erased]:
-    """Raises NoList, OSError."""
+def seal_of(told: dict[str, Any], key: bytes) -> str:
+    """HMAC-SHA-256 over the list without white space, its names in order."""
+    written = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, b"skinclinic erasures\n" + written.encode(), "sha256").hexdigest()
+
+
+def read_list(path: Path, key: bytes) -> list[Erased]:
+    """Raises NoList, OtherSeal, OSError."""
     try:
-        return [Erased(**each) for each in json.loads(path.read_text())["erasures"]]
-    except (ValueError, KeyError, TypeError) as error:
+        told = json.loads(path.read_text())
+        seal, found = str(told.pop("seal")), [Erased(**each) for each in told["erasures"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoList from error
+    if not hmac.compare_digest(seal.encode(), seal_of(told, key).encode()):
+        raise OtherSeal
+    return found
 
 
 def keep_list(path: Path, text: str) -> None:

@@ -31,7 +31,7 @@ class Since:
 
 
 @pytest.fixture
-def since(real_cast, real_db, random_photograph, tmp_path) -> Since:
+def since(real_cast, real_db, random_photograph, tmp_path, monkeypatch) -> Since:
     chart, duplicate = make_chart(real_cast.alice), make_chart(real_cast.alice)
     other = make_chart(real_cast.alice, family_name="Autumnbottom", given_name="Josefa", birth_date="1948-11-12")
     for each in (chart, other):
@@ -42,6 +42,7 @@ def since(real_cast, real_db, random_photograph, tmp_path) -> Since:
     with here(real_db).inside():
         backup = backed_up(tmp_path / "clinic.backup")
     erase(real_cast, chart.patient)
+    monkeypatch.setenv("BACKUP_KEY", backup.key)
     with here(real_db).inside():
         for _ in range(2):
             call_command("erasures", str(tmp_path / "erasures.json"))
@@ -82,3 +83,24 @@ def test_without_the_list_it_says_that_erasures_are_not_known(place, backup, mon
         assert not place.ask("SELECT to_regclass('accounts_clinic')")[0][0], "and nothing was restored"
         call_command("restore", str(backup.path))
     assert "Who was erased since the back-up was made is not known" in capsys.readouterr().err
+
+
+def test_list_that_was_changed_erases_nobody(since, place, capsys):
+    """Whoever can write beside the back-ups must not have patients erased by the next restore."""
+    told = json.loads(since.listed.read_text())
+    told["erasures"][0]["records"].append("6f1c1f0e-54a4-4f0f-9f07-3a6b9f3a2a11")
+    since.listed.write_text(json.dumps(told))
+    with place.inside(), pytest.raises(CommandError, match="was changed, or written with another BACKUP_KEY"):
+        call_command("restore", str(since.backup.path), erasures=str(since.listed))
+    assert "Restored" not in capsys.readouterr().out
+
+
+def test_list_is_repeated_on_a_clinic_that_is_there(since, place, capsys):
+    """Where a restore was made without it, or ended before it came to it."""
+    with place.inside():
+        call_command("restore", str(since.backup.path))
+        assert ("Winterbottom", True) in place.ask(WHO)
+        call_command("erasures", str(since.listed), repeat=True)
+        assert "Erased again: 1 of 1" in capsys.readouterr().out
+        call_command("erasures", str(since.listed), repeat=True)
+    assert sorted(place.ask(WHO)) == [("", False), ("", False), ("Autumnbottom", True)]

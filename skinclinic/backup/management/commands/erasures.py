@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from skinclinic.backup.command import owner_connection, told_in_a_sentence
 from skinclinic.backup.erasures import as_text, erasures_in, keep_list, read_list, replay
+from skinclinic.backup.keys import backup_key
 
 
 class Command(BaseCommand):
@@ -16,12 +17,12 @@ class Command(BaseCommand):
     def handle(self, *args, file: str, repeat: bool, **options) -> None:
         with told_in_a_sentence():
             if repeat:
-                known = read_list(Path(file))
+                known = read_list(Path(file), backup_key())
                 self.stdout.write(f"Erased again: {replay(owner_connection(), known)} of {len(known)} patients.")
                 return
             found = erasures_in(owner_connection())
             if file == "-":
-                self.stdout.write(as_text(found), ending="")
+                self.stdout.write(as_text(found, backup_key()), ending="")
                 return
-            keep_list(Path(file).absolute(), as_text(found))
+            keep_list(Path(file).absolute(), as_text(found, backup_key()))
             self.stdout.write(f"{file}: {len(found)} erasures.")

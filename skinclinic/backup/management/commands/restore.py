@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, file: str, erasures: str | None, **options) -> None:
         with told_in_a_sentence(), opened(file) as opened_file:
-            known = read_list(Path(erasures)) if erasures else None
+            known = read_list(Path(erasures), backup_key()) if erasures else None
             source, owner = SealedFile(opened_file, backup_key()), owner_connection()
             notes = Notes.from_bytes(source.notes)
             self.stdout.write(f"Made on {notes.made:%Y-%m-%d %H:%M} UTC. In it: {notes.told}.")
