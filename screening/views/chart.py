@@ -10,12 +10,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from patients.codes import ConsentKind
+from patients.erased import ChartErased
 from patients.forms import ConsentForm, VisitForm
 from patients.models import Lesion, Patient, Visit
 from patients.restricted import may_restrict
 from patients.services import consents_of, ids_of_person, open_visit
 from screening.models import FollowUp, LesionImage, Prediction, Screening
-from screening.views.erasing import record_panel, show_erased
+from screening.views.erasing import concerned, record_panel, show_erased
 from screening.views.history import history_page, history_table, without_hidden
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import CLINICIAN, REVIEWER, Actor
@@ -26,9 +27,10 @@ from skinclinic.audit.record import record
 @require_GET
 @member_required()
 def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
-    if gone := show_erased(request, patient_id):
-        return gone
-    patient = get_visible(Patient.objects.with_identity(), request.actor, patient_id)
+    try:
+        patient = get_visible(concerned(Patient.objects.with_identity()), request.actor, patient_id)
+    except ChartErased:
+        return show_erased(request, patient_id)
     record("chart_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
     ids = ids_of_person(patient.pk)
     visits = Visit.objects.visible_to(request.actor).filter(patient__in=ids).select_related("clinician")
@@ -50,7 +52,7 @@ def patient_chart(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "may_close": request.actor.has_role(CLINICIAN, REVIEWER),
         "may_restrict": may_restrict(request.actor, patient),
         "merged_from": list(patient.merged_from.select_related("identity")) if len(ids) > 1 else [],
-        **record_panel(request.actor, patient, ids),
+        **record_panel(request, patient, ids),
     }
     return render(request, "patients/chart.html", context)
 

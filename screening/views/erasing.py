@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -35,24 +36,33 @@ def hold_on(actor: Actor, records: list[UUID]) -> LegalHold | None:
     return held.select_related("put_by", "lift_asked_by").first()
 
 
-def record_panel(actor: Actor, patient: Patient, records: list[UUID]) -> dict[str, object]:
-    """What the chart says of erasing and holding, to who may do something about it."""
-    if not may_agree(actor):
+def concerned(queryset: QuerySet[Patient]) -> QuerySet[Patient]:
+    """Each with whether a hold or a wish to erase stands on her or on a record merged with hers: few have any, and a
+    chart is not to ask for both each time."""
+    hers = Q(patient=OuterRef("pk")) | Q(patient=OuterRef("merged_into")) | Q(patient__merged_into=OuterRef("pk"))
+    person = hers | Q(patient__merged_into=OuterRef("merged_into"))
+    holds, erasures = LegalHold.objects.open().filter(person), Erasure.objects.asked().filter(person)
+    return queryset.annotate(is_concerned=Exists(holds) | Exists(erasures))
+
+
+def record_panel(request: HttpRequest, patient: Patient, records: list[UUID]) -> dict[str, object]:
+    """What the chart says of erasing and holding, to who may do something about it. patient: as `concerned` has her."""
+    actor = request.actor
+    is_named = request.clinic.approver_id == actor.user_id
+    if not (actor.has_role(MANAGER, REVIEWER) or (is_named and may_agree(actor))):
         return {}
     return {
         "shows_record": True,
         "is_manager": actor.has_role(MANAGER),
-        "erasure": asked_of(actor, records),
-        "hold": hold_on(actor, records),
+        "erasure": asked_of(actor, records) if patient.is_concerned else None,
+        "hold": hold_on(actor, records) if patient.is_concerned else None,
         "hold_form": HoldForm(auto_id="id_hold_%s"),
     }
 
 
-def show_erased(request: HttpRequest, patient_id: UUID) -> HttpResponse | None:
-    """In place of her chart; None where she is not erased."""
-    patient = Patient.objects.visible_to(request.actor).erased().filter(pk=patient_id).first()
-    if patient is None:
-        return None
+def show_erased(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """In place of her chart."""
+    patient = Patient.objects.visible_to(request.actor).erased().get(pk=patient_id)
     record("chart_seen", subject_type="patients_patient", subject_id=patient.pk, patient_id=patient.pk)
     done = Erasure.objects.visible_to(request.actor).done().select_related("asked_by", "agreed_by")
     erasure = done.filter(records__contains=[patient.pk]).first()
