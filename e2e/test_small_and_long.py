@@ -150,7 +150,7 @@ def expect_seen_above(bar: Locator, first: Locator, *fields: str) -> None:
         focused = page.evaluate("document.activeElement.id")
         if focused in fields:  # a page that has to move does so in the frames that follow
             ends = "bar => document.activeElement.getBoundingClientRect().bottom <= bar"
-            page.wait_for_function(ends, arg=box(bar)["y"], timeout=2000)
+            page.wait_for_function(ends, arg=box(bar)["y"], timeout=10_000)
 
 
 def test_focus_is_not_hidden_below_a_bar(real_cast: Cast, open_page: Callable[..., Page], photograph_bytes: bytes):
