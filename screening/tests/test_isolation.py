@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from conftest import make_chart, make_screening
-from patients.models import Lesion, Patient, PatientIdentity, Visit
+from patients.models import Erasure, LegalHold, Lesion, Patient, PatientIdentity, Visit
 from screening.models import (
     Alarm,
     CountedPanel,
@@ -154,7 +154,9 @@ def test_a_stranger_sees_nothing_of_the_dashboard(cast, chart, screening):
             assigned_by=cast.ada.user, assigned_at=now,
         )  # fmt: skip
         SwitchRequest.objects.create(clinic=cast.north, version=version, reason="x", asked_by=cast.ada.user)
-        for model in (Alarm, CountedPanel, Retake, SwitchRequest):
+        LegalHold.objects.create(clinic=cast.north, patient=chart.patient, words="x", put_by=cast.ada.user)
+        Erasure.objects.create(clinic=cast.north, patient=chart.patient, reason="other", asked_by=cast.ada.user)
+        for model in (Alarm, CountedPanel, Retake, SwitchRequest, LegalHold, Erasure):
             assert model.objects.visible_to(cast.ada.actor).exists(), model
             assert not model.objects.visible_to(cast.bob.actor).exists(), model
         told = set(AuditEvent.objects.filter(action="insert").values_list("subject_type", flat=True))
