@@ -187,18 +187,21 @@ class NoticeKind(models.TextChoices):
     ALARM = "alarm", _("Alarm of the dashboard")
     SWITCH_ASKED = "switch_asked", _("Your agreement is asked for: another model")
     RESUME_ASKED = "resume_asked", _("Your agreement is asked for: resume readings")
+    ERASURE_ASKED = "erasure_asked", _("Your agreement is asked for: erase a patient")
+    LIFT_ASKED = "lift_asked", _("Your agreement is asked for: lift a legal hold")
     CHART_OPENED = "chart_opened", _("Restricted chart opened")
     WEBHOOK_DISABLED = "webhook_disabled", _("Webhook disabled")
 
 
 # What a person cannot decline to be told, and what somebody of a role can.
 ALWAYS_TOLD = frozenset({NoticeKind.FOLLOW_UP_OVERDUE, NoticeKind.CHART_OPENED, NoticeKind.WEBHOOK_DISABLED})
+ABOUT_MODELS = frozenset({NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED})
+ASKS_AGREEMENT = ABOUT_MODELS | {NoticeKind.ERASURE_ASKED, NoticeKind.LIFT_ASKED}
 DECLINED_BY = {
     CLINICIAN: {NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE, NoticeKind.REVIEW_SIGNED},
-    REVIEWER: {NoticeKind.HIGH_READING, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},
-    MANAGER: {NoticeKind.ALARM, NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED},
+    REVIEWER: ASKS_AGREEMENT | {NoticeKind.HIGH_READING},
+    MANAGER: ASKS_AGREEMENT | {NoticeKind.ALARM},
 }
-ASKS_AGREEMENT = frozenset({NoticeKind.SWITCH_ASKED, NoticeKind.RESUME_ASKED})
 NOTICES_OF_SCREENINGS = frozenset({NoticeKind.HIGH_READING, NoticeKind.UNFIT_PHOTOGRAPH, NoticeKind.RETAKE})
 
 

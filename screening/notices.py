@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
-from patients.models import ChartOpening, ClinicRecord, Patient, PatientRecord
+from patients.models import ChartOpening, ClinicRecord, Erasure, LegalHold, Patient, PatientRecord
 from patients.querysets import ClinicQuerySet
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, NoticeKind, NoticeWay
 from skinclinic.accounts.models import User
@@ -22,11 +22,25 @@ class NoticeQuerySet(ClinicQuerySet):
         told = self.visible_to(actor).standing().filter(recipient=actor.user_id)
         return told.exclude(screening__in=hidden.values("pk"), kind__in=TELL_OF_READINGS)
 
+    def count_unseen(self, actor: Actor) -> int:
+        """On every page: whether a reading is hidden from her is asked only where a notice tells of one."""
+        hers = self.visible_to(actor).filter(recipient=actor.user_id).unseen()
+        kinds = set(hers.order_by().values_list("kind", flat=True).distinct())
+        if not kinds:
+            return 0
+        told = self.told_to(actor).unseen() if kinds.intersection(TELL_OF_READINGS) else hers.standing()
+        return told.count()
+
     def standing(self) -> Self:
         """Without those of alarms that are over, and of what nobody asks for any more, or she asks for herself."""
-        asked = Q(suspension__resumed_at__isnull=True, suspension__resume_asked_by__isnull=False)
-        is_asked = ~Q(kind=NoticeKind.RESUME_ASKED) | asked & ~Q(suspension__resume_asked_by=F("recipient"))
-        return self.filter(is_asked, alarm__ended_at__isnull=True, switch__ended_at__isnull=True)
+        return self.filter(
+            is_still_asked(NoticeKind.RESUME_ASKED, "suspension__resume_asked_by", "suspension__resumed_at"),
+            is_still_asked(NoticeKind.LIFT_ASKED, "hold__lift_asked_by", "hold__lifted_at"),
+            alarm__ended_at__isnull=True,
+            switch__ended_at__isnull=True,
+            erasure__erased_at__isnull=True,
+            erasure__taken_back_at__isnull=True,
+        )
 
     def unseen(self) -> Self:
         return self.filter(seen_at__isnull=True)
@@ -35,11 +49,17 @@ class NoticeQuerySet(ClinicQuerySet):
         return self.standing().unseen().filter(by_mail=True, mailed_at__isnull=True)
 
 
+def is_still_asked(kind: NoticeKind, asker: str, done: str) -> Q:
+    """Of what can be asked for, taken back and asked for by somebody else."""
+    by_another = Q(**{f"{asker}__isnull": False}) & ~Q(**{asker: F("recipient")})
+    return ~Q(kind=kind) | Q(**{f"{done}__isnull": True}) & by_another
+
+
 TELL_OF_READINGS = sorted(NOTICES_OF_SCREENINGS)
 
 
 OF_NO_PATIENT = ("alarm", "switch", "suspension", "endpoint")
-THINGS = ("screening", "signature", "follow_up", "opening", *OF_NO_PATIENT)
+THINGS = ("screening", "signature", "follow_up", "opening", "erasure", "hold", *OF_NO_PATIENT)
 
 
 # Of those that are seen to on a page of all their kind.
@@ -47,6 +67,7 @@ PAGES = {
     NoticeKind.ALARM: "dashboard",
     NoticeKind.SWITCH_ASKED: "models",
     NoticeKind.RESUME_ASKED: "models",
+    NoticeKind.ERASURE_ASKED: "erasures",
     NoticeKind.CHART_OPENED: "openings",
 }
 
@@ -70,6 +91,8 @@ class Notice(PatientRecord):
     switch = models.ForeignKey("screening.SwitchRequest", on_delete=models.PROTECT, null=True, related_name="notices")
     suspension = models.ForeignKey("screening.Suspension", on_delete=models.PROTECT, null=True, related_name="notices")
     opening = models.ForeignKey(ChartOpening, on_delete=models.PROTECT, null=True, related_name="notices")
+    erasure = models.ForeignKey(Erasure, on_delete=models.PROTECT, null=True, related_name="+")
+    hold = models.ForeignKey(LegalHold, on_delete=models.PROTECT, null=True, related_name="+")
     # Named, not imported: what tells other systems stands above the record.
     endpoint = models.ForeignKey("api.WebhookEndpoint", on_delete=models.PROTECT, null=True, related_name="+")
     by_mail = models.BooleanField()
@@ -91,6 +114,8 @@ class Notice(PatientRecord):
             models.UniqueConstraint(fields=["recipient", "switch"], name="notice_of_a_switch_once"),
             models.UniqueConstraint(fields=["recipient", "suspension"], name="notice_of_a_suspension_once"),
             models.UniqueConstraint(fields=["recipient", "opening"], name="notice_of_an_opening_once"),
+            models.UniqueConstraint(fields=["recipient", "erasure"], name="notice_of_an_erasure_once"),
+            models.UniqueConstraint(fields=["recipient", "hold"], name="notice_of_a_hold_once"),
             models.UniqueConstraint(fields=["recipient", "endpoint"], name="notice_of_a_webhook_once"),
             models.CheckConstraint(
                 condition=is_about("screening", *sorted(NOTICES_OF_SCREENINGS))
@@ -100,6 +125,8 @@ class Notice(PatientRecord):
                 | is_about("switch", NoticeKind.SWITCH_ASKED)
                 | is_about("suspension", NoticeKind.RESUME_ASKED)
                 | is_about("opening", NoticeKind.CHART_OPENED)
+                | is_about("erasure", NoticeKind.ERASURE_ASKED)
+                | is_about("hold", NoticeKind.LIFT_ASKED)
                 | is_about("endpoint", NoticeKind.WEBHOOK_DISABLED),
                 name="notice_is_about_what_its_kind_says",
             ),
@@ -125,6 +152,8 @@ class Notice(PatientRecord):
                 return reverse("visit", args=[self.signature.visit_id])
             case NoticeKind.FOLLOW_UP_OVERDUE:
                 return reverse("lesion", args=[self.follow_up.lesion_id])
+            case NoticeKind.LIFT_ASKED:
+                return reverse("patient_chart", args=[self.patient_id])
             case kind if kind in PAGES:
                 return reverse(PAGES[kind])
             case NoticeKind.WEBHOOK_DISABLED:

@@ -37,6 +37,8 @@ from skinclinic.accounts.approval import refuse_who_may_not_agree
 from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.audit.models import AuditEvent, PrivateValue
+from skinclinic.events.models import EventType
+from skinclinic.events.publish import publish
 from skinclinic.locks import next_in_spite_of_it
 
 # In one transaction, which must not be idle for a minute while a bucket is slow.
@@ -52,7 +54,7 @@ def ask_erasure(
     try:
         with transaction.atomic(), acting(actor, reason=reason):
             refuse_what_is_under_way(lock_person(patient), despite_follow_ups=despite_follow_ups)
-            return Erasure.objects.create(
+            erasure = Erasure.objects.create(
                 clinic_id=patient.clinic_id,
                 patient=patient,
                 reason=reason,
@@ -60,6 +62,8 @@ def ask_erasure(
                 despite_follow_ups=despite_follow_ups,
                 asked_by_id=actor.person(),
             )
+            publish(EventType.ERASURE_ASKED, clinic_id=patient.clinic_id, patient=patient.pk, erasure=erasure.pk)
+            return erasure
     except IntegrityError as error:
         raise StaleTransition(_("This erasure is asked for already. Load the page again and look.")) from error
 

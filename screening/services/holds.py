@@ -11,6 +11,8 @@ from patients.services import hold_kept
 from screening.services.errors import NotYours, StaleTransition
 from skinclinic.accounts.approval import refuse_who_may_not_agree
 from skinclinic.audit.acting import Actor
+from skinclinic.events.models import EventType
+from skinclinic.events.publish import publish
 
 
 def put_hold(*, actor: Actor, patient: Patient, words: str) -> LegalHold:
@@ -26,7 +28,9 @@ def put_hold(*, actor: Actor, patient: Patient, words: str) -> LegalHold:
 
 
 def ask_to_lift(*, actor: Actor, hold: LegalHold) -> None:
-    move(hold, {"lift_asked_by": None}, lift_asked_by=actor.person(), lift_asked_at=timezone.now())
+    with transaction.atomic():
+        move(hold, {"lift_asked_by": None}, lift_asked_by=actor.person(), lift_asked_at=timezone.now())
+        publish(EventType.LIFT_ASKED, clinic_id=hold.clinic_id, patient=hold.patient_id, hold=hold.pk)
 
 
 def take_back_lifting(*, actor: Actor, hold: LegalHold) -> None:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from patients.models import ChartOpening
+from patients.models import ChartOpening, Erasure, LegalHold
 from screening.cautions import shown_band
 from screening.codes import ALWAYS_TOLD, NOTICES_OF_SCREENINGS, Band, NoticeKind, NoticeWay
 from screening.dashboard.alarms import kept_from
@@ -116,27 +117,26 @@ def hand_on_events(people: People) -> None:
     events = list(waiting[:EVENTS_AT_ONCE])
     if not events:
         return
-    read = {event.ids["screening"] for event in events if event.type in OF_READINGS}
-    signed = {event.ids["signature"] for event in events if event.type in OF_SIGNATURES}
-    assigned = {event.ids["screening"] for event in events if event.type == EventType.RETAKE_ASSIGNED}
-    raised = {event.ids["alarm"] for event in events if event.type == EventType.ALARM_RAISED}
-    switches = {event.ids["switch"] for event in events if event.type == EventType.SWITCH_ASKED}
-    resuming = {event.ids["suspension"] for event in events if event.type == EventType.RESUME_ASKED}
-    disabled = {UUID(event.ids["endpoint"]) for event in events if event.type == EventType.WEBHOOK_DISABLED}
-    opened = {event.ids["opening"] for event in events if event.type == EventType.CHART_OPENED}
+    ids = partial(ids_of, events)
     tell(
         [
-            *of_openings(people, opened),
-            *of_readings(people, read),
-            *of_signatures(people, signed),
-            *of_retakes(people, assigned),
-            *of_alarms(people, raised),
-            *of_switches(people, switches),
-            *of_resuming(people, resuming),
-            *of_disabled_webhooks(people, disabled),
+            *of_openings(people, ids("opening", EventType.CHART_OPENED)),
+            *of_readings(people, ids("screening", *OF_READINGS)),
+            *of_signatures(people, ids("signature", *OF_SIGNATURES)),
+            *of_retakes(people, ids("screening", EventType.RETAKE_ASSIGNED)),
+            *of_alarms(people, ids("alarm", EventType.ALARM_RAISED)),
+            *of_switches(people, ids("switch", EventType.SWITCH_ASKED)),
+            *of_resuming(people, ids("suspension", EventType.RESUME_ASKED)),
+            *of_erasures(people, ids("erasure", EventType.ERASURE_ASKED)),
+            *of_lifting(people, ids("hold", EventType.LIFT_ASKED)),
+            *of_disabled_webhooks(people, ids("endpoint", EventType.WEBHOOK_DISABLED)),
         ]
     )
     Event.objects.filter(pk__in=[event.pk for event in events]).update(handed_on_at=timezone.now())
+
+
+def ids_of(events: Iterable[Event], thing: str, *types: EventType) -> set[str]:
+    return {event.ids[thing] for event in events if event.type in types}
 
 
 def of_readings(people: People, ids: set[str]) -> Iterator[Notice]:
@@ -205,6 +205,22 @@ def of_resuming(people: People, ids: set[str]) -> Iterator[Notice]:
             yield from people.notice(actor, kind, None, suspension_id=stop.pk)
 
 
+def of_erasures(people: People, ids: set[str]) -> Iterator[Notice]:
+    kind = NoticeKind.ERASURE_ASKED
+    for asked in Erasure.objects.asked().filter(pk__in=ids):
+        for actor in people.who_may_agree(asked.asked_by_id):
+            yield from people.notice(actor, kind, asked.patient_id, erasure_id=asked.pk)
+
+
+def of_lifting(people: People, ids: set[str]) -> Iterator[Notice]:
+    kind = NoticeKind.LIFT_ASKED
+    for hold in LegalHold.objects.open().filter(pk__in=ids, lift_asked_by__isnull=False):
+        # Asked once more, after it was taken back, it is new once more.
+        Notice.objects.filter(kind=kind, hold=hold).update(seen_at=None, mailed_at=None)
+        for actor in people.who_may_agree(hold.lift_asked_by_id):
+            yield from people.notice(actor, kind, hold.patient_id, hold_id=hold.pk)
+
+
 def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
     """Every manager but who opened it herself."""
     for opening in ChartOpening.objects.filter(pk__in=ids):
@@ -214,11 +230,11 @@ def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
                 yield from people.notice(actor, kind, opening.patient_id, opening_id=opening.pk)
 
 
-def of_disabled_webhooks(people: People, ids: set[UUID]) -> Iterator[Notice]:
-    kind = NoticeKind.WEBHOOK_DISABLED
+def of_disabled_webhooks(people: People, ids: set[str]) -> Iterator[Notice]:
+    kind, keys = NoticeKind.WEBHOOK_DISABLED, [UUID(key) for key in ids]
     # Disabled once more, after it was enabled, it is new once more.
-    Notice.objects.filter(kind=kind, endpoint__in=ids).update(seen_at=None, mailed_at=None)
-    for key in ids:
+    Notice.objects.filter(kind=kind, endpoint__in=keys).update(seen_at=None, mailed_at=None)
+    for key in keys:
         for actor in people.with_role(MANAGER):
             yield from people.notice(actor, kind, None, endpoint_id=key)
 
@@ -288,6 +304,8 @@ IN_A_MAIL = {
     NoticeKind.WEBHOOK_DISABLED: gettext_lazy("A webhook was disabled"),
     NoticeKind.SWITCH_ASKED: gettext_lazy("Your agreement is asked for"),
     NoticeKind.RESUME_ASKED: gettext_lazy("Your agreement is asked for"),
+    NoticeKind.ERASURE_ASKED: gettext_lazy("Your agreement is asked for"),
+    NoticeKind.LIFT_ASKED: gettext_lazy("Your agreement is asked for"),
 }
 
 

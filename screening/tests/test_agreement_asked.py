@@ -1,4 +1,5 @@
-"""Who can agree to a switch or to readings going on is told that she is asked: by the bell and by mail."""
+"""Who can agree to something is told that she is asked, by the bell and by mail: to another model, to readings going
+on, to an erasure, to lifting a hold."""
 
 from pathlib import Path
 
@@ -6,13 +7,17 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
-from conftest import Cast, Person, make_person
+from conftest import Cast, Person, make_chart, make_person
 from ml.fake import load as load_fake
+from patients.models import LegalHold
+from patients.restricted import restrict
 from screening.models import ModelVersion, Notice, Suspension
 from screening.reader import register_version
-from screening.services import versions
+from screening.services import holds, versions
+from screening.services.erasing import agree_to_erasure, take_back_erasure
 from screening.services.notices import sweep_notices
 from screening.tests.conftest import rows
+from screening.tests.erasing import asked
 from screening.tests.test_notices import bell_of, mails_at_once, told
 from skinclinic.accounts.approval import name_approver
 
@@ -120,3 +125,101 @@ def test_approver_of_a_clinic_with_one_manager_is_told(cast, stop):
     ask_to_resume(cast.ada, stop)
     assert ("Alice", "resume_asked") in told(cast)
     assert cast.alice.client.get(reverse("models")).status_code == 200
+
+
+@pytest.fixture
+def held(cast: Cast, chart) -> LegalHold:
+    with cast.ada.acting() as ada:
+        return holds.put_hold(actor=ada, patient=chart.patient, words="Lawsuit 4711")
+
+
+def ask_to_lift(person: Person, hold: LegalHold) -> None:
+    with person.acting() as actor:
+        holds.ask_to_lift(actor=actor, hold=hold)
+    sweep_notices()
+
+
+def test_others_are_told_of_an_erasure_that_is_asked_for(cast, second, chart):
+    asked(cast, chart.patient)
+    sweep_notices()
+    sweep_notices()
+    assert told(cast) == {("Mona", "erasure_asked")}
+    (sent,) = mail.outbox
+    assert "Your agreement is asked for" in sent.body
+    assert "Winterbottom" not in sent.body
+    page = second.client.get(reverse("notices")).content.decode()
+    for text in (
+        "Your agreement is asked for: erase a patient",
+        "by Ada Ash",
+        "Winterbottom",
+        "The patient asks for it",
+    ):
+        assert text in page
+    opened = second.client.get(reverse("notice_open", args=[rows(cast, Notice)[0].pk]))
+    assert opened["Location"] == reverse("erasures")
+    assert ">1<" not in bell_of(second)
+
+
+@pytest.mark.parametrize("end", [agree_to_erasure, take_back_erasure])
+def test_erasure_that_nobody_asks_for_any_more_asks_nobody(cast, second, chart, end):
+    erasure = asked(cast, chart.patient)
+    sweep_notices()
+    assert ">1<" in bell_of(second)
+    with cast.rita.acting() as rita:
+        end(actor=rita, erasure=erasure)
+    assert ">1<" not in bell_of(second)
+    assert "erase a patient</a>" not in second.client.get(reverse("notices")).content.decode()
+
+
+@pytest.mark.parametrize("page", ["erasure", "erasures"])
+def test_looking_at_an_erasure_makes_it_seen(cast, second, chart, page):
+    erasure = asked(cast, chart.patient)
+    sweep_notices()
+    second.client.get(reverse(page, args=[erasure.pk] if page == "erasure" else []))
+    assert ">1<" not in bell_of(second)
+
+
+def test_many_erasures_are_one_mail_and_one_look(cast, second):
+    for _number in range(3):
+        asked(cast, make_chart(cast.alice).patient)
+    sweep_notices()
+    assert ">3<" in bell_of(second)
+    (sent,) = mail.outbox
+    assert "3" in sent.body
+    second.client.get(reverse("erasures"))
+    assert ">3<" not in bell_of(second)
+
+
+def test_others_are_told_of_a_hold_that_is_to_be_lifted(cast, second, held):
+    ask_to_lift(cast.ada, held)
+    assert told(cast) == {("Mona", "lift_asked")}
+    page = second.client.get(reverse("notices")).content.decode()
+    for text in ("Your agreement is asked for: lift a legal hold", "by Ada Ash", "Lawsuit 4711"):
+        assert text in page
+    opened = second.client.get(reverse("notice_open", args=[rows(cast, Notice)[0].pk]))
+    assert opened["Location"] == reverse("patient_chart", args=[held.patient_id])
+    assert ">1<" not in bell_of(second)
+    with second.acting() as mona:
+        holds.take_back_lifting(actor=mona, hold=held)
+    ask_to_lift(cast.ada, held)
+    assert ">1<" in bell_of(second), "asked for once more, it is new once more"
+    second.client.get(reverse("patient_chart", args=[held.patient_id]))
+    assert ">1<" not in bell_of(second)
+
+
+def test_hold_that_was_lifted_asks_nobody(cast, second, held):
+    ask_to_lift(cast.ada, held)
+    with cast.rita.acting() as rita:
+        holds.agree_to_lift(actor=rita, hold=held)
+    assert ">1<" not in bell_of(second)
+
+
+def test_notice_of_a_restricted_chart_says_nothing_of_its_content(cast, second, chart):
+    asked(cast, chart.patient, words="wrote a letter")
+    with cast.ada.acting() as ada:
+        restrict(actor=ada, patient=chart.patient, restricted=True)
+    sweep_notices()
+    page = second.client.get(reverse("notices")).content.decode()
+    assert "About a restricted chart" in page
+    for text in ("The patient asks for it", "erase a patient</a>"):
+        assert text not in page

@@ -14,8 +14,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from patients.models import Erasure, LegalHold, Patient
 from patients.services import ids_of_person
+from screening.codes import NoticeKind
 from screening.forms import EraseForm, HoldForm
 from screening.services import erasing, holds
+from screening.services.notices import see_notices
 from skinclinic.accounts.approval import may_agree
 from skinclinic.accounts.permissions import View, get_visible, member_required
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor
@@ -51,11 +53,14 @@ def record_panel(request: HttpRequest, patient: Patient, records: list[UUID]) ->
     is_named = request.clinic.approver_id == actor.user_id
     if not (actor.has_role(MANAGER, REVIEWER) or (is_named and may_agree(actor))):
         return {}
+    hold = hold_on(actor, records) if patient.is_concerned else None
+    if hold and hold.lift_asked_by:
+        see_notices(actor=actor, hold=hold)
     return {
         "shows_record": True,
         "is_manager": actor.has_role(MANAGER),
         "erasure": asked_of(actor, records) if patient.is_concerned else None,
-        "hold": hold_on(actor, records) if patient.is_concerned else None,
+        "hold": hold,
         "hold_form": HoldForm(auto_id="id_hold_%s"),
     }
 
@@ -103,6 +108,7 @@ def erasures(request: HttpRequest) -> HttpResponse:
     waiting = list(seen.asked().order_by("created_at")[:PAGE])
     page = Paginator(seen.done().order_by("-erased_at"), PAGE).get_page(request.GET.get("page"))
     record_page("erasures_listed", subject_type="patients_erasure", ids=[each.pk for each in (*waiting, *page)])
+    see_notices(actor=request.actor, kind=NoticeKind.ERASURE_ASKED)
     of_others = any(each.asked_by_id != request.actor.user_id for each in waiting)
     context = {"waiting": waiting, "page": page, "may_choose": of_others and may_agree(request.actor)}
     return render(request, "dashboard/erasures.html", context)
@@ -117,6 +123,7 @@ def erasure(request: HttpRequest, erasure_id: UUID) -> HttpResponse:
         return redirect("patient_chart", asked.patient_id)
     patient = get_visible(Patient.objects.with_identity(), request.actor, asked.patient_id)
     records = ids_of_person(patient.pk)
+    see_notices(actor=request.actor, erasure=asked)
     context = {
         "patient": patient,
         "extent": erasing.extent_of(records),

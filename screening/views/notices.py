@@ -25,7 +25,8 @@ def notices(request: HttpRequest) -> HttpResponse:
     """Hers, the unseen ones first, and how she wants to be told."""
     told = Notice.objects.told_to(request.actor).with_closed_charts_marked(request.actor).select_related(
         "patient__identity", "screening__image__lesion", "signature__reviewer", "follow_up__lesion", "alarm",
-        "switch__asked_by", "suspension__resume_asked_by", "opening__person", "endpoint",
+        "switch__asked_by", "suspension__resume_asked_by", "opening__person", "erasure__asked_by",
+        "hold__lift_asked_by", "endpoint",
     )  # fmt: skip
     unseen = list(told.unseen()[:200])
     page = Paginator(told.filter(seen_at__isnull=False), PAGE).get_page(request.GET.get("page"))

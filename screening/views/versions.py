@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from screening.codes import ASKS_AGREEMENT
+from screening.codes import ABOUT_MODELS
 from screening.dashboard.by_version import Figures, counted_by_version, of, read_by_version
 from screening.dashboard.shown import said
 from screening.deeds import line_of
@@ -75,7 +75,7 @@ def percent(share: dict[str, float | None]) -> str:
 @require_GET
 @member_required(MANAGER, REVIEWER, AUDITOR, or_approver=True)
 def models(request: HttpRequest) -> HttpResponse:
-    see_notices(actor=request.actor, kind__in=sorted(ASKS_AGREEMENT))
+    see_notices(actor=request.actor, kind__in=sorted(ABOUT_MODELS))
     return show(request)
 
 

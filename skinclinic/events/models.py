@@ -22,6 +22,8 @@ class EventType(models.TextChoices):
     READING_PROBLEM = "reading.problem"
     SWITCH_ASKED = "switch.asked"
     RESUME_ASKED = "resume.asked"
+    ERASURE_ASKED = "erasure.asked"
+    LIFT_ASKED = "lift.asked"
     REPORT_SIGNED = "report.signed"
     REPORT_AMENDED = "report.amended"
     CHART_OPENED = "chart.opened"
