@@ -23,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--empty", action="store_true", help="begin with no clinic: a page makes the first one")
     parser.add_argument("--demo", action="store_true", help="make the demo clinic also in a database of your own")
     parser.add_argument("--photos", type=folder, metavar="DIR", help="photographs for the demo, instead of drawn ones")
+    parser.add_argument("--restore", type=file, metavar="FILE", help="begin with a back-up; BACKUP_KEY is wanted")
+    parser.add_argument("--erasures", type=file, metavar="LIST", help="with --restore: whom to erase again")
     parser.add_argument("--port", type=port, metavar="N", help="the portal's port (else 8000 or the next free one)")
     return parser
 
@@ -31,6 +33,13 @@ def folder(text: str) -> Path:
     path = Path(text).expanduser().resolve()
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path}")
+    return path
+
+
+def file(text: str) -> Path:
+    path = Path(text).expanduser().resolve()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {path}")
     return path
 
 
@@ -46,9 +55,11 @@ def main(arguments: list[str]) -> int:
         if arguments[:1] == ["manage"]:
             manage_running(arguments[1:])
         asked = parser().parse_args(arguments)
-        if asked.empty and (asked.demo or asked.photos):
-            parser().error("--empty goes with neither --demo nor --photos")
-        up(Wishes(asked.empty, asked.demo, asked.photos, asked.port), Console(highlight=False))
+        if (asked.empty or asked.restore) and (asked.demo or asked.photos):
+            parser().error("--empty and --restore go with neither --demo nor --photos")
+        if asked.erasures and not asked.restore:
+            parser().error("--erasures goes with --restore")
+        up(Wishes(**vars(asked)), Console(highlight=False))
     except PROBLEMS as problem:
         print(problem, file=sys.stderr)
         return 1

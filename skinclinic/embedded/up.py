@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -50,6 +51,8 @@ class Wishes:
     demo: bool = False
     photos: Path | None = None
     port: int | None = None
+    restore: Path | None = None
+    erasures: Path | None = None
 
 
 def up(wishes: Wishes, console: Console) -> None:
@@ -80,6 +83,8 @@ def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wis
         prepare_tables(environment, servers)
         sign_ins = seed(environment, wishes) if begun == "demo" else []
     write_private(beside_the_data() / "state.json", json.dumps({"begun": begun}))
+    if wishes.restore:
+        restore(wishes.restore, wishes.erasures, environment)
     start_programs(supervisor, environment, listener)
     write_private(LOCAL / "running.json", json.dumps({"pid": os.getpid(), "environment": environment}))
     screen.show(
@@ -124,7 +129,8 @@ def what_begins(wishes: Wishes) -> str:
     """
     path = beside_the_data() / "state.json"
     before = json.loads(path.read_text())["begun"] if path.exists() else None
-    if before == "demo" and wishes.empty:
+    begins_empty = wishes.empty or wishes.restore is not None
+    if before == "demo" and begins_empty:
         raise EmbeddedProblem(
             f"There is a demo clinic here already; to begin an empty one, remove {LOCAL} with everything in it first."
         )
@@ -134,7 +140,7 @@ def what_begins(wishes: Wishes) -> str:
         )
     if before:
         return cast("str", before)
-    if wishes.empty:
+    if begins_empty:
         return "empty"
     return "theirs" if env.text("DATABASE_URL") and not (wishes.demo or wishes.photos) else "demo"
 
@@ -299,6 +305,13 @@ def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]
     sign_ins: list[dict[str, Any]] = said["sign_ins"] if isinstance(said, dict) else said
     write_private(path, json.dumps(sign_ins, indent=1))
     return sign_ins
+
+
+def restore(file: Path, erasures: Path | None, environment: Mapping[str, str]) -> None:
+    """A back-up, before anything runs that would send or show what is in it; it says itself how far it is."""
+    command = [sys.executable, "manage.py", "restore", str(file), *(["--erasures", str(erasures)] if erasures else [])]
+    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+        raise EmbeddedProblem("The portal was not started: the back-up was not restored, or is not as it should be.")
 
 
 def start_programs(supervisor: Supervisor, environment: Mapping[str, str], listener: socket.socket) -> None:

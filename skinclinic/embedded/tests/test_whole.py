@@ -23,17 +23,17 @@ COUNT_CLINICS = "from skinclinic.accounts.models import Clinic; print(Clinic.obj
 class Clinic:
     """One run of `bin/up` on a folder of its own."""
 
-    def __init__(self, local: Path, port: int) -> None:
+    def __init__(self, local: Path, port: int, *wishes: str, **given: str) -> None:
         self.local, self.address = local, f"http://127.0.0.1:{port}"
         self.output = local.parent / "said"
         kept = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "skinclinic.embedded", "--empty", "--port", str(port)],
+                [sys.executable, "-m", "skinclinic.embedded", *(wishes or ["--empty"]), "--port", str(port)],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**kept, "LOCAL_FOLDER": str(local), "PREDICTOR": "ml.fake.load", "COLUMNS": "100"},
+                env={**kept, "LOCAL_FOLDER": str(local), "PREDICTOR": "ml.fake.load", "COLUMNS": "100", **given},
             )
 
     @property
@@ -125,6 +125,18 @@ def test_it_comes_up_keeps_its_data_ends_cleanly_and_outlives_a_kill(local: Path
         clinic.process.send_signal(signal.SIGTERM)
         assert clinic.process.wait(60) == 0
         assert clinic.left_behind() == []
+
+        elsewhere, other_key = local.parent / "elsewhere", key[::-1]
+        clinic = Clinic(elsewhere, port, "--restore", str(local.parent / "clinic.backup"), BACKUP_KEY=other_key)
+        assert clinic.process.wait(60) == 1
+        assert "The portal was not started" in clinic.said
+        assert "Starting the portal" not in clinic.said
+        clinic = Clinic(elsewhere, port, "--restore", str(local.parent / "clinic.backup"), BACKUP_KEY=key)
+        clinic.wait_until_up()
+        assert clinic.said.index("Restored.") < clinic.said.index("Starting the portal")
+        assert clinic.manage("shell", "-c", COUNT_CLINICS).strip().endswith("1")
+        clinic.process.send_signal(signal.SIGTERM)
+        assert clinic.process.wait(60) == 0
     finally:
         clinic.process.kill()
         clinic.process.wait()
