@@ -118,14 +118,13 @@ def test_what_takes_much_memory_is_decoded_in_a_process_of_its_own(data, monkeyp
     assert len(kinds) == 1
 
 
-@pytest.mark.parametrize("limit", ["MOST_MEMORY", "SECONDS"])
-def test_process_apart_is_held_to_its_limits(limit, monkeypatch):
+@pytest.mark.parametrize(("limit", "small"), [("MOST_MEMORY", 20_000_000), ("SECONDS", 0), ("MOST_OUTPUT", 1000)])
+def test_process_apart_is_held_to_its_limits(limit, small, monkeypatch):
     """A process that is started so has a hundredth of what it may have."""
     run = subprocess.run
 
     def limited(command: list[str], **options: object):
         assert command[1:3] == ["-m", "screening.apart"]
-        small = {"MOST_MEMORY": 20_000_000, "SECONDS": 0}[limit]
         program = f"from screening import apart; apart.{limit} = {small}; apart.main(*{command[3:]})"
         return run([command[0], "-c", program], **options)
 
