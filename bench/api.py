@@ -184,8 +184,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10)
     wanted = parser.parse_args()
     with running_stack() as stack:
-        from django.db import connections
-
         from skinclinic.accounts.services import let_in, open_clinic
 
         clinic = open_clinic(name="Bench")
@@ -194,8 +192,6 @@ def main() -> int:
             for role in ("clinician", "reviewer")
         ]
         fill(clinic, [member.actor() for member in people], wanted.screenings)
-        with connections["owner"].cursor() as cursor:
-            cursor.execute("ANALYZE")  # as autovacuum does in a clinic's first minutes
         rows = measure(Caller(stack.address, clinic), wanted.seconds)
     table = Table("address", "p50 ms", "p95 ms", "bar", "of /healthz", title=f"API at {wanted.screenings:,} screenings")
     base = rows[0].p95

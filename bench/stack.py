@@ -119,13 +119,9 @@ def wait_for(holds, seconds: float = 60) -> None:
 
 
 def cpu_seconds(*processes: psutil.Process) -> float:
-    """Core seconds used so far by these processes and all their descendants."""
-    total = 0.0
-    for each in processes:
-        for one in [each, *each.children(recursive=True)]:
-            times = one.cpu_times()
-            total += times.user + times.system
-    return total
+    """Core seconds used so far by these processes and all their descendants, those that have ended among them."""
+    times = [one.cpu_times() for each in processes for one in [each, *each.children(recursive=True)]]
+    return sum(each.user + each.system + each.children_user + each.children_system for each in times)
 
 
 def backends_of(name: str) -> list[psutil.Process]:

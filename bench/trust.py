@@ -109,7 +109,6 @@ def run(rounds: int, seconds: float) -> dict[bool, Found]:
         warm_up(uploader, data)
         client, pages = clinic_with_pages()
         trust = Trust()
-        trust.ask("ANALYZE")
 
         def send(count: float = RATE * seconds) -> int:
             sent = send_at_rate(uploader, data, rate=RATE, seconds=count / RATE, title="Uploading")
