@@ -180,7 +180,10 @@ def test_the_screen_says_what_matters(tmp_path: Path) -> None:
         (["--port", "0"], "a port is a number from 1 to 65535"),
         (["--port", "http"], "a port is a number from 1 to 65535"),
         (["--photos", "/no/such/folder"], "there is no folder /no/such/folder"),
-        (["--empty", "--demo"], "--empty goes with neither"),
+        (["--empty", "--demo"], "go with neither --demo nor --photos"),
+        (["--restore", "manage.py", "--demo"], "go with neither --demo nor --photos"),
+        (["--restore", "/no/such/file"], "there is no file /no/such/file"),
+        (["--erasures", "manage.py"], "--erasures goes with --restore"),
         (["--emtpy"], "unrecognized arguments"),
     ],
 )
