@@ -135,5 +135,5 @@ class ErasureReason(models.TextChoices):
 
     REQUEST = "request", _("The patient asks for it")
     RETENTION = "retention", _("The time for which records are kept has ended")
-    MISTAKE = "mistake", _("She was entered by mistake")
+    MISTAKE = "mistake", _("Entered by mistake")
     OTHER = "other", _("Other")

@@ -48,14 +48,14 @@ class PatientForm(forms.ModelForm):
         choices=RiskFactor.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Tick nothing when nobody has asked her yet."),
+        help_text=_("Tick nothing when nobody has asked the patient yet."),
     )
     record_number = forms.CharField(
         label=_("Record number"),
         max_length=100,
         required=False,
         validators=[validate_one_line],
-        help_text=_("The number the clinic knows her by."),
+        help_text=_("The number the clinic knows the patient by."),
     )
     confirmed = forms.BooleanField(required=False)
 

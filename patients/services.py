@@ -28,7 +28,7 @@ class IdentifierTaken(ClinicError):
     """Another patient of the clinic has this number."""
 
     def __init__(self, patient: Patient):
-        super().__init__(_("Another patient of this clinic has this number. Open her chart, or correct the number."))
+        super().__init__(_("Another patient of this clinic has this number. Open that chart, or correct the number."))
         self.patient = patient
 
 

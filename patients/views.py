@@ -79,7 +79,7 @@ def patient_new(request: HttpRequest) -> HttpResponse:
                 form.add_error("record_number", str(taken))
                 duplicates = [taken.patient]
             else:
-                messages.success(request, _("The patient is registered. Note her consents next."))
+                messages.success(request, _("The patient is registered. Note the consents next."))
                 return redirect("patient_chart", patient.pk)
     return render(request, "patients/new.html", {"form": form, "duplicates": duplicates})
 

@@ -124,7 +124,7 @@ LOOKS = {
     "sign_in_failed": _("Sign-in failed"),
     "confirmation_failed": _("Password not confirmed"),
     "unlocked": _("Unlocked with a passkey"),
-    "unlock_failed": _("Not unlocked: no passkey of hers"),
+    "unlock_failed": _("Not unlocked: no passkey of this person"),
     "provider_linked": _("Linked with a person of the hospital"),
     "provider_unlinked": _("Link with a person of the hospital undone"),
     "provider_refused": _("Sign-in by the hospital refused"),

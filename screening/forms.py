@@ -108,10 +108,10 @@ class EraseForm(NeededAtTimesForm):
         max_length=500,
         required=False,
         widget=forms.Textarea({"rows": 2}),
-        help_text=_("For who agrees. It is erased with her."),
+        help_text=_("For who agrees. It is erased with the record."),
     )
     despite_follow_ups = forms.BooleanField(
-        label=_("Erase her although follow-ups of what looks malignant are open. Nobody will be reminded of them."),
+        label=_("Erase although follow-ups of what looks malignant are open. Nobody will be reminded of them."),
         required=False,
     )
 

@@ -102,7 +102,9 @@ def line_of(row: ImportRow, known: Known) -> Line:
     if row.refusal or row.photograph_refusal or entry is None:
         return Line(row, entry, Verdict.REFUSED, row.refusal or row.photograph_refusal)
     if (row.likely_patients or row.likely_rows) and not row.is_another:
-        return Line(row, entry, Verdict.ASKED, _("She resembles another patient. Say whether she is somebody else."))
+        return Line(
+            row, entry, Verdict.ASKED, _("This one resembles another patient. Say whether it is somebody else.")
+        )
     verdict, said = verdict_of_file(row, known) if row.photograph else (Verdict.WAITING, "")
     if verdict == Verdict.READY:
         said = two_days(row, entry)
@@ -112,7 +114,7 @@ def line_of(row: ImportRow, known: Known) -> Line:
 def verdict_of_file(row: ImportRow, known: Known) -> tuple[Verdict, str]:
     holders = known.people_of_file.get(row.upload_sha256, set())
     if row.patient_id in holders:
-        return Verdict.PRESENT, _("Her record has the same photograph; it is not added again.")
+        return Verdict.PRESENT, _("The record has the same photograph; it is not added again.")
     if holders:
         return Verdict.REFUSED, _("Another patient's record has the same photograph. Find out whose it is.")
     return Verdict.READY, ""
@@ -157,9 +159,9 @@ def hold_back(lines: list[Line]) -> None:
     for line in lines:
         if line.verdict == Verdict.READY and line.row.person in first:
             line.verdict = Verdict.HELD
-            line.said = _("Row %(row)s of the same patient is not ready; her rows come together or not at all.") % {
-                "row": first[line.row.person].row.number
-            }
+            line.said = _(
+                "Row %(row)s of the same patient is not ready; the rows of one patient come together or not at all."
+            ) % {"row": first[line.row.person].row.number}
 
 
 def mark_lesions(lines: list[Line], known: Known) -> None:

@@ -70,7 +70,7 @@ COLUMNS = (
     Column("skin_type", gettext_lazy("Fitzpatrick, 1 to 6 or I to VI; of new patients only."), False),
     Column("kind", gettext_lazy("dermoscopic or overview; dermoscopic if empty."), False),
     Column("consent_reading", gettext_lazy("given or refused: a reading by the model. Empty: none is noted."), False),
-    Column("consent_date", gettext_lazy("When she decided that; required beside given or refused."), False),
+    Column("consent_date", gettext_lazy("When the patient decided that; required beside given or refused."), False),
     Column("question", gettext_lazy("What the visit is asked."), False, 1000),
 )  # fmt: skip
 NAMES = tuple(column.name for column in COLUMNS)

@@ -214,7 +214,7 @@ def reported(
         reviewer=review.reviewer.full_name,
         signed_by=signed_by(review, moment(screening.signature.created_at)),
         differs=difference_of(review),
-        switched=gettext("Her opinion changed after the reading was shown.") if review.switched else "",
+        switched=gettext("The opinion changed after the reading was shown.") if review.switched else "",
         finding=finding_in_plain_words(review, others),
         next_step=next_step_of(review, others),
         by_when=gettext("This should happen by %(day)s.") % {"day": due} if due else "",

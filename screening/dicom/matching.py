@@ -30,7 +30,7 @@ class PatientUnknown(ClinicError):
     code = "patient_unknown"
 
     def __init__(self) -> None:
-        super().__init__(_("No patient of this clinic has this number from this issuer. Register her first."))
+        super().__init__(_("No patient of this clinic has this number from this issuer. Register the patient first."))
 
 
 class PatientUnsure(ClinicError):

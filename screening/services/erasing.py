@@ -50,7 +50,7 @@ def ask_erasure(
 ) -> Erasure:
     """Nothing is erased before another person agrees. Raises CannotErase, RecordErased, RecordMerged, ReasonMissing."""
     if reason == ErasureReason.OTHER and not words:
-        raise ReasonMissing(_("Say in words why she is to be erased."))
+        raise ReasonMissing(_("Say in words why this patient is to be erased."))
     try:
         with transaction.atomic(), acting(actor, reason=reason):
             refuse_what_is_under_way(lock_person(patient), despite_follow_ups=despite_follow_ups)
@@ -121,12 +121,12 @@ def refuse_what_is_under_way(records: list[UUID], *, despite_follow_ups: bool) -
         raise CannotErase(_("A legal hold stands on this patient. Two people lift it first."))
     screenings = Screening.objects.in_use().filter(patient__in=records)
     if screenings.filter(reading_status__in=sorted(READING_IS_OPEN)).exists():
-        raise CannotErase(_("A photograph of hers is being read. Wait until it is, or withdraw it."))
+        raise CannotErase(_("A photograph of this patient is being read. Wait until it is, or withdraw it."))
     if HeldSignature.objects.held().filter(patient__in=records).exists():
-        raise CannotErase(_("A review of hers is about to be signed. Try again in a moment."))
+        raise CannotErase(_("A review of this patient is about to be signed. Try again in a moment."))
     if not despite_follow_ups and malignant_follow_ups(records).exists():
         raise CannotErase(
-            _("Follow-ups of what looks malignant are open. Close them, or say that she is erased all the same.")
+            _("Follow-ups of what looks malignant are open. Close them, or say that the record is erased all the same.")
         )
 
 

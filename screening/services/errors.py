@@ -13,7 +13,7 @@ class StaleTransition(StaleForm):
 class PhotographsRefusedByPatient(ClinicError):
     def __init__(self) -> None:
         super().__init__(
-            _("The patient refuses photographs in the record. Note her new decision first, if she has one.")
+            _("The patient refuses photographs in the record. Note the new decision first, if there is one.")
         )
 
 
@@ -39,7 +39,7 @@ class ReadingUnseen(ClinicError):
 
 class ReadingRefusedByPatient(ClinicError):
     def __init__(self) -> None:
-        super().__init__(_("The patient has not consented to a reading by the model. Note her decision first."))
+        super().__init__(_("The patient has not consented to a reading by the model. Note the decision first."))
 
 
 class SecondReaderNeeded(ClinicError):

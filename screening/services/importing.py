@@ -305,7 +305,7 @@ def take_person(batch: ImportBatch) -> list[ImportRow]:
 
 def leave_out(rows: list[ImportRow], refusal: ClinicError) -> None:
     at_fault = getattr(refusal, "number", 0)
-    others = _("Row %(row)s of this patient could not be imported, so none of hers was.") % {"row": at_fault}
+    others = _("Row %(row)s of this patient could not be imported, so none of this patient's was.") % {"row": at_fault}
     for row in rows:
         move_row(row, ImportRowStatus.LEFT_OUT, refusal=others if at_fault not in (0, row.number) else str(refusal))
 
@@ -319,7 +319,7 @@ def import_person(*, actor: Actor, rows: list[ImportRow]) -> None:
     """All rows of one patient, or none: raises the first refusal, and the caller's transaction is undone."""
     entries = {row.pk: entry for row in rows if (entry := entry_of(row))}
     if len(entries) < len(rows):
-        raise RowRefused(0, _("Her rows cannot be read any more. Import them again."))
+        raise RowRefused(0, _("The rows of this patient cannot be read any more. Import them again."))
     patient = patient_of(actor, rows[0], entries)
     zone = ZoneInfo(Clinic.objects.get(pk=actor.own_clinic()).time_zone)
     lines = assess_again(rows, patient)
@@ -349,7 +349,7 @@ def patient_of(actor: Actor, first: ImportRow, entries: dict[UUID, Entry]) -> Pa
     of_batch = ImportRow.objects.filter(batch=first.batch_id, status=ImportRowStatus.IMPORTED)
     if set(match.likely_patients) - {*first.likely_patients, *of_batch.values_list("patient", flat=True)}:
         raise RowRefused(
-            0, _("A patient who resembles her was registered after the table was looked at. Import these rows again.")
+            0, _("A similar patient was registered after the table was looked at. Import these rows again.")
         )
     return register_patient(
         actor=actor,

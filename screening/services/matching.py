@@ -85,7 +85,7 @@ def refuse_unwilling(found: list[Match]) -> None:
     for match in found:
         if match.patient and match.patient.pk in unwilling:
             match.refusal = _(
-                "The patient refuses photographs in the record. Note her new decision first, if she has one."
+                "The patient refuses photographs in the record. Note the new decision first, if there is one."
             )
 
 

@@ -11,10 +11,11 @@ from patients.models import Erasure, LegalHold, Patient
 from patients.services import merge_patients, open_visit
 from screening.services import retention
 from screening.services.erasing import erase_files
+from screening.services.notices import sweep_notices
 from screening.services.photographs import move_screening
 from screening.services.retention import kept_until_now
 from screening.services.reviews import Opinion
-from screening.tests.conftest import finish, give, rows, sign, the_only
+from screening.tests.conftest import finish, give, read_by_model, rows, sign, the_only
 from screening.tests.erasing import erase
 from screening.tests.test_restricted import post
 from skinclinic.accounts.models import Clinic
@@ -49,8 +50,8 @@ def test_two_people_erase_her(cast, chart, signed):
     assert "asked on" not in page(cast.alice, "patient_chart", chart.patient.pk)
     shown = page(cast.rita, "erasure", asked_for.pk)
     assert "wrote a letter" in shown
-    assert "Agree: erase her now" in shown
-    assert "Agree: erase her now" not in page(cast.ada, "erasure", asked_for.pk)
+    assert "Agree: erase this patient now" in shown
+    assert "Agree: erase this patient now" not in page(cast.ada, "erasure", asked_for.pk)
     refused = post(cast.ada, "erasure_agree", asked_for.pk)
     assert "You asked for this erasure" in refused.content.decode()
 
@@ -114,6 +115,16 @@ def test_photograph_that_was_in_a_wrong_record_is_gone_there_too(cast, chart, si
     gone = cast.rita.client.get(reverse("photograph", args=[wrong.image_id]))
     assert gone.status_code == 410
     assert cast.rita.client.get(reverse("patient_chart", args=[other.patient.pk])).status_code == 200
+
+
+def test_notice_of_an_erased_patient_tells_no_birth_date(cast, chart, screening):
+    read_by_model(cast, screening, refer=True)
+    sweep_notices()
+    assert "born" in page(cast.rita, "notices")
+    erase(cast, chart.patient)
+    shown = page(cast.rita, "notices")
+    assert "Erased patient" in shown
+    assert "born" not in shown
 
 
 def test_hold_is_put_and_lifted_by_two(cast, chart):

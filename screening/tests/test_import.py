@@ -141,7 +141,8 @@ def test_only_what_is_ready_is_imported_and_the_rest_says_why(cast, random_photo
     run(batch)
     assert statuses(cast, batch) == ["left_out", "left_out", "imported"]
     assert said(cast, batch)[:2] == [
-        "Row 3 of the same patient is not ready; her rows come together or not at all.", "Its photograph was not sent.",
+        "Row 3 of the same patient is not ready; the rows of one patient come together or not at all.",
+        "Its photograph was not sent.",
     ]  # fmt: skip
     assert {identity.family_name for identity in rows_of_identity(cast)} == {"Autumnbottom"}
 
@@ -192,7 +193,7 @@ def test_patients_rows_come_all_or_none(cast, random_photograph):
     assert statuses(cast, batch) == ["left_out", "left_out", "left_out", "imported"]
     told = said(cast, batch)
     assert "could not be fetched" in told[1]
-    assert told[0] == told[2] == "Row 3 of this patient could not be imported, so none of hers was."
+    assert told[0] == told[2] == "Row 3 of this patient could not be imported, so none of this patient's was."
     assert len(rows(cast, Patient)) == len(rows(cast, LesionImage)) == 1
 
 

@@ -119,7 +119,7 @@ def test_command_names_each_row_that_is_left_out(cast, tmp_path, random_photogra
         import_folder(cast, tmp_path, ERNA, JOSEF, JOSEF | {"file": "missing.jpg", "record_number": "1"})
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("row 3: Left out. This is no JPEG")
-    assert told[1].startswith("row 4: Left out. She resembles another patient.")
+    assert told[1].startswith("row 4: Left out. This one resembles another patient.")
     assert told[2] == "1 of 3 rows are in the record."
     assert "Autumnbottom" not in "".join(told)
 

@@ -103,7 +103,7 @@ def test_roles_are_changed_with_a_reason_and_told_in_words(cast):
     client = cast.alice.client
     assert client.get(reverse("worklist")).status_code == 403
     page = do(cast.ada, "roles", cast.alice, roles=["clinician", "reviewer"], reason="has passed her exam")
-    assert "Her roles are changed" in page.content.decode()
+    assert "The roles are changed" in page.content.decode()
     assert client.get(reverse("worklist")).status_code == 200, "from her next click on"
     assert "Roles changed" in page.content.decode()
     assert "has passed her exam" in page.content.decode()
@@ -181,11 +181,12 @@ def test_second_factor_is_reset_and_asked_for_again(cast, settings):
     boss = enter(cast.ada, code=code_of(give_totp(cast.ada)))
     membership = membership_of(cast.rita)
     page = post(cast.ada, "member_reset_factor", membership.pk, client=boss, reason="lost telephone")
-    assert "Her second factor is removed" in page.content.decode()
+    assert "The second factor is removed" in page.content.decode()
     assert browser.get(reverse("worklist")).status_code == 302
     assert enter(cast.rita).get(reverse("worklist"))["Location"] == reverse("mfa_index")
     assert (
-        "She has no second factor" in post(cast.ada, "member_reset_factor", membership.pk, client=boss).content.decode()
+        "This person has no second factor"
+        in post(cast.ada, "member_reset_factor", membership.pk, client=boss).content.decode()
     )
     with cast.in_north():
         event = AuditEvent.objects.get(action="second_factor_reset")

@@ -152,8 +152,8 @@ def erasures_agree(request: HttpRequest) -> HttpResponse:
 
 def erased(count: int) -> str:
     said = ngettext(
-        "%(count)s patient is erased: two people agreed. Her photographs follow within minutes.",
-        "%(count)s patients are erased: two people agreed. Their photographs follow within minutes.",
+        "%(count)s patient is erased: two people agreed. The photographs follow within minutes.",
+        "%(count)s patients are erased: two people agreed. The photographs follow within minutes.",
         count,
     )
     return said % {"count": count}

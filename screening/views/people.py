@@ -99,7 +99,7 @@ def member_roles(request: HttpRequest, membership_id: UUID) -> HttpResponse:
         request,
         form.cleaned_data["reason"],
         lambda: people.change_roles(actor=request.actor, membership=shown, roles=roles),
-        always(_("Her roles are changed. They hold from her next click on.")),
+        always(_("The roles are changed. They hold from this person's next click on.")),
         redirect("member", shown.pk),
     )
 
@@ -183,13 +183,17 @@ def always(sentence: object) -> Callable[[object], str]:
 
 member_disable = member_act(
     disable_member,
-    always(gettext_lazy("She is disabled in this clinic and signed out of it. Her visits are free for others.")),
+    always(
+        gettext_lazy("This person is disabled in this clinic and signed out of it. Their visits are free for others.")
+    ),
 )
-member_enable = member_act(people.enable_member, always(gettext_lazy("She may sign in to this clinic again.")))
+member_enable = member_act(people.enable_member, always(gettext_lazy("This person may sign in to this clinic again.")))
 member_end_sessions = member_act(people.end_sessions_of, ended_sessions)
 member_reset_factor = member_act(
     people.reset_second_factor,
-    always(gettext_lazy("Her second factor is removed and she is signed out. She sets one up when she signs in next.")),
+    always(
+        gettext_lazy("The second factor is removed and the person signed out. Another is set up at the next sign-in.")
+    ),
 )
 invitation_resend = invitation_act(
     invitations.resend, always(gettext_lazy("Sent again, with a new link. The old one is no good any more."))

@@ -48,8 +48,8 @@ class FirstRunForm(forms.Form):
         label=_("E-mail address of a second person"),
         required=False,
         help_text=_(
-            "As long as you are the only manager, she agrees before another model reads or a stopped one goes on. "
-            "She is invited by e-mail as a clinician; you can also do that later."
+            "As long as you are the only manager, this person agrees before another model reads or a stopped one "
+            "goes on. They are invited by e-mail as a clinician; you can also do that later."
         ),
     )
 
@@ -134,7 +134,7 @@ class KeepingForm(forms.Form):
         coerce=UUID,
         empty_value=None,
         help_text=_(
-            "Who agrees when the only manager asks to switch or resume a model. She asks for nothing herself, and has "
+            "Who agrees when the only manager asks to switch or resume a model. This person cannot ask, and has "
             "no say while there is a second manager."
         ),
     )
@@ -158,8 +158,8 @@ class ClinicForm(forms.Form):
         label=_("Reviewers give their first opinion before they see the reading"),
         required=False,
         help_text=_(
-            "The reading, its map and its place in the worklist stay hidden from a reviewer until her first "
-            "opinion on the lesion. She may change it afterwards; both are kept."
+            "The reading, its map and its place in the worklist stay hidden from reviewers until their first "
+            "opinion on the lesion. They may change it afterwards; both are kept."
         ),
     )
     second_reading_of_high = forms.BooleanField(label=_("A second reader looks at every high band"), required=False)

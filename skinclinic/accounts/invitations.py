@@ -50,9 +50,9 @@ def invite(*, actor: Actor, email: str, roles: Iterable[str], as_approver: bool 
     member = Membership.objects.filter(clinic=clinic_id, user__email__iexact=email).first()
     if member:
         raise AlreadyMember(
-            _("This address belongs to a member of this clinic. Change her roles instead.")
+            _("This address belongs to a member of this clinic. Change that member's roles instead.")
             if member.is_active
-            else _("This address belongs to a member who is disabled. Enable her again instead.")
+            else _("This address belongs to a member who is disabled. Enable that member again instead.")
         )
     token = secrets.token_urlsafe(32)
     try:

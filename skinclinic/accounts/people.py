@@ -25,14 +25,14 @@ class LastManager(ClinicError):
     """A clinic without a manager could let nobody in any more."""
 
     def __init__(self) -> None:
-        super().__init__(_("She is the last active manager of this clinic. Make somebody else a manager first."))
+        super().__init__(_("This is the last active manager of this clinic. Make somebody else a manager first."))
 
 
 class LeftAlready(ClinicError):
     """Her account is nothing of this clinic's any more."""
 
     def __init__(self) -> None:
-        super().__init__(_("She is disabled in this clinic. What she does elsewhere is not yours to end."))
+        super().__init__(_("This person is disabled in this clinic. What they do elsewhere is not yours to end."))
 
 
 class NothingToReset(ClinicError):
@@ -83,7 +83,7 @@ def reset_second_factor(*, actor: Actor, membership: Membership) -> None:
         hers = Authenticator.objects.filter(user=membership.user_id)
         kinds = set(hers.values_list("type", flat=True))
         if not kinds:
-            raise NothingToReset(_("She has no second factor. She sets one up when she signs in next."))
+            raise NothingToReset(_("This person has no second factor. One is set up at the next sign-in."))
         hers.delete()
         end_sessions(membership.user)
         tell_ledger("second_factor_reset", membership.user, kinds)

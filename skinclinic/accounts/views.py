@@ -111,7 +111,7 @@ def invite_approver(request: HttpRequest, first: Membership, email: str) -> None
     try:
         with acting(first.actor(), reason=_("named at the opening of the clinic")):
             invite(actor=first.actor(), email=email, roles=[CLINICIAN], as_approver=True)
-        messages.success(request, _("The second person is invited. She is the approver once she has joined."))
+        messages.success(request, _("The second person is invited, and is the approver once they have joined."))
     except ClinicError as refusal:
         messages.warning(request, str(refusal))
 

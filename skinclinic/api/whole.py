@@ -43,7 +43,9 @@ SHOWS_ANOTHER = Q(screening__withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | 
 
 class KeptFromYou(ClinicError):
     def __init__(self) -> None:
-        super().__init__(_("A reading of hers is kept from you until your opinion. Another manager takes her record."))
+        super().__init__(
+            _("A reading of this patient is kept from you until your opinion. Another manager takes the record.")
+        )
 
 
 @dataclass(frozen=True)

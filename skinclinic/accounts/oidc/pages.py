@@ -130,5 +130,7 @@ def provider_require(request: HttpRequest) -> HttpResponse:
 @member_required(MANAGER)
 def provider_unlink(request: HttpRequest, person: UUID) -> HttpResponse:
     services.unlink(actor=request.actor, person=person)
-    messages.success(request, _("The link is undone. When she comes in next, she is known by her verified address."))
+    messages.success(
+        request, _("The link is undone. At the next sign-in this person is known by the verified address.")
+    )
     return redirect("identity_provider")

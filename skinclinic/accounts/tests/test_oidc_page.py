@@ -49,7 +49,7 @@ def test_it_works(cast, hospital):
     assert not row(cast).is_enabled
     assert "The provider answers" in said(ada, post(cast, ada, "provider_try"))
     page = said(ada, post(cast, ada, "provider_switch", to="on"))
-    assert "her sessions here end at once" in page
+    assert "their sessions here end at once" in page
     assert "led to sign out there" in page
     hospital.is_me(cast.alice)
     assert is_in(come_in(cast.north)[0])
@@ -133,7 +133,7 @@ def test_what_is_no_issuer_is_refused_at_the_form(cast, hospital, issuer):
     ("extra", "sentence"),
     [
         ({"backchannel_logout_supported": False, "grant_types_supported": ["refresh_token"]}, "every 3 minutes"),
-        ({"backchannel_logout_supported": False, "scopes_supported": ["openid"]}, "Disable her here too"),
+        ({"backchannel_logout_supported": False, "scopes_supported": ["openid"]}, "Disable them here too"),
     ],
 )
 def test_the_page_says_how_sessions_end(north, hospital, extra, sentence):
