@@ -1,8 +1,9 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.core import context
+from allauth.core import context as running
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.contrib.sites.shortcuts import get_current_site
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from skinclinic.accounts.confirm import is_confirmed
 from skinclinic.accounts.entry import BOUND_TO
 from skinclinic.accounts.language import is_spoken
+from skinclinic.accounts.mailing import send_beside
 from skinclinic.accounts.models import User
 from skinclinic.accounts.oidc.binding import bind_session, provider_login
 from skinclinic.accounts.oidc.leaving import end_there
@@ -51,15 +53,16 @@ class InvitedOnly(DefaultAccountAdapter):
 
     def is_reauthentication_required(self, app: str = "") -> bool:
         """Not again while she gave her password lately, at the door too, as a signature has it."""
-        if BOUND_TO in context.request.session:
-            return not is_confirmed(context.request)
-        return super().is_reauthentication_required(app=app) and not is_confirmed(context.request)
+        if BOUND_TO in running.request.session:
+            return not is_confirmed(running.request)
+        return super().is_reauthentication_required(app=app) and not is_confirmed(running.request)
 
     def send_mail(self, template_prefix: str, email: str, context: dict) -> None:
         """In the language of whom it is for: who asks for it at the sign-in page may sit at another's browser."""
         chosen = getattr(context.get("user"), "language", "")
         with translation.override(chosen if is_spoken(chosen) else translation.get_language()):
-            super().send_mail(template_prefix, email, context)
+            told = {"request": running.request, "current_site": get_current_site(running.request), "email": email}
+            send_beside(self.render_mail(template_prefix, email, told | context))
 
 
 class SecondFactor(DefaultMFAAdapter):
@@ -71,7 +74,7 @@ class SecondFactor(DefaultMFAAdapter):
 
     def is_mfa_enabled(self, user: User, types: Any = None) -> bool:
         """Not asked for where the hospital has asked for one just now, if the clinic trusts it with that."""
-        return not getattr(context.request, TRUSTED, False) and super().is_mfa_enabled(user, types)
+        return not getattr(running.request, TRUSTED, False) and super().is_mfa_enabled(user, types)
 
     def encrypt(self, text: str) -> str:
         return seal(PURPOSE, text)

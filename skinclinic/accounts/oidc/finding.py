@@ -1,12 +1,9 @@
 """How somebody finds her hospital's button: by a mail, so that the page tells nobody which clinics there are."""
 
-import logging
-import smtplib
-
 from allauth.core import ratelimit
 from django import forms
 from django.conf import settings
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -17,10 +14,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from skinclinic.accounts.language import spoken_by
+from skinclinic.accounts.mailing import send_beside
 from skinclinic.accounts.models import IdentityProvider, User
 from skinclinic.audit.acting import acting
-
-logger = logging.getLogger(__name__)
 
 
 class AddressForm(forms.Form):
@@ -48,10 +44,7 @@ def tell_doors(email: str) -> None:
         return
     with translation.override(spoken_by(person)):
         subject, text = _("Your hospital's sign-in"), render_to_string("accounts/doors_mail.txt", {"doors": doors})
-    try:
-        send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [person.email])
-    except (OSError, smtplib.SMTPException):
-        logger.exception("The mail with a clinic's door could not be sent")
+    send_beside(EmailMessage(subject, text, to=[person.email]))
 
 
 def doors_of(person: User) -> list[tuple[str, str]]:

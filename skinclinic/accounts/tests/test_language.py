@@ -4,7 +4,6 @@ import re
 from datetime import date
 
 import pytest
-from django.core import mail
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
 from django.forms import DateField
@@ -13,6 +12,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from skinclinic.accounts.models import User
+from skinclinic.accounts.tests.test_mailing import mailed
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
 LANG = re.compile(r'<html lang="([^"]*)"')
@@ -146,10 +146,10 @@ def test_mail_is_written_in_the_language_of_whom_it_is_for(cast):
     for person, browser in ((cast.alice, "en"), (cast.rita, "de")):
         reset = {"email": person.user.email}
         Client().post(reverse("account_reset_password"), reset, HTTP_ACCEPT_LANGUAGE=browser)
-    assert [("Passwort" in each.subject) for each in mail.outbox] == [True, True]
+    assert [("Passwort" in each.subject) for each in mailed()] == [True, True]
     User.objects.filter(pk=cast.alice.user.pk).update(language="en")
     Client().post(reverse("account_reset_password"), {"email": cast.alice.user.email}, **GERMAN)
-    assert "Password" in mail.outbox[-1].subject
+    assert "Password" in mailed()[-1].subject
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from django.contrib.auth.password_validation import validate_password
-from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
@@ -13,6 +12,7 @@ from conftest import PASSWORD
 from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.tests.people import enter
 from skinclinic.accounts.tests.test_entry import FIRST
+from skinclinic.accounts.tests.test_mailing import mailed
 
 GUESSED = [
     "123456789012", "password1234", "qwertyuiop123", "letmeinletmein", "iloveyou1234", "aaaaaaaaaaaaaaaa",
@@ -57,7 +57,7 @@ def test_change_and_reset_refuse_them(cast):
     change = {"oldpassword": PASSWORD, "password1": GUESSED[0], "password2": GUESSED[0]}
     assert "guessed" in client.post(reverse("account_change_password"), change).content.decode()
     Client().post(reverse("account_reset_password"), {"email": cast.alice.user.email})
-    (link,) = re.findall(r"http://\S+(/accounts/password/reset/key/\S+)", mail.outbox[0].body)
+    (link,) = re.findall(r"http://\S+(/accounts/password/reset/key/\S+)", mailed()[0].body)
     browser = Client()
     page = browser.get(link, follow=True)
     form = {"password1": "letmeinletmein", "password2": "letmeinletmein"}
