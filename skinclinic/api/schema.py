@@ -50,7 +50,10 @@ REFUSED = {
 
 
 def describe_refusals(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Every operation may answer with a problem document."""
+    """Every operation may answer with a problem document, such as to a field that it does not know."""
+    for name, shape in result["components"]["schemas"].items():
+        if name.endswith("Request"):
+            shape["additionalProperties"] = False
     result["components"]["schemas"]["Problem"] = PROBLEM
     for path, item in result["paths"].items():
         if path.startswith("/api/v1/"):

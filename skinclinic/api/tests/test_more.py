@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from conftest import Cast, make_chart
+from conftest import IDENTITY, Cast, make_chart
+from patients.models import Patient
 from screening.models import FollowUp, ModelVersion, Outcome, ReadingPolicy, Signature
 from screening.services.reviews import Opinion
 from screening.tests.conftest import finish, give, sign, the_only
@@ -49,6 +50,23 @@ def test_a_filter_that_is_not_here_is_refused_rather_than_passed_over(api, path)
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["detail"].startswith("There is no such filter here.")) == (400, True)
     assert api.get("visits/?page_size=1&patient=&format=json").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"skintype": 2}, "skintype"),
+        ({"id": "c0ffee00-0000-4000-8000-000000000000"}, "id"),
+        ({"identity": IDENTITY | {"birthdate": "1961-04-05"}}, "identity.birthdate"),
+        ({"identifiers": [{"system": "urn:x", "value": "1", "kind": "record"}]}, "identifiers.0.kind"),
+    ],
+)
+def test_a_field_that_is_not_here_is_refused_and_nothing_kept(cast, api, more, field):
+    answer = api.post("patients/", {"identity": IDENTITY} | more)
+    assert answer.status_code == 400
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+    with cast.in_north():
+        assert not Patient.objects.exists()
 
 
 def test_a_number_is_added_and_belongs_to_one(cast, chart, api):

@@ -25,6 +25,7 @@ from skinclinic.audit.models import AuditEvent
 from skinclinic.events.models import Event
 
 MOST_NUMBERS = 20  # that one request may give a patient
+NOT_HERE = "There is no such field here, or it cannot be set."
 
 
 class IdentitySerializer(serializers.ModelSerializer):
@@ -315,9 +316,27 @@ class HistorySerializer(serializers.ModelSerializer):
 
 
 def checked(serializer: serializers.BaseSerializer) -> Any:
-    """What was sent, once it is known to be good; else the exception that becomes a 400 with its reasons."""
+    """What was sent, once it is known to be good; else the exception that becomes a 400 with its reasons.
+
+    A field that is not here is refused rather than passed over: whoever misspelt one would believe it kept.
+    """
     serializer.is_valid(raise_exception=True)
+    if unknown := unknown_in(serializer, serializer.initial_data):
+        raise serializers.ValidationError(unknown)
     return serializer.validated_data
+
+
+def unknown_in(field: serializers.Field, sent: Any) -> Any:
+    """What was sent for this field and cannot be set, in the shape of its errors; empty where there is nothing."""
+    if isinstance(field, serializers.ListSerializer):
+        inner = [unknown_in(field.child, each) for each in sent]
+        return inner if any(inner) else []
+    if not isinstance(field, serializers.Serializer) or sent is None:
+        return {}
+    known = {name: each for name, each in field.fields.items() if not each.read_only}
+    refused = {name: [NOT_HERE] for name in sent if name not in known}
+    within = {name: unknown_in(each, sent[name]) for name, each in known.items() if name in sent}
+    return refused | {name: inner for name, inner in within.items() if inner}
 
 
 def within_clinic(fields: dict[str, Any], context: dict[str, Any], **models: Any) -> dict[str, Any]:
