@@ -85,12 +85,12 @@ def kind_of(error: ClinicError) -> str:
 
 
 def field_errors(data: Any, path: str = "") -> Iterator[dict[str, str]]:
-    """One entry a message, with the field's path such as `identity.birth_date`."""
+    """One entry a message, with the field's path such as `identity.birth_date` or `identifiers.0.value`."""
     if isinstance(data, dict):
         for name, inner in data.items():
             yield from field_errors(inner, f"{path}.{name}" if path else str(name))
     elif isinstance(data, list):
-        for inner in data:
-            yield from field_errors(inner, path)
+        for number, inner in enumerate(data):
+            yield from field_errors(inner, f"{path}.{number}" if isinstance(inner, dict) and path else path)
     else:
         yield {"field": path, "detail": str(data)}
