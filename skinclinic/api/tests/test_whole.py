@@ -7,6 +7,8 @@ import zipfile
 from django.urls import reverse
 
 from conftest import make_screening
+from screening.images import clean_photograph
+from screening.services.photographs import add_overview
 from screening.tests.conftest import finish
 from screening.tests.erasing import everything_of
 from screening.tests.test_restricted import post
@@ -80,3 +82,14 @@ def test_what_shows_somebody_else_is_left_out(cast, chart, photograph_bytes):
     files = taken(cast.ada, chart.patient)
     assert not [name for name in files if name.startswith("photographs/")]
     assert json.loads(files["photographs.json"]) == []
+
+
+def test_overview_that_shows_somebody_else_is_left_out(cast, chart, photograph_bytes):
+    clean = clean_photograph(io.BytesIO(photograph_bytes))
+    with cast.alice.acting() as alice:
+        overview = add_overview(actor=alice, visit=chart.visit, lesion=chart.lesion, clean=clean)
+    assert f"photographs/{overview.image_id}.jpg" in taken(cast.ada, chart.patient)
+    post(cast.alice, "overview_withdraw", overview.pk, reason="wrong_patient")
+    files = taken(cast.ada, chart.patient)
+    assert not [name for name in files if name.startswith("photographs/")]
+    assert str(overview.image_id) not in files["record.fhir.json"].decode()
