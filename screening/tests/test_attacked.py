@@ -19,7 +19,7 @@ from screening.services.readings import claim_reading, read_photograph
 from screening.tests.conftest import fresh
 from screening.tests.test_isolation import clinic_tables
 from skinclinic.audit.acting import acting, system
-from skinclinic.testing import SHARED, servers
+from skinclinic.testing import SHARED, TEMPLATE, servers
 
 UNKNOWN = "6f1c1f0e-54a4-4f0f-9f07-3a6b9f3a2a11"
 # Of her own row of these she is shown something before any clinic is chosen.
@@ -125,6 +125,12 @@ def test_settings_that_are_no_id_are_an_error(psql, north, forged):
 def test_rights_that_the_role_lacks(empty_psql, statement):
     with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.InvalidObjectDefinition)):
         empty_psql.execute(statement)
+
+
+def test_she_makes_no_table_of_her_own(empty_psql):
+    """Not even a temporary one, where the database was prepared (the tests' own are copies, without its rights)."""
+    empty_psql.execute("SELECT has_database_privilege(%s, 'TEMPORARY')", [TEMPLATE])
+    assert empty_psql.fetchone() == (False,)
 
 
 def test_what_the_planner_knows_of_the_rows_is_hidden(psql, north, real_db):
