@@ -1,12 +1,16 @@
 """Who was erased after a back-up is erased again when it is restored, if the list of erasures was kept."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import OperationalError, connection, connections
+from django.utils import timezone
 
 from conftest import make_chart, make_screening
 from patients.services import merge_patients, unmerge_patient
@@ -15,6 +19,7 @@ from screening.tests.conftest import finish, give, hold
 from screening.tests.erasing import erase
 from skinclinic.audit.sealing import seal_ledger
 from skinclinic.audit.verify import verify_ledger
+from skinclinic.backup.erasures import Erased, replay
 from skinclinic.backup.tests.conftest import Backup, backed_up, here
 
 WHO = """
@@ -127,3 +132,17 @@ def test_list_is_repeated_on_a_clinic_that_is_there(since, place, capsys):
         assert "Erased again: 2 of 2" in capsys.readouterr().out
         call_command("erasures", str(since.listed), repeat=True)
     assert sorted(place.ask(WHO)) == LEFT
+
+
+def test_who_writes_of_her_meanwhile_is_waited_for(real_cast, real_db):
+    """On a clinic that is there people work; what is begun must not be written after the erasure."""
+    patient = make_chart(real_cast.alice).patient
+    now, hers = timezone.now().isoformat(), str(patient.pk)
+    erased = Erased(str(uuid4()), str(patient.clinic_id), hers, [hers], "request", None, None, now, now)
+    place = here(real_db)
+    with place.inside(), closing(psycopg2.connect(place.owner)) as writing, connection.cursor() as cursor:
+        writing.cursor().execute("SELECT FROM patients_patient WHERE id = %s FOR KEY SHARE", [hers])
+        cursor.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            replay(connections["owner"], [erased])
+    assert ("Winterbottom", True) in place.ask(WHO)
