@@ -4,7 +4,6 @@ She can say that she acts in any clinic, as the application does. Nothing else g
 clinic, not a right that the role lacks, not a table put before ours, not what the planner knows.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +15,7 @@ from conftest import Cast, make_chart, make_screening
 from patients.models import Patient, Visit
 from screening.models import Screening
 from screening.services.readings import claim_reading, read_photograph
-from screening.tests.conftest import fresh
+from screening.tests.conftest import fresh, wait_until
 from screening.tests.test_isolation import clinic_tables
 from skinclinic.audit.acting import acting, system
 from skinclinic.testing import SHARED, TEMPLATE, servers
@@ -232,8 +231,10 @@ def test_a_transaction_that_is_left_open_is_ended(empty_psql):
     empty_psql.execute("SHOW idle_in_transaction_session_timeout")
     assert empty_psql.fetchone() == ("1min",)
     empty_psql.execute("SET idle_in_transaction_session_timeout = '50ms'")
-    empty_psql.execute("BEGIN")
-    time.sleep(0.3)
+    empty_psql.execute("BEGIN; SELECT pg_backend_pid()")
+    pid = empty_psql.fetchone()
+    with connection_to(SHARED) as another:
+        wait_until(lambda: another.execute("SELECT FROM pg_stat_activity WHERE pid = %s", pid) or not another.rowcount)
     with pytest.raises(psycopg2.OperationalError):
         empty_psql.execute("SELECT 1")
 

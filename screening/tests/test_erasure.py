@@ -1,16 +1,16 @@
 """After an erasure nobody finds who she was: neither the application nor the owner of the tables."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
-from time import sleep
 
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, connections, models, transaction
 from django.db.utils import ProgrammingError
 
-from conftest import IDENTITY, SHARED, make_chart, make_screening, owner_connection
+from conftest import IDENTITY, SHARED, Person, make_chart, make_screening, owner_connection
 from patients.erased import RecordErased
 from patients.models import Erasure, Patient, PatientIdentity
 from patients.services import (
@@ -30,8 +30,9 @@ from screening.services.figures import COUNTS
 from screening.services.holds import agree_to_lift, ask_to_lift, put_hold
 from screening.services.reviews import Opinion
 from screening.tasks import erase_files_task
-from screening.tests.conftest import finish, give, rows, sign, the_only
-from screening.tests.erasing import OTHER, asked, erase, everything_of, rows_with, stored_hashes
+from screening.tests.conftest import finish, give, rows, sign, the_only, wait_until
+from screening.tests.erasing import asked, erase, everything_of, rows_with, stored_hashes
+from skinclinic.audit.acting import Actor
 from skinclinic.audit.sealing import seal_ledger
 from skinclinic.audit.verify import verify_ledger
 from skinclinic.backup.tests.conftest import here
@@ -241,35 +242,68 @@ def test_what_comes_late_by_any_way_is_refused(cast, chart, screening):
         PatientIdentity.objects.update(family_name="Winterbottom")
 
 
-def test_what_is_written_at_the_same_moment_is_waited_for(real_cast, real_db, photograph_bytes):
-    """An opinion that is being saved when she is to be erased is erased as well."""
-    chart = make_chart(real_cast.alice)
-    screening = make_screening(real_cast.alice, chart, photograph_bytes)
-    finish(real_cast, screening, refer=False, band="low")
-    erasure = asked(real_cast, chart.patient)
-    writing, agreeing = Event(), Event()
+LATE = "ZQ-LATE-4711"
 
-    def write() -> None:
-        with real_cast.rolf.acting():
-            give(real_cast, screening, OTHER, by=real_cast.rolf)
-            writing.set()
-            agreeing.wait(5)
-            sleep(0.3)
-        connection.close()
 
-    def agree() -> None:
-        with real_cast.rita.acting() as rita:
-            agreeing.set()
-            agree_to_erasure(actor=rita, erasure=erasure)
-        connection.close()
+def test_what_is_written_at_the_same_moment_is_waited_for(real_cast, real_db):
+    """A number that is being added when she is to be erased is erased as well."""
+    patient, erasure = asked_for(real_cast)
+    one_waits_for_the_other(
+        (real_cast.alice, lambda _: add_identifier(patient=patient, system="urn:x", value=LATE)),
+        (real_cast.rita, lambda rita: agree_to_erasure(actor=rita, erasure=erasure)),
+    )
+    assert rows_with(real_db, [LATE]) == []
+    assert the_only(real_cast, Patient).erased_at
+
+
+def test_who_writes_while_she_is_erased_waits_and_is_refused(real_cast, real_db):
+    patient, erasure = asked_for(real_cast)
+    with pytest.raises(ProgrammingError, match="this patient was erased"):
+        one_waits_for_the_other(
+            (real_cast.rita, lambda rita: agree_to_erasure(actor=rita, erasure=erasure)),
+            (real_cast.alice, lambda _: add_identifier(patient=patient, system="urn:x", value=LATE)),
+        )
+    assert rows_with(real_db, [LATE]) == []
+
+
+def asked_for(cast) -> tuple[Patient, Erasure]:
+    patient = make_chart(cast.alice).patient
+    return patient, asked(cast, patient)
+
+
+Deed = tuple[Person, Callable[[Actor], object]]
+
+
+def one_waits_for_the_other(first: Deed, second: Deed) -> None:
+    """The first one's transaction is open until the second waits for it. Raises what the second does."""
+    is_done, is_waited_for = Event(), Event()
+
+    def do(deed: Deed, afterwards: Callable[[], object]) -> None:
+        try:
+            with deed[0].acting() as actor:
+                deed[1](actor)
+                afterwards()
+        finally:
+            connection.close()
+
+    def stay() -> None:
+        is_done.set()
+        assert is_waited_for.wait(10)
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(write)
-        assert writing.wait(5)
-        second = threads.submit(agree)
-        for done in (first, second):
-            done.result(10)
-    assert rows_with(real_db, [OTHER.words]) == []
+        before = threads.submit(do, first, stay)
+        assert is_done.wait(5)
+        after = threads.submit(do, second, lambda: None)
+        wait_until(somebody_waits, seconds=5)
+        is_waited_for.set()
+        before.result(10)
+        after.result(10)
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        return cursor.rowcount == 1
 
 
 # Columns about a patient that are text, neither private nor one of a few codes, each with what becomes of it.
