@@ -106,6 +106,7 @@ def lock_person(patient: Patient) -> list[UUID]:
 
     Raises RecordMerged, RecordErased.
     """
+    Patient.objects.select_for_update().get(pk=patient.pk)  # from here on none is merged into hers
     hers = Patient.objects.of_person(patient.pk).select_for_update().order_by("pk")
     rows = {row.pk: row for row in hers}
     if rows[patient.pk].erased_at:

@@ -266,6 +266,18 @@ def test_who_writes_while_she_is_erased_waits_and_is_refused(real_cast, real_db)
     assert rows_with(real_db, [LATE]) == []
 
 
+def test_record_that_is_merged_into_hers_at_the_same_moment_counts(real_cast):
+    patient, erasure = asked_for(real_cast)
+    duplicate = make_chart(real_cast.alice).patient
+    with real_cast.ada.acting() as ada:
+        put_hold(actor=ada, patient=duplicate, words="a claim")
+    with pytest.raises(CannotErase, match="legal hold"):
+        one_waits_for_the_other(
+            (real_cast.alice, lambda _: merge_patients(duplicate=duplicate, into=patient)),
+            (real_cast.rita, lambda rita: agree_to_erasure(actor=rita, erasure=erasure)),
+        )
+
+
 def asked_for(cast) -> tuple[Patient, Erasure]:
     patient = make_chart(cast.alice).patient
     return patient, asked(cast, patient)
