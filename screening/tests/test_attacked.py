@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import psycopg2
 import pytest
-from django.db import ProgrammingError, connection
+from django.db import ProgrammingError, connection, connections
 
 from conftest import Cast, make_chart, make_screening
 from patients.models import Patient, Visit
@@ -18,6 +18,7 @@ from screening.services.readings import claim_reading, read_photograph
 from screening.tests.conftest import fresh, wait_until
 from screening.tests.test_isolation import clinic_tables
 from skinclinic.audit.acting import acting, system
+from skinclinic.audit.roles import DatabaseUnfit, end_idle_transactions
 from skinclinic.testing import SHARED, TEMPLATE, servers
 
 UNKNOWN = "6f1c1f0e-54a4-4f0f-9f07-3a6b9f3a2a11"
@@ -237,6 +238,13 @@ def test_a_transaction_that_is_left_open_is_ended(empty_psql):
         wait_until(lambda: another.execute("SELECT FROM pg_stat_activity WHERE pid = %s", pid) or not another.rowcount)
     with pytest.raises(psycopg2.OperationalError):
         empty_psql.execute("SELECT 1")
+
+
+def test_a_role_that_cannot_be_told_so_is_named(real_db):
+    """Where somebody else made it: nothing goes on without the limit."""
+    theirs = connections["owner"].settings_dict["USER"]
+    with connection.cursor() as cursor, pytest.raises(DatabaseUnfit, match=f"ALTER ROLE {theirs} SET idle_in"):
+        end_idle_transactions(cursor, theirs)
 
 
 def test_a_table_of_hers_is_not_erased_from_as_the_owner(psql, north):

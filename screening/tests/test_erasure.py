@@ -22,15 +22,16 @@ from patients.services import (
     unmerge_patient,
 )
 from screening.codes import Panel
-from screening.models import FollowUp, LesionImage, Outcome, Review, Screening, StoredFile
+from screening.models import FollowUp, ImportRow, LesionImage, Outcome, Review, Screening, StoredFile
 from screening.services import erasing
 from screening.services.erasing import agree_to_erasure, erase_files, sweep_erasures, take_back_erasure
 from screening.services.errors import CannotErase, NotYours, ReasonMissing, StaleTransition
 from screening.services.figures import COUNTS
+from screening.services.holding import give_signature
 from screening.services.holds import agree_to_lift, ask_to_lift, put_hold
 from screening.services.reviews import Opinion
 from screening.tasks import erase_files_task
-from screening.tests.conftest import finish, give, rows, sign, the_only, wait_until
+from screening.tests.conftest import finish, give, hold, rows, the_only, wait_until
 from screening.tests.erasing import asked, erase, everything_of, rows_with, stored_hashes
 from skinclinic.audit.acting import Actor
 from skinclinic.audit.sealing import seal_ledger
@@ -66,6 +67,7 @@ def test_nothing_of_her_is_found_in_any_table(real_cast, real_db, written):
     assert not stored_hashes(real_db) & written.photographs
     assert not stored_hashes(real_db), "no thumbnail and no document either"
     assert statistics_of(real_cast) == statistics
+    assert the_only(real_cast, ImportRow).status == "left_out"
     done = the_only(real_cast, Erasure, pk=erasure.pk)
     assert done.files_erased_at
     assert (set(done.records), done.counts["patients_patientidentity"]) == (
@@ -168,7 +170,11 @@ def test_nothing_is_erased_while_something_is_under_way(cast, chart, screening):
         asked(cast, chart.patient)
     finish(cast, screening, refer=True, band="high")
     give(cast, screening, Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"))
-    sign(cast, chart.visit)
+    held = hold(cast, chart.visit)
+    with pytest.raises(CannotErase, match="about to be signed"):
+        asked(cast, chart.patient)
+    with cast.rita.acting() as rita:
+        give_signature(actor=rita, held=held)
     with pytest.raises(CannotErase, match="malignant"):
         asked(cast, chart.patient, despite_follow_ups=False)
     with pytest.raises(ReasonMissing):

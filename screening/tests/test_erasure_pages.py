@@ -54,6 +54,13 @@ def test_two_people_erase_her(cast, chart, signed):
     refused = post(cast.ada, "erasure_agree", asked_for.pk)
     assert "You asked for this erasure" in refused.content.decode()
 
+    post(cast.rita, "erasure_take_back", asked_for.pk)
+    assert "asked on" not in page(cast.rita, "patient_chart", chart.patient.pk)
+    refused = post(cast.rita, "erasure_agree", asked_for.pk)
+    assert "This was agreed to or taken back already." in refused.content.decode()
+    post(cast.ada, "patient_erase", chart.patient.pk, reason="request", despite_follow_ups="on")
+    asked_for = the_only(cast, Erasure, taken_back_at=None)
+
     chart_then = post(cast.rita, "erasure_agree", asked_for.pk).content.decode()
     for text in ("Erased patient", "The patient asks for it", "Ada Ash", "Rita Rowan", "their bytes are being erased"):
         assert text in chart_then

@@ -12,6 +12,8 @@ from screening.services.photographs import add_overview
 from screening.tests.conftest import finish
 from screening.tests.erasing import everything_of
 from screening.tests.test_restricted import post
+from skinclinic.accounts.models import Membership
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.api.fhir.tests.test_read import checked
 from skinclinic.audit.models import AuditEvent
 
@@ -93,3 +95,15 @@ def test_overview_that_shows_somebody_else_is_left_out(cast, chart, photograph_b
     files = taken(cast.ada, chart.patient)
     assert not [name for name in files if name.startswith("photographs/")]
     assert str(overview.image_id) not in files["record.fhir.json"].decode()
+
+
+def test_what_she_is_to_judge_blind_is_not_hers_to_take(cast, chart, screening):
+    finish(cast, screening, refer=True, band="high")
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, blind_first_reading=True)
+    with cast.in_north():
+        Membership.objects.filter(user=cast.ada.user).update(roles=["manager", "reviewer"])
+    refused = post(cast.ada, "patient_export", chart.patient.pk, reason="she asks for it")
+    assert "A reading of hers is kept from you until your opinion" in refused.content.decode()
+    with cast.in_north():
+        assert not AuditEvent.objects.filter(action="patient_exported").exists()
