@@ -160,6 +160,8 @@ def test_hold_stands_against_it(cast, chart):
         ask_to_lift(actor=ada, hold=hold)
         with pytest.raises(NotYours):
             agree_to_lift(actor=ada, hold=hold)
+    with cast.alice.acting() as alice, pytest.raises(NotAllowed):
+        agree_to_lift(actor=alice, hold=hold)
     with cast.rita.acting() as rita:
         agree_to_lift(actor=rita, hold=hold)
         agree_to_erasure(actor=rita, erasure=erasure)
@@ -193,6 +195,7 @@ def test_erased_record_is_written_into_no_more(cast, chart, photograph_bytes):
         for write in (
             lambda: open_visit(actor=alice, patient=chart.patient),
             lambda: unmerge_patient(duplicate=duplicate),
+            lambda: put_hold(actor=alice, patient=chart.patient, words="too late"),
             lambda: add_identifier(patient=Patient.objects.get(pk=chart.patient.pk), system="urn:x", value="1"),
             lambda: note_consent(
                 actor=alice, patient=chart.patient, kind="research", decision="given", decided_on="2026-11-22"
