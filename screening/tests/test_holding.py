@@ -12,7 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from conftest import PASSWORD, Cast, Chart, Person
+from conftest import PASSWORD, Cast, Chart, Person, make_chart, make_screening
+from screening.desk import HeldSignatureQuerySet
 from screening.models import HeldSignature, Review, Screening, Signature
 from screening.services.errors import NotYours, OpinionMissing, StaleTransition
 from screening.services.holding import give_signature, sweep_signatures, undo_signature
@@ -181,14 +182,16 @@ def test_the_application_cannot_rewrite_what_was_held(cast, held):
 @pytest.fixture
 def due(real_cast, photograph_bytes, settings) -> HeldSignature:
     """Signed, and its page gone."""
-    from conftest import make_chart, make_screening
-
     settings.SIGNATURE_HOLD = 0
-    chart = make_chart(real_cast.alice)
-    screening = make_screening(real_cast.alice, chart, photograph_bytes)
-    read_by_model(real_cast, screening, refer=False)  # or a worker reads it first, and the signature is refused
-    give(real_cast, screening)
-    return hold(real_cast, chart.visit)
+    return held_anew(real_cast, photograph_bytes)
+
+
+def held_anew(cast: Cast, photograph: bytes) -> HeldSignature:
+    chart = make_chart(cast.alice)
+    screening = make_screening(cast.alice, chart, photograph)
+    read_by_model(cast, screening, refer=False)  # or a worker reads it first, and the signature is refused
+    give(cast, screening)
+    return hold(cast, chart.visit)
 
 
 def test_the_sweep_gives_what_nobody_gave_in_her_name(real_cast, due, monkeypatch):
@@ -200,6 +203,22 @@ def test_the_sweep_gives_what_nobody_gave_in_her_name(real_cast, due, monkeypatc
         event = AuditEvent.objects.get(subject_type="screening_signature")
         assert (event.actor, event.reason) == (str(real_cast.rita.user.pk), "held signature is due")
     assert sweep_signatures() == 0
+
+
+def test_one_signatures_trouble_is_no_others(cast, monkeypatch, photograph_bytes, settings):
+    settings.SIGNATURE_HOLD = 0
+    monkeypatch.setattr("screening.services.holding.SWEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(HeldSignatureQuerySet, "due", HeldSignatureQuerySet.held)
+    first, second = (held_anew(cast, photograph_bytes) for _ in range(2))
+    tried = []
+
+    def fails(held):
+        tried.append(held.pk)
+        raise ValueError("of the first")
+
+    monkeypatch.setattr("screening.services.holding.give_in_her_name", fails)
+    assert sweep_signatures() == 0
+    assert set(tried) == {first.pk, second.pk}
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"roles": ["clinician"]}])
