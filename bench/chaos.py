@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import os
 import random
-import secrets
 import sys
 import threading
 import time
@@ -31,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import psutil
 import requests
-from pipeline import make_uploader
+from pipeline import Uploader, make_uploader
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from stack import answers, free_port, photograph, prepare, start, wait_for
+from stack import answers, free_port, photograph, prepare, start, surroundings, wait_for
 
 from skinclinic.embedded.place import temporary_folder
 from skinclinic.embedded.postgres import EmbeddedPostgres
@@ -157,8 +156,8 @@ class Sent:
 class Sender:
     """A client that does not give up: the same bytes under the same key, until there is an answer."""
 
-    def __init__(self, address: str, token: str, places: list[tuple[str, str]]):
-        self.address, self.token, self.places = address, token, places
+    def __init__(self, places: list[Uploader]):
+        self.places = places
         self.answered = Counter[int]()
 
     def send(self, number: int, data: bytes) -> Sent:
@@ -172,15 +171,8 @@ class Sender:
             time.sleep(min(0.5 * tries, 5))
 
     def try_once(self, number: int, data: bytes, key: str) -> tuple[int, str]:
-        visit, lesion = self.places[number % len(self.places)]
         try:
-            answer = requests.post(
-                f"{self.address}/api/v1/screenings/",
-                data={"visit": visit, "lesion": lesion},
-                files={"photograph": ("a.jpg", data, "image/jpeg")},
-                headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": key},
-                timeout=20,
-            )
+            answer = self.places[number % len(self.places)].send(data, key=key, timeout=20)
         except requests.RequestException:
             return CUT, ""
         return answer.status_code, answer.json()["id"] if answer.status_code == 202 else ""
@@ -198,7 +190,7 @@ def flush() -> None:
     redis.Redis.from_url(os.environ["REDIS_URL"]).flushall()
 
 
-def places_of(address: str, token: str) -> list[tuple[str, str]]:
+def places_of(address: str, token: str) -> list[Uploader]:
     """A visit and a lesion of each of a few patients."""
 
     def post(path: str, body: dict) -> dict:
@@ -214,7 +206,8 @@ def places_of(address: str, token: str) -> list[tuple[str, str]]:
         consent = {"kind": "ai_reading", "decision": "given", "decided_on": "2026-01-01"}
         post(f"patients/{patient}/consents/", consent)
         spot = {"patient": patient, "site": "back", "laterality": "left", "view": "back", "x": 0.4, "y": 0.3}
-        found.append((post("visits/", {"patient": patient})["id"], post("lesions/", spot)["id"]))
+        visit, lesion = post("visits/", {"patient": patient})["id"], post("lesions/", spot)["id"]
+        found.append(Uploader(address, token, visit, lesion))
     return found
 
 
@@ -224,7 +217,9 @@ def run(minutes: float, rate: float, seed: int, model: str, console: Console) ->
         postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
         valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
         address = f"http://127.0.0.1:{free_port()}"
-        os.environ |= settings_for(postgres, valkey, address, model)
+        predictor = "ml.fake.load" if model == "slow" else "ml.predictor.load"
+        os.environ |= surroundings(postgres, valkey, address, predictor)
+        os.environ |= {"SKINCLINIC_FAKE_DELAY": SLOW, "API_REQUESTS_A_MINUTE": "0"}
         prepare()
         clinic = Clinic(postgres, valkey, address, folder)
         stack.callback(clinic.end)
@@ -232,26 +227,11 @@ def run(minutes: float, rate: float, seed: int, model: str, console: Console) ->
             clinic.launch(name)
         wait_for(lambda: answers(address))
         token = make_uploader(address).token
-        sender = Sender(address, token, places_of(address, token))
+        sender = Sender(places_of(address, token))
         chaos = Chaos(clinic, seed)
         sent = upload_under_fire(chaos, sender, minutes=minutes, rate=rate, console=console)
         settled = wait_until_settled(sent, console)
         return report(sent, sender, chaos, settled, console)
-
-
-def settings_for(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, address: str, model: str) -> dict[str, str]:
-    return {
-        "DJANGO_SETTINGS_MODULE": "skinclinic.settings",
-        "SECRET_KEY": secrets.token_urlsafe(48),
-        "DATABASE_URL": postgres.app_url(),
-        "DATABASE_OWNER_URL": postgres.owner_url(),
-        "REDIS_URL": valkey.url,
-        "SITE_URL": address,
-        "PREDICTOR": "ml.fake.load" if model == "slow" else "ml.predictor.load",
-        "SKINCLINIC_FAKE_DELAY": SLOW,
-        "API_REQUESTS_A_MINUTE": "0",
-        "PROCESS_NAME": "bench",
-    }
 
 
 def upload_under_fire(chaos: Chaos, sender: Sender, *, minutes: float, rate: float, console: Console) -> list[Sent]:
@@ -356,22 +336,16 @@ def what_became_of(sent: list[Sent]) -> list[tuple[str, object, bool]]:
 
 def bytes_that_differ(sent: list[Sent]) -> list[str]:
     """Of what was sent, by the hash kept of it; of what is stored, by reading it."""
+    from django.db import connections
+
+    from skinclinic.backup.contents import photographs_unlike_their_hash
+
     uploads = dict(asked(
         "SELECT screening.id::text, upload_sha256 FROM screening_screening screening"
         " JOIN screening_lesionimage image ON image.id = image_id"
     ))  # fmt: skip
     unlike = [each.screening for each in sent if uploads.get(each.screening) != each.sha256]
-    # The photograph's chunks in their order are its bytes.
-    stored = asked(
-        "SELECT image.id::text, image.sha256,"
-        " encode(sha256(string_agg(chunk.data, ''::bytea ORDER BY chunk.position)), 'hex')"
-        " FROM screening_lesionimage image JOIN screening_storedfile file ON file.name = image.photograph"
-        " JOIN screening_storedchunk chunk ON chunk.file_id = file.name GROUP BY image.id, image.sha256"
-    )
-    images = asked("SELECT count(*) FROM screening_lesionimage")[0][0]
-    if len(stored) != images:
-        unlike.append(f"{images - len(stored)} without bytes")
-    return [*unlike, *(key for key, said, found in stored if said != found)]
+    return [*unlike, *photographs_unlike_their_hash(connections["owner"])]
 
 
 def verified() -> tuple[object, bool]:

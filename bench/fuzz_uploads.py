@@ -18,7 +18,6 @@ import struct
 import sys
 import threading
 import time
-import uuid
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -148,22 +147,12 @@ class Sent:
         self.slowest = max(self.slowest, (answer.elapsed.total_seconds(), seed))
 
 
-def send(uploader: Uploader, data: bytes) -> requests.Response:
-    return requests.post(
-        f"{uploader.address}/api/v1/screenings/",
-        data={"visit": uploader.visit, "lesion": uploader.lesion},
-        files={"photograph": ("a.jpg", data, "image/jpeg")},
-        headers={"Authorization": f"Bearer {uploader.token}", "Idempotency-Key": str(uuid.uuid4())},
-        timeout=120,
-    )
-
-
 def send_spoilt(uploader: Uploader, wanted: argparse.Namespace) -> Sent:
     bases, sent = bases_of(wanted), Sent()
     seeds = [wanted.seed * 1_000_000 + number for number in range(wanted.count)]
 
     def one(seed: int) -> tuple[int, requests.Response]:
-        return seed, send(uploader, spoilt(seed, bases))
+        return seed, uploader.send(spoilt(seed, bases), timeout=120)
 
     with ThreadPoolExecutor(wanted.senders) as pool:
         done = pool.map(one, seeds)
@@ -190,6 +179,8 @@ class Peaks:
 
 @contextmanager
 def watching(stack: Stack) -> Iterator[Peaks]:
+    from screening.tests.sending import peak_megabytes
+
     peaks, ended = Peaks(), threading.Event()
 
     def watch() -> None:
@@ -201,15 +192,10 @@ def watching(stack: Stack) -> Iterator[Peaks]:
     watcher.start()
     try:
         yield peaks
-        peaks.web = max([peaks.web, *(highest(each.pid) for each in stack.web.children())])
+        peaks.web = max(peaks.web, peak_megabytes(stack.web.pid))
     finally:
         ended.set()
         watcher.join()
-
-
-def highest(pid: int) -> float:
-    """As the kernel remembers it."""
-    return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1000
 
 
 def kept(wait: float) -> dict[str, int]:
@@ -319,7 +305,7 @@ def send_dear_at_once(uploader: Uploader) -> int:
 
     with ThreadPoolExecutor(8) as pool:
         files = [make() if callable(make) else make for make, _ in dear().values()]
-        answers = pool.map(lambda data: send(uploader, data), [data for data in files for _ in range(8)])
+        answers = pool.map(lambda data: uploader.send(data, timeout=120), [data for data in files for _ in range(8)])
         return sum(answer.status_code >= 500 for answer in answers)
 
 

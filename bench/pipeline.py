@@ -45,16 +45,19 @@ class Uploader:
     visit: str
     lesion: str
 
-    def upload(self, data: bytes) -> tuple[str, float, float]:
-        """The screening's id, the moment of its 202 and the milliseconds until then."""
-        began = time.time()
-        answer = requests.post(
+    def send(self, data: bytes, *, key: str = "", timeout: float = 30) -> requests.Response:
+        return requests.post(
             f"{self.address}/api/v1/screenings/",
             data={"visit": self.visit, "lesion": self.lesion},
             files={"photograph": ("a.jpg", data, "image/jpeg")},
-            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid.uuid4())},
-            timeout=30,
+            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": key or str(uuid.uuid4())},
+            timeout=timeout,
         )
+
+    def upload(self, data: bytes) -> tuple[str, float, float]:
+        """The screening's id, the moment of its 202 and the milliseconds until then."""
+        began = time.time()
+        answer = self.send(data)
         answered = time.time()
         assert answer.status_code == 202, answer.text
         return answer.json()["id"], answered, 1000 * (answered - began)

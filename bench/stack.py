@@ -41,15 +41,8 @@ def running_stack(*, worker_processes: int = 2, predictor: str = "ml.predictor.l
         postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
         valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
         port = free_port()
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "skinclinic.settings",
-            "SECRET_KEY": secrets.token_urlsafe(48),
-            "DATABASE_URL": postgres.app_url(),
-            "DATABASE_OWNER_URL": postgres.owner_url(),
-            "REDIS_URL": valkey.url,
-            "SITE_URL": f"http://127.0.0.1:{port}",
-            "PREDICTOR": predictor,
-            "PROCESS_NAME": "bench",
+        address = f"http://127.0.0.1:{port}"
+        os.environ |= surroundings(postgres, valkey, address, predictor) | {
             # Whoever looks at pages here has none; what it costs is a look into the session.
             "SECOND_FACTOR_REQUIRED": "0",
             # The database's side of a connection is told by its process, which must outlive the measuring.
@@ -63,10 +56,22 @@ def running_stack(*, worker_processes: int = 2, predictor: str = "ml.predictor.l
         celery = ["-m", "celery", "-A", "skinclinic", "worker", "--loglevel", "WARNING", "--without-gossip"]
         worker = start([*celery, "--without-mingle", "-c", str(worker_processes)], log, name="worker")
         stack.callback(end, worker)
-        address = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(address))
         wait_for(lambda: b"The worker is ready" in (folder / "processes.log").read_bytes())
         yield Stack(address, process(web.pid), process(worker.pid), process(postgres.pid), process(valkey.pid))
+
+
+def surroundings(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, address: str, predictor: str) -> dict[str, str]:
+    return {
+        "DJANGO_SETTINGS_MODULE": "skinclinic.settings",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "DATABASE_URL": postgres.app_url(),
+        "DATABASE_OWNER_URL": postgres.owner_url(),
+        "REDIS_URL": valkey.url,
+        "SITE_URL": address,
+        "PREDICTOR": predictor,
+        "PROCESS_NAME": "bench",
+    }
 
 
 def prepare() -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 
 from screening.services import erasing, figures, holding, importing, ledger, notices, queue, readings
-from skinclinic.locks import only_one
+from skinclinic.locks import do_alone, only_one
 
 
 @shared_task
@@ -15,23 +15,17 @@ def read_photograph_task(screening_id: str, clinic_id: str) -> None:
 
 @shared_task
 def sweep_readings_task() -> None:
-    with only_one("sweep-readings") as mine:
-        if mine:
-            readings.sweep_readings()
+    do_alone("sweep-readings", readings.sweep_readings)
 
 
 @shared_task
 def sweep_signatures_task() -> None:
-    with only_one("sweep-signatures") as mine:
-        if mine:
-            holding.sweep_signatures()
+    do_alone("sweep-signatures", holding.sweep_signatures)
 
 
 @shared_task
 def sweep_notices_task() -> None:
-    with only_one("sweep-notices") as mine:
-        if mine:
-            notices.sweep_notices()
+    do_alone("sweep-notices", notices.sweep_notices)
 
 
 @shared_task(soft_time_limit=300, time_limit=330)
@@ -46,23 +40,17 @@ def import_patient_task(batch_id: str, clinic_id: str) -> None:
 
 @shared_task
 def sweep_imports_task() -> None:
-    with only_one("sweep-imports") as mine:
-        if mine:
-            importing.sweep_imports()
+    do_alone("sweep-imports", importing.sweep_imports)
 
 
 @shared_task(soft_time_limit=300, time_limit=330)
 def sweep_figures_task() -> None:
-    with only_one("sweep-figures") as mine:
-        if mine:
-            figures.sweep_figures()
+    do_alone("sweep-figures", figures.sweep_figures)
 
 
 @shared_task(soft_time_limit=1800, time_limit=1830)
 def sweep_ledger_task() -> None:
-    with only_one("sweep-ledger") as mine:
-        if mine:
-            ledger.sweep_verifications()
+    do_alone("sweep-ledger", ledger.sweep_verifications)
 
 
 @shared_task(soft_time_limit=300, time_limit=330)
@@ -77,6 +65,4 @@ def erase_files_task(erasure_id: str, clinic_id: str) -> None:
 
 @shared_task
 def sweep_erasures_task() -> None:
-    with only_one("sweep-erasures") as mine:
-        if mine:
-            erasing.sweep_erasures()
+    do_alone("sweep-erasures", erasing.sweep_erasures)

@@ -13,7 +13,7 @@ from screening.services.alarms import sweep_alarms
 from screening.services.ledger import tell_head
 from screening.services.notices import sweep_notices
 from skinclinic.audit.sealing import seal_ledger
-from skinclinic.locks import only_one
+from skinclinic.locks import do_alone
 from skinclinic.workers import say_watching
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,7 @@ class Watch(threading.Thread):
         try:
             close_old_connections()
             for name, sweep in SWEEPS.items():
-                with only_one(name) as mine:
-                    if mine:
-                        sweep()
+                do_alone(name, sweep)
             say_watching(3 * settings.ALARM_SWEEP_EVERY)
         except Error as error:
             logger.warning("The watch cannot look: %s", type(error).__name__)

@@ -2,7 +2,7 @@
 
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import OperationalError, connection
@@ -28,6 +28,13 @@ def only_one(name: str) -> Iterator[bool]:
         if mine:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def do_alone(name: str, job: Callable[[], object]) -> None:
+    """Unless another process is at it now."""
+    with only_one(name) as mine:
+        if mine:
+            job()
 
 
 @contextmanager

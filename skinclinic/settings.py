@@ -2,7 +2,8 @@
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -284,7 +285,7 @@ if MAIL_URL:
     mail = urlsplit(MAIL_URL)
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     EMAIL_HOST, EMAIL_PORT = mail.hostname, mail.port or (465 if mail.scheme == "smtps" else 587)
-    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = mail.username or "", mail.password or ""
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(mail.username or ""), unquote(mail.password or "")
     EMAIL_USE_SSL = mail.scheme == "smtps"
     EMAIL_USE_TLS = mail.scheme == "smtp"
 else:
@@ -320,58 +321,24 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Who tells the workers tries once: kombu would sleep for six seconds, and whoever uploads with it.
     "max_retries": 0,
 }
+
+
+def every(seconds: int, task: str) -> dict[str, Any]:
+    """What waited while the broker was away is of no use any more."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    "sweep-readings": {
-        "task": "screening.tasks.sweep_readings_task",
-        "schedule": READING_SWEEP_EVERY,
-        # A sweep that waited while the broker was away is of no use any more.
-        "options": {"expires": READING_SWEEP_EVERY},
-    },
-    "sweep-signatures": {
-        "task": "screening.tasks.sweep_signatures_task",
-        "schedule": READING_SWEEP_EVERY,
-        "options": {"expires": READING_SWEEP_EVERY},
-    },
-    "sweep-notices": {
-        "task": "screening.tasks.sweep_notices_task",
-        "schedule": READING_SWEEP_EVERY,
-        "options": {"expires": READING_SWEEP_EVERY},
-    },
-    "sweep-imports": {
-        "task": "screening.tasks.sweep_imports_task",
-        "schedule": READING_SWEEP_EVERY,
-        "options": {"expires": READING_SWEEP_EVERY},
-    },
-    "sweep-erasures": {
-        "task": "screening.tasks.sweep_erasures_task",
-        "schedule": READING_SWEEP_EVERY,
-        "options": {"expires": READING_SWEEP_EVERY},
-    },
-    "sweep-ledger": {
-        "task": "screening.tasks.sweep_ledger_task",
-        "schedule": READING_SWEEP_EVERY,
-        "options": {"expires": READING_SWEEP_EVERY},
-    },
-    "sweep-answers": {
-        "task": "skinclinic.api.tasks.sweep_answers_task",
-        "schedule": 3600,
-        "options": {"expires": 3600},
-    },
-    "check-providers": {
-        "task": "skinclinic.accounts.tasks.check_providers_task",
-        "schedule": PROVIDER_CHECK_EVERY,
-        "options": {"expires": PROVIDER_CHECK_EVERY},
-    },
-    "send-webhooks": {
-        "task": "skinclinic.api.tasks.send_webhooks_task",
-        "schedule": WEBHOOK_SWEEP_EVERY,
-        "options": {"expires": WEBHOOK_SWEEP_EVERY},
-    },
-    "sweep-figures": {
-        "task": "screening.tasks.sweep_figures_task",
-        "schedule": FIGURES_SWEEP_EVERY,
-        "options": {"expires": FIGURES_SWEEP_EVERY},
-    },
+    "sweep-readings": every(READING_SWEEP_EVERY, "screening.tasks.sweep_readings_task"),
+    "sweep-signatures": every(READING_SWEEP_EVERY, "screening.tasks.sweep_signatures_task"),
+    "sweep-notices": every(READING_SWEEP_EVERY, "screening.tasks.sweep_notices_task"),
+    "sweep-imports": every(READING_SWEEP_EVERY, "screening.tasks.sweep_imports_task"),
+    "sweep-erasures": every(READING_SWEEP_EVERY, "screening.tasks.sweep_erasures_task"),
+    "sweep-ledger": every(READING_SWEEP_EVERY, "screening.tasks.sweep_ledger_task"),
+    "sweep-answers": every(3600, "skinclinic.api.tasks.sweep_answers_task"),
+    "check-providers": every(PROVIDER_CHECK_EVERY, "skinclinic.accounts.tasks.check_providers_task"),
+    "send-webhooks": every(WEBHOOK_SWEEP_EVERY, "skinclinic.api.tasks.send_webhooks_task"),
+    "sweep-figures": every(FIGURES_SWEEP_EVERY, "screening.tasks.sweep_figures_task"),
 }
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "api.Client"

@@ -1,6 +1,7 @@
 """Text that people typed or machines sent, where it is shown in one line."""
 
 import unicodedata
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -49,3 +50,8 @@ def uuid_or_none(text: str | None) -> UUID | None:
         return UUID(text or "")
     except ValueError:
         return None
+
+
+def uuids(texts: Iterable[str]) -> list[UUID]:
+    """Of a form's boxes that were ticked; what is no key is left out."""
+    return [key for key in map(uuid_or_none, texts) if key]

@@ -15,7 +15,7 @@ from patients.codes import ErasureReason
 from patients.erased import RecordErased
 from patients.models import Erasure, LegalHold, Lesion, Patient, PatientIdentifier, Visit
 from patients.services import RECORD_NUMBER, RecordMerged
-from screening.codes import MALIGNANT_DIAGNOSES, FollowUpStatus
+from screening.codes import MALIGNANT_DIAGNOSES, FollowUpStatus, HeldStatus
 from screening.importing import ImportRowStatus
 from screening.models import (
     FollowUp,
@@ -106,6 +106,7 @@ def lock_person(patient: Patient) -> list[UUID]:
 
     Raises RecordMerged, RecordErased.
     """
+    Patient.objects.select_for_update().get(pk=patient.pk)  # from here on none is merged into hers
     hers = Patient.objects.of_person(patient.pk).select_for_update().order_by("pk")
     rows = {row.pk: row for row in hers}
     if rows[patient.pk].erased_at:
@@ -176,8 +177,10 @@ def malignant_follow_ups(records: Iterable[UUID]):
 def erase_words(erasure: Erasure, records: list[UUID]) -> None:
     """What is written of her, in the running transaction. The database holds once more that it may be."""
     leave_out_of_imports(erasure.clinic_id, records)
-    open_ones = FollowUp.objects.open().filter(patient__in=records)
-    open_ones.update(status=FollowUpStatus.WITHDRAWN, closed_at=timezone.now())
+    now = timezone.now()
+    FollowUp.objects.open().filter(patient__in=records).update(status=FollowUpStatus.WITHDRAWN, closed_at=now)
+    # There is one only where a restore erases her again.
+    HeldSignature.objects.held().filter(patient__in=records).update(status=HeldStatus.UNDONE, closed_at=now)
     with connection.cursor() as cursor:
         cursor.execute("SELECT erase_patient(%s)", [str(erasure.pk)])
 

@@ -22,6 +22,7 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.services import actor_in
 from skinclinic.audit.acting import REVIEWER, Actor, acting, system
 from skinclinic.errors import ClinicError
+from skinclinic.locks import next_in_spite_of_it
 
 logger = logging.getLogger(__name__)
 # The page gives it when it is due; only where that is gone does the sweep, a little later.
@@ -83,16 +84,16 @@ def sweep_signatures() -> int:
     """Give those that are due and whose page is gone, in their reviewers' names; returns how many."""
     swept = 0
     with acting(system()):
-        clinics = list(Clinic.objects.values_list("pk", flat=True))
-    for clinic_id in clinics:
-        with acting(system(clinic_id=clinic_id)):
+        clinics = list(Clinic.objects.all())
+    for clinic in clinics:
+        with acting(system(clinic_id=clinic.pk)):
             due = HeldSignature.objects.due().filter(due_at__lt=timezone.now() - SWEPT_AFTER)
             waiting = list(due.select_related("visit", "reviewer"))
         for held in waiting:
             # Why it is refused is kept in words for the reviewer.
-            with translation.override(spoken_by(held.reviewer)):
+            with next_in_spite_of_it("signatures", clinic), translation.override(spoken_by(held.reviewer)):
                 give_in_her_name(held)
-            swept += 1
+                swept += 1
     return swept
 
 

@@ -61,17 +61,16 @@ def note_told(told: ToldHead) -> ToldHead | None:
 
 def mail_head(told: ToldHead) -> bool:
     """To LEDGER_HEAD_TO and the operators. Whether that is done with: a mail server that is away is asked again, one
-    that refuses an address is not."""
+    that refuses is not. One mail to all, so that nobody has it twice where the server goes away meanwhile."""
     with acting(system()):
         operators = User.objects.filter(is_superuser=True, is_active=True).values_list("email", flat=True)
         recipients = sorted({*settings.LEDGER_HEAD_TO, *operators})
     text = render_to_string("audit/head_mail.txt", {"told": told, "address": settings.SITE_URL})
-    for recipient in recipients:
-        try:
-            send_mail(f"skinclinic: head of the ledger, {told.day}", text, settings.DEFAULT_FROM_EMAIL, [recipient])
-        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as refusal:
-            logger.warning("The mail server refuses the ledger's head for one address: %s", type(refusal).__name__)
-        except (OSError, smtplib.SMTPException) as error:
-            logger.warning("The head of the ledger could not be mailed: %s", type(error).__name__)
-            return False
+    try:
+        send_mail(f"skinclinic: head of the ledger, {told.day}", text, settings.DEFAULT_FROM_EMAIL, recipients)
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as refusal:
+        logger.warning("The mail server refuses the ledger's head: %s", type(refusal).__name__)
+    except (OSError, smtplib.SMTPException) as error:
+        logger.warning("The head of the ledger could not be mailed: %s", type(error).__name__)
+        return False
     return True

@@ -39,6 +39,7 @@ from skinclinic.accounts.language import spoken_by
 from skinclinic.accounts.models import Clinic, Membership, User
 from skinclinic.audit.acting import CLINICIAN, MANAGER, REVIEWER, Actor, acting, system
 from skinclinic.events.models import Event, EventType
+from skinclinic.locks import next_in_spite_of_it
 
 logger = logging.getLogger(__name__)
 EVENTS_AT_ONCE = 500
@@ -89,14 +90,15 @@ def sweep_notices() -> None:
     with acting(system()):
         clinics = list(Clinic.objects.all())
     for clinic in clinics:
-        with acting(system(clinic_id=clinic.pk)):
+        with next_in_spite_of_it("notices", clinic), acting(system(clinic_id=clinic.pk)):
             people = people_of(clinic)
             hand_on_events(people)
             tell(of_overdue(people))
     # A mail server that is away keeps nobody's bell silent.
     for clinic in clinics:
-        if not mail_notices(clinic):
-            return
+        with next_in_spite_of_it("mails", clinic):
+            if not mail_notices(clinic):
+                return
 
 
 def people_of(clinic: Clinic) -> People:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -18,9 +18,9 @@ import requests
 from django.conf import settings
 
 from ml.fake import load
-from screening.models import Review, Screening, Signature
+from screening.models import HeldSignature, Review, Screening, Signature
 from screening.reader import register_version
-from screening.services import readings, reviews, signing
+from screening.services import holding, readings, reviews, signing
 from screening.services.reviews import Opinion
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent
@@ -202,6 +202,15 @@ def give(cast, screening, opinion=BENIGN, *, by=None, submission=None) -> Review
 
 def sign(cast, visit, *, by=None) -> Signature:
     with (by or cast.rita).acting() as actor:
-        opinions = reviews.latest_opinions(list(Screening.objects.to_be_reviewed().filter(visit=visit)))
-        shown = [review.pk for review in opinions.values()]
-        return signing.sign_visit(actor=actor, visit=visit, opinions_shown=shown)
+        return signing.sign_visit(actor=actor, visit=visit, opinions_shown=shown_in(visit))
+
+
+def hold(cast, visit, *, by=None) -> HeldSignature:
+    with (by or cast.rita).acting() as actor:
+        return holding.hold_signature(actor=actor, visit=visit, opinions_shown=shown_in(visit))
+
+
+def shown_in(visit) -> list[UUID]:
+    """The opinions that stand beside the button."""
+    waiting = list(Screening.objects.to_be_reviewed().filter(visit=visit))
+    return [review.pk for review in reviews.latest_opinions(waiting).values()]

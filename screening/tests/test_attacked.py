@@ -4,22 +4,22 @@ She can say that she acts in any clinic, as the application does. Nothing else g
 clinic, not a right that the role lacks, not a table put before ours, not what the planner knows.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
 import pytest
-from django.db import ProgrammingError, connection
+from django.db import ProgrammingError, connection, connections
 
 from conftest import Cast, make_chart, make_screening
 from patients.models import Patient, Visit
 from screening.models import Screening
 from screening.services.readings import claim_reading, read_photograph
-from screening.tests.conftest import fresh
+from screening.tests.conftest import fresh, wait_until
 from screening.tests.test_isolation import clinic_tables
 from skinclinic.audit.acting import acting, system
-from skinclinic.testing import SHARED, servers
+from skinclinic.audit.roles import DatabaseUnfit, end_idle_transactions
+from skinclinic.testing import SHARED, TEMPLATE, servers
 
 UNKNOWN = "6f1c1f0e-54a4-4f0f-9f07-3a6b9f3a2a11"
 # Of her own row of these she is shown something before any clinic is chosen.
@@ -127,6 +127,12 @@ def test_rights_that_the_role_lacks(empty_psql, statement):
         empty_psql.execute(statement)
 
 
+def test_she_makes_no_table_of_her_own(empty_psql):
+    """Not even a temporary one, where the database was prepared (the tests' own are copies, without its rights)."""
+    empty_psql.execute("SELECT has_database_privilege(%s, 'TEMPORARY')", [TEMPLATE])
+    assert empty_psql.fetchone() == (False,)
+
+
 def test_what_the_planner_knows_of_the_rows_is_hidden(psql, north, real_db):
     """Statistics hold the commonest names; Postgres hides them where row-level security stands."""
     with psycopg2.connect(servers.postgres.owner_url(real_db)) as owner, owner.cursor() as cursor:
@@ -226,10 +232,19 @@ def test_a_transaction_that_is_left_open_is_ended(empty_psql):
     empty_psql.execute("SHOW idle_in_transaction_session_timeout")
     assert empty_psql.fetchone() == ("1min",)
     empty_psql.execute("SET idle_in_transaction_session_timeout = '50ms'")
-    empty_psql.execute("BEGIN")
-    time.sleep(0.3)
+    empty_psql.execute("BEGIN; SELECT pg_backend_pid()")
+    pid = empty_psql.fetchone()
+    with connection_to(SHARED) as another:
+        wait_until(lambda: another.execute("SELECT FROM pg_stat_activity WHERE pid = %s", pid) or not another.rowcount)
     with pytest.raises(psycopg2.OperationalError):
         empty_psql.execute("SELECT 1")
+
+
+def test_a_role_that_cannot_be_told_so_is_named(real_db):
+    """Where somebody else made it: nothing goes on without the limit."""
+    theirs = connections["owner"].settings_dict["USER"]
+    with connection.cursor() as cursor, pytest.raises(DatabaseUnfit, match=f"ALTER ROLE {theirs} SET idle_in"):
+        end_idle_transactions(cursor, theirs)
 
 
 def test_a_table_of_hers_is_not_erased_from_as_the_owner(psql, north):

@@ -121,16 +121,18 @@ def test_what_takes_much_memory_is_decoded_in_a_process_of_its_own(data, monkeyp
 @pytest.mark.parametrize(("limit", "small"), [("MOST_MEMORY", 20_000_000), ("SECONDS", 0), ("MOST_OUTPUT", 1000)])
 def test_process_apart_is_held_to_its_limits(limit, small, monkeypatch):
     """A process that is started so has a hundredth of what it may have."""
-    run = subprocess.run
+    run, given = subprocess.run, []
 
     def limited(command: list[str], **options: object):
-        assert command[1:3] == ["-m", "screening.apart"]
+        given.append((command[1:3], options.get("env")))
         program = f"from screening import apart; apart.{limit} = {small}; apart.main(*{command[3:]})"
         return run([command[0], "-c", program], **options)
 
     monkeypatch.setattr(apart.subprocess, "run", limited)
     data = encoded(picture(3000, 3000), "WEBP", method=0)
     assert code_of(data) in ("damaged", "too_laborious")
+    assert given == [(["-m", "screening.apart"], apart.NOTHING_SECRET)]
+    assert not {"SECRET_KEY", "DATABASE_URL"} & apart.NOTHING_SECRET.keys()
 
 
 def test_process_that_does_not_end_is_ended(monkeypatch):

@@ -1,16 +1,16 @@
 """After an erasure nobody finds who she was: neither the application nor the owner of the tables."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
-from time import sleep
 
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, connections, models, transaction
 from django.db.utils import ProgrammingError
 
-from conftest import IDENTITY, SHARED, make_chart, make_screening, owner_connection
+from conftest import IDENTITY, SHARED, Person, make_chart, make_screening, owner_connection
 from patients.erased import RecordErased
 from patients.models import Erasure, Patient, PatientIdentity
 from patients.services import (
@@ -22,16 +22,18 @@ from patients.services import (
     unmerge_patient,
 )
 from screening.codes import Panel
-from screening.models import FollowUp, LesionImage, Outcome, Review, Screening, StoredFile
+from screening.models import FollowUp, ImportRow, LesionImage, Outcome, Review, Screening, StoredFile
 from screening.services import erasing
 from screening.services.erasing import agree_to_erasure, erase_files, sweep_erasures, take_back_erasure
 from screening.services.errors import CannotErase, NotYours, ReasonMissing, StaleTransition
 from screening.services.figures import COUNTS
+from screening.services.holding import give_signature
 from screening.services.holds import agree_to_lift, ask_to_lift, put_hold
 from screening.services.reviews import Opinion
 from screening.tasks import erase_files_task
-from screening.tests.conftest import finish, give, rows, sign, the_only
-from screening.tests.erasing import OTHER, asked, erase, everything_of, rows_with, stored_hashes
+from screening.tests.conftest import finish, give, hold, rows, the_only, wait_until
+from screening.tests.erasing import asked, erase, everything_of, rows_with, stored_hashes
+from skinclinic.audit.acting import Actor
 from skinclinic.audit.sealing import seal_ledger
 from skinclinic.audit.verify import verify_ledger
 from skinclinic.backup.tests.conftest import here
@@ -65,6 +67,7 @@ def test_nothing_of_her_is_found_in_any_table(real_cast, real_db, written):
     assert not stored_hashes(real_db) & written.photographs
     assert not stored_hashes(real_db), "no thumbnail and no document either"
     assert statistics_of(real_cast) == statistics
+    assert the_only(real_cast, ImportRow).status == "left_out"
     done = the_only(real_cast, Erasure, pk=erasure.pk)
     assert done.files_erased_at
     assert (set(done.records), done.counts["patients_patientidentity"]) == (
@@ -157,6 +160,8 @@ def test_hold_stands_against_it(cast, chart):
         ask_to_lift(actor=ada, hold=hold)
         with pytest.raises(NotYours):
             agree_to_lift(actor=ada, hold=hold)
+    with cast.alice.acting() as alice, pytest.raises(NotAllowed):
+        agree_to_lift(actor=alice, hold=hold)
     with cast.rita.acting() as rita:
         agree_to_lift(actor=rita, hold=hold)
         agree_to_erasure(actor=rita, erasure=erasure)
@@ -167,7 +172,11 @@ def test_nothing_is_erased_while_something_is_under_way(cast, chart, screening):
         asked(cast, chart.patient)
     finish(cast, screening, refer=True, band="high")
     give(cast, screening, Opinion(suspicious=True, diagnosis="melanoma", recommendation="excise"))
-    sign(cast, chart.visit)
+    held = hold(cast, chart.visit)
+    with pytest.raises(CannotErase, match="about to be signed"):
+        asked(cast, chart.patient)
+    with cast.rita.acting() as rita:
+        give_signature(actor=rita, held=held)
     with pytest.raises(CannotErase, match="malignant"):
         asked(cast, chart.patient, despite_follow_ups=False)
     with pytest.raises(ReasonMissing):
@@ -186,6 +195,7 @@ def test_erased_record_is_written_into_no_more(cast, chart, photograph_bytes):
         for write in (
             lambda: open_visit(actor=alice, patient=chart.patient),
             lambda: unmerge_patient(duplicate=duplicate),
+            lambda: put_hold(actor=alice, patient=chart.patient, words="too late"),
             lambda: add_identifier(patient=Patient.objects.get(pk=chart.patient.pk), system="urn:x", value="1"),
             lambda: note_consent(
                 actor=alice, patient=chart.patient, kind="research", decision="given", decided_on="2026-11-22"
@@ -241,35 +251,80 @@ def test_what_comes_late_by_any_way_is_refused(cast, chart, screening):
         PatientIdentity.objects.update(family_name="Winterbottom")
 
 
-def test_what_is_written_at_the_same_moment_is_waited_for(real_cast, real_db, photograph_bytes):
-    """An opinion that is being saved when she is to be erased is erased as well."""
-    chart = make_chart(real_cast.alice)
-    screening = make_screening(real_cast.alice, chart, photograph_bytes)
-    finish(real_cast, screening, refer=False, band="low")
-    erasure = asked(real_cast, chart.patient)
-    writing, agreeing = Event(), Event()
+LATE = "ZQ-LATE-4711"
 
-    def write() -> None:
-        with real_cast.rolf.acting():
-            give(real_cast, screening, OTHER, by=real_cast.rolf)
-            writing.set()
-            agreeing.wait(5)
-            sleep(0.3)
-        connection.close()
 
-    def agree() -> None:
-        with real_cast.rita.acting() as rita:
-            agreeing.set()
-            agree_to_erasure(actor=rita, erasure=erasure)
-        connection.close()
+def test_what_is_written_at_the_same_moment_is_waited_for(real_cast, real_db):
+    """A number that is being added when she is to be erased is erased as well."""
+    patient, erasure = asked_for(real_cast)
+    one_waits_for_the_other(
+        (real_cast.alice, lambda _: add_identifier(patient=patient, system="urn:x", value=LATE)),
+        (real_cast.rita, lambda rita: agree_to_erasure(actor=rita, erasure=erasure)),
+    )
+    assert rows_with(real_db, [LATE]) == []
+    assert the_only(real_cast, Patient).erased_at
+
+
+def test_who_writes_while_she_is_erased_waits_and_is_refused(real_cast, real_db):
+    patient, erasure = asked_for(real_cast)
+    with pytest.raises(ProgrammingError, match="this patient was erased"):
+        one_waits_for_the_other(
+            (real_cast.rita, lambda rita: agree_to_erasure(actor=rita, erasure=erasure)),
+            (real_cast.alice, lambda _: add_identifier(patient=patient, system="urn:x", value=LATE)),
+        )
+    assert rows_with(real_db, [LATE]) == []
+
+
+def test_record_that_is_merged_into_hers_at_the_same_moment_counts(real_cast):
+    patient, erasure = asked_for(real_cast)
+    duplicate = make_chart(real_cast.alice).patient
+    with real_cast.ada.acting() as ada:
+        put_hold(actor=ada, patient=duplicate, words="a claim")
+    with pytest.raises(CannotErase, match="legal hold"):
+        one_waits_for_the_other(
+            (real_cast.alice, lambda _: merge_patients(duplicate=duplicate, into=patient)),
+            (real_cast.rita, lambda rita: agree_to_erasure(actor=rita, erasure=erasure)),
+        )
+
+
+def asked_for(cast) -> tuple[Patient, Erasure]:
+    patient = make_chart(cast.alice).patient
+    return patient, asked(cast, patient)
+
+
+Deed = tuple[Person, Callable[[Actor], object]]
+
+
+def one_waits_for_the_other(first: Deed, second: Deed) -> None:
+    """The first one's transaction is open until the second waits for it. Raises what the second does."""
+    is_done, is_waited_for = Event(), Event()
+
+    def do(deed: Deed, afterwards: Callable[[], object]) -> None:
+        try:
+            with deed[0].acting() as actor:
+                deed[1](actor)
+                afterwards()
+        finally:
+            connection.close()
+
+    def stay() -> None:
+        is_done.set()
+        assert is_waited_for.wait(10)
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(write)
-        assert writing.wait(5)
-        second = threads.submit(agree)
-        for done in (first, second):
-            done.result(10)
-    assert rows_with(real_db, [OTHER.words]) == []
+        before = threads.submit(do, first, stay)
+        assert is_done.wait(5)
+        after = threads.submit(do, second, lambda: None)
+        wait_until(somebody_waits, seconds=5)
+        is_waited_for.set()
+        before.result(10)
+        after.result(10)
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        return cursor.rowcount == 1
 
 
 # Columns about a patient that are text, neither private nor one of a few codes, each with what becomes of it.

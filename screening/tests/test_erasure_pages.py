@@ -9,6 +9,7 @@ from django.utils import timezone
 from conftest import make_chart, make_screening
 from patients.models import Erasure, LegalHold, Patient
 from patients.services import merge_patients, open_visit
+from screening.models import Notice
 from screening.services import retention
 from screening.services.erasing import erase_files
 from screening.services.notices import sweep_notices
@@ -55,9 +56,19 @@ def test_two_people_erase_her(cast, chart, signed):
     refused = post(cast.ada, "erasure_agree", asked_for.pk)
     assert "You asked for this erasure" in refused.content.decode()
 
+    post(cast.rita, "erasure_take_back", asked_for.pk)
+    assert "asked on" not in page(cast.rita, "patient_chart", chart.patient.pk)
+    refused = post(cast.rita, "erasure_agree", asked_for.pk)
+    assert "This was agreed to or taken back already." in refused.content.decode()
+    post(cast.ada, "patient_erase", chart.patient.pk, reason="request", despite_follow_ups="on")
+    asked_for = the_only(cast, Erasure, taken_back_at=None)
+
+    sweep_notices()
+    assert rows(cast, Notice, patient=chart.patient, seen_at=None)
     chart_then = post(cast.rita, "erasure_agree", asked_for.pk).content.decode()
     for text in ("Erased patient", "The patient asks for it", "Ada Ash", "Rita Rowan", "their bytes are being erased"):
         assert text in chart_then
+    assert not rows(cast, Notice, patient=chart.patient, seen_at=None), "nobody is called to her any more"
     erase_files(erasure_id=asked_for.pk, clinic_id=cast.north.pk)
     for person in (cast.alice, cast.otto):
         left = page(person, "patient_chart", chart.patient.pk)

@@ -12,12 +12,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from conftest import PASSWORD, Cast, Chart, Person
+from conftest import PASSWORD, Cast, Chart, Person, make_chart, make_screening
+from screening.desk import HeldSignatureQuerySet
 from screening.models import HeldSignature, Review, Screening, Signature
 from screening.services.errors import NotYours, OpinionMissing, StaleTransition
-from screening.services.holding import give_signature, hold_signature, sweep_signatures, undo_signature
-from screening.services.reviews import latest_opinions, release_visit
-from screening.tests.conftest import BENIGN, fresh, give, read_by_model, rows, the_only, wait_until
+from screening.services.holding import give_signature, sweep_signatures, undo_signature
+from screening.services.reviews import release_visit
+from screening.tests.conftest import BENIGN, fresh, give, hold, read_by_model, rows, the_only, wait_until
 from skinclinic.accounts.models import Membership
 from skinclinic.accounts.services import decide_reviewing
 from skinclinic.audit.models import AuditEvent
@@ -28,17 +29,10 @@ def held_for_ten_seconds(settings) -> None:
     settings.SIGNATURE_HOLD = 10
 
 
-def hold(cast: Cast, chart: Chart, *, by: Person | None = None) -> HeldSignature:
-    with (by or cast.rita).acting() as actor:
-        waiting = list(Screening.objects.to_be_reviewed().filter(visit=chart.visit))
-        shown = [review.pk for review in latest_opinions(waiting).values()]
-        return hold_signature(actor=actor, visit=chart.visit, opinions_shown=shown)
-
-
 @pytest.fixture
 def held(cast: Cast, chart: Chart, screening: Screening) -> HeldSignature:
     give(cast, screening)
-    return hold(cast, chart)
+    return hold(cast, chart.visit)
 
 
 def status_of(cast: Cast, held: HeldSignature) -> str:
@@ -82,7 +76,7 @@ def test_a_held_visit_is_on_nobodys_list_and_comes_back_when_it_is_undone(cast, 
     assert fresh(screening).review_status == "read"
     assert listed(cast.rita) == [chart.visit.pk]
     assert status_of(cast, held) == "undone"
-    assert hold(cast, chart).pk != held.pk, "it can be signed again"
+    assert hold(cast, chart.visit).pk != held.pk, "it can be signed again"
 
 
 def test_what_is_undone_is_not_given_and_what_is_given_is_not_undone(cast, chart, held):
@@ -90,7 +84,7 @@ def test_what_is_undone_is_not_given_and_what_is_given_is_not_undone(cast, chart
         undo_signature(actor=rita, held=held)
         assert give_signature(actor=rita, held=held) is None
         assert not rows(cast, Signature)
-    again = hold(cast, chart)
+    again = hold(cast, chart.visit)
     with cast.rita.acting() as rita:
         assert give_signature(actor=rita, held=again)
         with pytest.raises(StaleTransition, match="too late to undo"):
@@ -102,7 +96,7 @@ def test_another_window_tells_what_became_of_it(cast, chart, held):
     press(cast.rita, "signature_undo", held)
     told = press(cast.rita, "signature_give", held, HX_Request="true").content.decode()
     assert "Undone: the visit is not signed." in told
-    again = hold(cast, chart)
+    again = hold(cast, chart.visit)
     for _ in range(2):
         assert "The visit is signed." in press(cast.rita, "signature_give", again, HX_Request="true").content.decode()
     assert the_only(cast, Signature)
@@ -116,7 +110,7 @@ def test_a_second_reader_who_differs_is_told_so(cast, chart, screening):
     with cast.rita.acting() as rita:
         release_visit(actor=rita, visit=chart.visit)
     give(cast, screening, suspicious, by=cast.rolf)
-    held = hold(cast, chart, by=cast.rolf)
+    held = hold(cast, chart.visit, by=cast.rolf)
     waits = cast.rolf.client.get(reverse("worklist")).content.decode()
     assert "Winterbottom, Erna: you differ from the first reader." in waits
     assert "Goes to a third reader in <span data-count>" in waits
@@ -140,13 +134,13 @@ def test_only_she_who_signed_sends_or_undoes_it(cast, held):
 
 def test_nothing_is_held_that_could_not_be_signed(cast, chart, screening):
     with pytest.raises(OpinionMissing):
-        hold(cast, chart)
+        hold(cast, chart.visit)
     assert not rows(cast, HeldSignature)
 
 
 def test_a_visit_is_held_once(cast, chart, held):
     with pytest.raises(StaleTransition, match="goes out within seconds"):
-        hold(cast, chart)
+        hold(cast, chart.visit)
     with pytest.raises(IntegrityError, match="signature_held_once"), transaction.atomic(), cast.in_north():
         HeldSignature.objects.create(
             clinic=cast.north, patient=chart.patient, visit=chart.visit, reviewer=cast.rolf.user, opinions=[],
@@ -188,14 +182,16 @@ def test_the_application_cannot_rewrite_what_was_held(cast, held):
 @pytest.fixture
 def due(real_cast, photograph_bytes, settings) -> HeldSignature:
     """Signed, and its page gone."""
-    from conftest import make_chart, make_screening
-
     settings.SIGNATURE_HOLD = 0
-    chart = make_chart(real_cast.alice)
-    screening = make_screening(real_cast.alice, chart, photograph_bytes)
-    read_by_model(real_cast, screening, refer=False)  # or a worker reads it first, and the signature is refused
-    give(real_cast, screening)
-    return hold(real_cast, chart)
+    return held_anew(real_cast, photograph_bytes)
+
+
+def held_anew(cast: Cast, photograph: bytes) -> HeldSignature:
+    chart = make_chart(cast.alice)
+    screening = make_screening(cast.alice, chart, photograph)
+    read_by_model(cast, screening, refer=False)  # or a worker reads it first, and the signature is refused
+    give(cast, screening)
+    return hold(cast, chart.visit)
 
 
 def test_the_sweep_gives_what_nobody_gave_in_her_name(real_cast, due, monkeypatch):
@@ -207,6 +203,22 @@ def test_the_sweep_gives_what_nobody_gave_in_her_name(real_cast, due, monkeypatc
         event = AuditEvent.objects.get(subject_type="screening_signature")
         assert (event.actor, event.reason) == (str(real_cast.rita.user.pk), "held signature is due")
     assert sweep_signatures() == 0
+
+
+def test_one_signatures_trouble_is_no_others(cast, monkeypatch, photograph_bytes, settings):
+    settings.SIGNATURE_HOLD = 0
+    monkeypatch.setattr("screening.services.holding.SWEPT_AFTER", timedelta(0))
+    monkeypatch.setattr(HeldSignatureQuerySet, "due", HeldSignatureQuerySet.held)
+    first, second = (held_anew(cast, photograph_bytes) for _ in range(2))
+    tried = []
+
+    def fails(held):
+        tried.append(held.pk)
+        raise ValueError("of the first")
+
+    monkeypatch.setattr("screening.services.holding.give_in_her_name", fails)
+    assert sweep_signatures() == 0
+    assert set(tried) == {first.pk, second.pk}
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"roles": ["clinician"]}])

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from screening.tests.conftest import Web
-from screening.tests.hostile import corpus
+from screening.tests.hostile import Hostile, corpus
 from screening.tests.sending import MOST_MEGABYTES, Doors, Record, faults, peak_megabytes, the_record
 from skinclinic.testing import servers
 
-FILES = corpus()
+
+@pytest.fixture(scope="module")
+def files() -> list[Hostile]:
+    """Here, since they take seconds and 300 MB, of each process that would only collect tests."""
+    return corpus()
 
 
 @pytest.fixture
@@ -31,15 +35,15 @@ def record(real_db: str) -> Iterator[Record]:
         yield record
 
 
-def test_corpus_is_large_and_each_of_it_has_a_name():
-    assert len({file.name for file in FILES}) == len(FILES) > 200
+def test_corpus_is_large_and_each_of_it_has_a_name(files):
+    assert len({file.name for file in files}) == len(files) > 200
 
 
-def test_hostile_files_are_taken_or_refused_as_wanted_and_leave_nothing(web, real_cast, record):
+def test_hostile_files_are_taken_or_refused_as_wanted_and_leave_nothing(files, web, real_cast, record):
     doors = Doors(real_cast, web.address)
     found = {}
     # By one door each, in turns: `python bench/fuzz_uploads.py --corpus` has each go through both.
-    for file, way in zip(FILES, cycle((doors.by_portal, doors.by_rest)), strict=False):
+    for file, way in zip(files, cycle((doors.by_portal, doors.by_rest)), strict=False):
         if wrong := faults(file, way, record):
             found[f"{file.name} ({way.__name__})"] = wrong
     assert not found, found

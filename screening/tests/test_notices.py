@@ -54,6 +54,20 @@ def bell_of(person: Person) -> str:
     return person.client.get(reverse("bell")).content.decode()
 
 
+def test_one_clinics_trouble_is_no_others(cast, monkeypatch, caplog):
+    looked = []
+
+    def fails(clinic):
+        looked.append(clinic.name)
+        raise ValueError("of the first")
+
+    monkeypatch.setattr("screening.services.notices.people_of", fails)
+    monkeypatch.setattr("screening.services.notices.mail_notices", fails)
+    sweep_notices()
+    assert sorted(looked) == ["North", "North", "South", "South"]
+    assert str(cast.north.pk) in caplog.text
+
+
 def choose(person: Person, **ways: str) -> None:
     with person.acting() as actor:
         choose_notices(actor=actor, ways=ways)

@@ -23,7 +23,7 @@ from skinclinic.accounts.permissions import View, get_visible, member_required
 from skinclinic.audit.acting import AUDITOR, MANAGER, REVIEWER, Actor
 from skinclinic.audit.record import record, record_page
 from skinclinic.errors import ClinicError
-from skinclinic.text import uuid_or_none
+from skinclinic.text import uuids
 
 PAGE = 100
 
@@ -138,7 +138,7 @@ def erasure(request: HttpRequest, erasure_id: UUID) -> HttpResponse:
 @member_required(MANAGER, REVIEWER, or_approver=True)
 def erasures_agree(request: HttpRequest) -> HttpResponse:
     """To those that were ticked; each is done or refused alone."""
-    done, keys = 0, list(filter(None, map(uuid_or_none, request.POST.getlist("erasures")[:PAGE])))
+    done, keys = 0, uuids(request.POST.getlist("erasures")[:PAGE])
     for asked in Erasure.objects.visible_to(request.actor).filter(pk__in=keys).select_related("patient"):
         try:
             erasing.agree_to_erasure(actor=request.actor, erasure=asked)

@@ -14,7 +14,7 @@ from skinclinic.accounts.permissions import member_required
 from skinclinic.audit.acting import MANAGER
 from skinclinic.audit.record import record_page
 from skinclinic.errors import ClinicError
-from skinclinic.text import uuid_or_none
+from skinclinic.text import uuids
 
 PAGE = 100
 
@@ -32,7 +32,7 @@ def retention(request: HttpRequest) -> HttpResponse:
 
 def ask_for(request: HttpRequest) -> HttpResponse:
     """Of those that were ticked, whoever is still past her time; each is asked for or refused alone."""
-    keys = {key for text in request.POST.getlist("patients")[:PAGE] if (key := uuid_or_none(text))}
+    keys = uuids(request.POST.getlist("patients")[:PAGE])
     asked, refusals = 0, set()
     for patient in past_retention(actor=request.actor, clinic=request.clinic).filter(pk__in=keys):
         try:

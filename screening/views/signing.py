@@ -27,7 +27,7 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import REVIEWER, Actor
 from skinclinic.errors import ClinicError
-from skinclinic.text import uuid_or_none
+from skinclinic.text import uuid_or_none, uuids
 
 SIGNED = gettext_lazy("The visit is signed. The clinician sees it now.")
 DIFFERS = gettext_lazy("You differ from the first reader. A third reviewer decides and signs.")
@@ -39,7 +39,7 @@ TOP = 200
 @member_required(REVIEWER)
 def visit_sign(request: HttpRequest, visit_id: UUID) -> HttpResponse:
     signed = get_visible(Visit.objects.all(), request.actor, visit_id)
-    shown = [key for key in map(uuid_or_none, request.POST.getlist("opinion")) if key]
+    shown = uuids(request.POST.getlist("opinion"))
     try:
         confirm(request, request.POST.get("password", ""))
         if settings.SIGNATURE_HOLD:

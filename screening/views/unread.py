@@ -21,7 +21,7 @@ from skinclinic.accounts.permissions import get_visible, member_required
 from skinclinic.audit.acting import AUDITOR, CLINICIAN, MANAGER, Actor, acting
 from skinclinic.audit.record import record_page
 from skinclinic.errors import ClinicError
-from skinclinic.text import uuid_or_none
+from skinclinic.text import uuids
 
 LIST = 100
 
@@ -88,10 +88,6 @@ def unread_retry(request: HttpRequest) -> HttpResponse:
         )
         messages.success(request, said % {"count": tried})
     return redirect("unread")
-
-
-def uuids(texts: list[str]) -> list[UUID]:
-    return [key for key in map(uuid_or_none, texts) if key]
 
 
 @require_POST

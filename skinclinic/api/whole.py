@@ -38,7 +38,11 @@ from skinclinic.errors import ClinicError
 
 ALL = 1_000_000
 OF_ANOTHER = Q(withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | Q(moved_to__isnull=False)
-SHOWS_ANOTHER = Q(screening__withdrawn_reason=WithdrawalReason.WRONG_PATIENT) | Q(screening__moved_to__isnull=False)
+SHOWS_ANOTHER = (
+    Q(screening__withdrawn_reason=WithdrawalReason.WRONG_PATIENT)
+    | Q(screening__moved_to__isnull=False)
+    | Q(overview__withdrawn_reason=WithdrawalReason.WRONG_PATIENT)
+)
 
 
 class KeptFromYou(ClinicError):
@@ -108,8 +112,8 @@ def whole_of(actor: Actor, clinic: Clinic, patient: Patient) -> Whole:
 
 def keys_of_others(actor: Actor, records: list[UUID]) -> set[UUID]:
     """Screenings and photographs that lay in her record and show somebody else."""
-    found = Screening.objects.visible_to(actor).filter(OF_ANOTHER, patient__in=records)
-    return {key for pair in found.values_list("pk", "image_id") for key in pair}
+    found = LesionImage.objects.visible_to(actor).filter(SHOWS_ANOTHER, patient__in=records)
+    return {key for pair in found.values_list("pk", "screening") for key in pair if key}
 
 
 def hers(actor: Actor, records: list[UUID]) -> Iterable[Screening]:

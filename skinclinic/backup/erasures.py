@@ -2,18 +2,17 @@
 
 import hmac
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from patients.models import Erasure
+from patients.models import Erasure, Patient
 from screening.services.erasing import erase_files, erase_words
 from skinclinic.audit.acting import acting, system
 from skinclinic.errors import ClinicError
@@ -36,7 +35,13 @@ REPEAT = """
 """
 OTHERS = """
     UPDATE patients_erasure SET taken_back_at = now()
-    WHERE patient_id = %(patient)s AND id <> %(id)s AND taken_back_at IS NULL AND erased_at IS NULL
+    WHERE patient_id = ANY (%(records)s::uuid[]) AND id <> %(id)s AND taken_back_at IS NULL AND erased_at IS NULL
+"""
+# Who was merged with her when the back-up was made and parted since is somebody else.
+PARTED = """
+    UPDATE patients_patient SET merged_into_id = NULL, version = version + 1
+    WHERE merged_into_id IS NOT NULL
+        AND (id = ANY (%(records)s::uuid[])) <> (merged_into_id = ANY (%(records)s::uuid[]))
 """
 
 
@@ -98,39 +103,40 @@ def read_list(path: Path, key: bytes) -> list[Erased]:
     return found
 
 
-def keep_list(path: Path, text: str) -> None:
-    """In the place of the last one, which stays until this one is whole."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-
-
 def replay(owner: BaseDatabaseWrapper, erasures: Iterable[Erased]) -> int:
     """Repeat those of whom the back-up still tells; how many these were."""
-    return sum(1 for erased in erasures for key in repeated(owner, erased) if carry_out(key, UUID(erased.clinic)))
+    return sum(repeat(owner, erased) for erased in erasures)
 
 
-def repeated(owner: BaseDatabaseWrapper, erased: Erased) -> Iterator[UUID]:
-    """The owner alone may write that nobody has to agree any more: two people did."""
-    values: dict[str, Any] = asdict(erased)
+def repeat(owner: BaseDatabaseWrapper, erased: Erased) -> bool:
+    """Whether the back-up tells of her."""
+    records = still_there(owner, erased)
+    if records:
+        ask_again(owner, erased, records)
+        carry_out(erased)
+    return bool(records)
+
+
+def still_there(owner: BaseDatabaseWrapper, erased: Erased) -> list[str]:
     with owner.cursor() as cursor:
         cursor.execute(STILL_THERE, [erased.clinic, erased.records])
-        there = [str(key) for (key,) in cursor.fetchall()]
-        if not there:
-            return
-        values |= {"records": there, "patient": erased.patient if erased.patient in there else there[0]}
-        cursor.execute(OTHERS, values)
-        cursor.execute(REPEAT, values)
-    yield UUID(erased.id)
+        return [str(key) for (key,) in cursor.fetchall()]
 
 
-def carry_out(erasure_id: UUID, clinic_id: UUID) -> bool:
-    """As when two people had just agreed."""
+def ask_again(owner: BaseDatabaseWrapper, erased: Erased, records: list[str]) -> None:
+    """The owner alone may write that nobody has to agree any more: two people did."""
+    patient = erased.patient if erased.patient in records else records[0]
+    with transaction.atomic(using=owner.alias), owner.cursor() as cursor:
+        for statement in (OTHERS, PARTED, REPEAT):
+            cursor.execute(statement, asdict(erased) | {"records": records, "patient": patient})
+
+
+def carry_out(erased: Erased) -> None:
+    """As when two people had just agreed: whoever writes of her is waited for."""
+    erasure_id, clinic_id = UUID(erased.id), UUID(erased.clinic)
     with acting(system(clinic_id=clinic_id), reason="erased before the restore"):
         erasure = Erasure.objects.get(pk=erasure_id)
-        erase_words(erasure, erasure.records)
+        hers = Patient.objects.select_for_update().filter(pk__in=erasure.records).order_by("pk")
+        erase_words(erasure, [record.pk for record in hers])
     while erase_files(erasure_id=erasure_id, clinic_id=clinic_id):
         pass
-    return True

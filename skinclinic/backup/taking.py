@@ -1,11 +1,8 @@
 """Taking a back-up: one snapshot, counted and read out, sealed as it comes."""
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -23,11 +20,6 @@ EMPTY = tuple(f"--exclude-table-data=public.{table}" for table in sorted(LEFT_OU
 
 class DumpFailed(ClinicError):
     """Postgres could not be read to the end."""
-
-
-class FileThere(ClinicError):
-    def __init__(self, path: Path):
-        super().__init__(f"{path} is there already, and nothing is written over. Name another file.")
 
 
 def take_backup(
@@ -80,26 +72,3 @@ def first_error(said: BinaryIO) -> str:
     lines = said.read(2**16).decode(errors="replace").splitlines() or ["nothing"]
     errors = [line for line in lines if "error:" in line.lower() or "FATAL:" in line]
     return (errors or lines)[0].strip()
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file for this user's eyes, which is at `path` once it is whole. Raises FileThere, OSError."""
-    refuse_existing(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    half_written = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        refuse_existing(path)
-        half_written.rename(path)
-    except BaseException:
-        half_written.unlink(missing_ok=True)
-        raise
-
-
-def refuse_existing(path: Path) -> None:
-    if os.path.lexists(path):
-        raise FileThere(path)

@@ -17,13 +17,12 @@ from screening.models import FollowUp, Notice, Outcome, Signature
 from screening.reader import register_version
 from screening.services import versions
 from screening.services.erasing import ask_erasure
-from screening.services.holding import hold_signature
 from screening.services.holds import put_hold
 from screening.services.incidents import open_incident
 from screening.services.photographs import add_overview
 from screening.services.problems import report_problem
-from screening.services.reviews import Opinion, latest_opinions
-from screening.tests.conftest import finish, fresh, give, sign
+from screening.services.reviews import Opinion
+from screening.tests.conftest import finish, fresh, give, hold, sign
 from screening.tests.importing import ERNA, begin
 from screening.tests.test_truth import enter
 from skinclinic.accounts.invitations import invite
@@ -95,7 +94,7 @@ def one_of_everything(cast: Cast, photograph: bytes) -> dict[str, str]:
     batch = begin(cast, ERNA)
     with cast.ada.acting() as ada:
         asked = ask_erasure(actor=ada, patient=chart.patient, reason="request", despite_follow_ups=True)
-        hold = put_hold(actor=ada, patient=chart.patient, words="x")
+        legal_hold = put_hold(actor=ada, patient=chart.patient, words="x")
     with cast.in_north():
         found = {
             "follow_up_id": FollowUp.objects.get().pk,
@@ -116,7 +115,7 @@ def one_of_everything(cast: Cast, photograph: bytes) -> dict[str, str]:
         "client_id": str(api_client.client_id), "batch_id": str(batch.pk), "kind": "ai_reading",
         "version": fresh(screening).prediction.model_version_id, "person": str(cast.alice.user.pk),
         "held_id": held_by_rita(cast, photograph), **of_models(cast),
-        "erasure_id": str(asked.pk), "hold_id": str(hold.pk), **{name: str(key) for name, key in found.items()},
+        "erasure_id": str(asked.pk), "hold_id": str(legal_hold.pk), **{name: str(key) for name, key in found.items()},
     }  # fmt: skip
 
 
@@ -125,9 +124,7 @@ def held_by_rita(cast: Cast, photograph: bytes) -> str:
     screening = make_screening(cast.alice, chart, photograph)
     finish(cast, screening, refer=False, band="low")
     give(cast, screening)
-    with cast.rita.acting() as rita:
-        shown = [review.pk for review in latest_opinions([fresh(screening)]).values()]
-        return str(hold_signature(actor=rita, visit=chart.visit, opinions_shown=shown).pk)
+    return str(hold(cast, chart.visit).pk)
 
 
 def of_models(cast: Cast) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
+from django.urls.converters import UUIDConverter
 
 from conftest import Cast
 from skinclinic.accounts.models import User
@@ -84,6 +85,16 @@ def ask(client: Client, method: str, path: str, clinic_id: object) -> HttpRespon
 
 def test_every_address_is_in_the_table_and_none_else():
     assert {short(each) for each in portal()} == set(RIGHTS)
+
+
+def test_every_address_names_what_it_is_about_by_an_opaque_key():
+    """14.2.1: an address stands in histories, logs and on screens."""
+    others = {name for each in portal() for name in each.ids if not isinstance(converter(each, name), UUIDConverter)}
+    assert others == {"token", "client_id", "kind", "version", "name"}, "a secret, a system, a consent's kind, a model"
+
+
+def converter(address: Address, name: str) -> object:
+    return address.pattern.pattern.converters[name]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -98,6 +98,15 @@ def test_who_is_signed_out_has_no_seconds_left(cast):
     assert Client().get(reverse("session_left")).json() == {"seconds": 0}
 
 
+def test_what_was_signed_out_is_worth_nothing(cast):
+    """7.4.1: to whoever copied its key before."""
+    client, thief = cast.alice.client, Client()
+    thief.cookies[configured.SESSION_COOKIE_NAME] = client.cookies[configured.SESSION_COOKIE_NAME].value
+    assert thief.get(reverse("patients")).status_code == 200
+    client.post(reverse("account_logout"))
+    assert thief.get(reverse("patients"))["Location"].startswith("/accounts/login/")
+
+
 def test_a_sign_in_is_a_new_session(cast):
     """7.2.4: what a browser brought along before is of no use to who planted it there."""
     client = Client()

@@ -1,14 +1,18 @@
 """What a session that ended by idleness leaves behind, and what makes it worth nothing. The passkey itself: `e2e`."""
 
+import json
 import time
+from types import SimpleNamespace
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from conftest import PASSWORD, Cast
 from skinclinic.accounts import unlock
+from skinclinic.accounts.confirm import CONFIRMED_AT
 from skinclinic.accounts.entry import ACTIVE_AT, SIGNED_IN_AT
 from skinclinic.accounts.models import User
 from skinclinic.accounts.sessions import end_sessions
@@ -105,6 +109,36 @@ def test_an_answer_that_is_none_lets_nobody_in(alice, answer):
     sent = client.post(reverse("unlock"), {"credential": answer, "next": "https://elsewhere.example/"})
     assert sent["Location"] == "/accounts/login/?next=/"
     assert client.get(reverse("patients"))["Location"].startswith("/accounts/login/")
+
+
+@pytest.fixture
+def any_passkey_will_do(monkeypatch) -> None:
+    taken = SimpleNamespace(record_usage=lambda: None)
+    monkeypatch.setattr(unlock.auth, "complete_authentication", lambda user, answer: taken)
+
+
+@pytest.mark.usefixtures("any_passkey_will_do")
+@pytest.mark.parametrize(("asked", "lets_in"), [("required", True), ("preferred", False), ("discouraged", False)])
+def test_only_an_answer_to_what_was_asked_here_lets_in(alice, asked, lets_in):
+    """As the second step of a sign-in by password asks it, a passkey that lies about would do."""
+    client = left_alone(alice)
+    session = client.session
+    session[unlock.auth.STATE_SESSION_KEY] = {"challenge": "", "user_verification": asked}
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    client.post(reverse("unlock"), {"credential": "{}"})
+    assert (client.session.get("_auth_user_id") == str(alice.pk)) is lets_in
+    if lets_in:
+        assert time.time() - client.session[SIGNED_IN_AT] > HOUR - 60, "her day goes on"
+        assert CONFIRMED_AT not in client.session, "a signature asks for her password"
+
+
+def test_guessing_has_to_wait(alice, monkeypatch):
+    client, looked_at = left_alone(alice), []
+    monkeypatch.setattr(unlock, "prove", lambda user, answer: looked_at.append(answer) or json.loads(answer))
+    for _ in range(12):
+        client.post(reverse("unlock"), {"credential": "no passkey"})
+    assert len(looked_at) == 10
 
 
 def test_without_the_cookie_nobody_is_asked(alice):

@@ -7,9 +7,13 @@ import zipfile
 from django.urls import reverse
 
 from conftest import make_screening
+from screening.images import clean_photograph
+from screening.services.photographs import add_overview
 from screening.tests.conftest import finish
 from screening.tests.erasing import everything_of
 from screening.tests.test_restricted import post
+from skinclinic.accounts.models import Membership
+from skinclinic.accounts.services import decide_reviewing
 from skinclinic.api.fhir.tests.test_read import checked
 from skinclinic.audit.models import AuditEvent
 
@@ -80,3 +84,26 @@ def test_what_shows_somebody_else_is_left_out(cast, chart, photograph_bytes):
     files = taken(cast.ada, chart.patient)
     assert not [name for name in files if name.startswith("photographs/")]
     assert json.loads(files["photographs.json"]) == []
+
+
+def test_overview_that_shows_somebody_else_is_left_out(cast, chart, photograph_bytes):
+    clean = clean_photograph(io.BytesIO(photograph_bytes))
+    with cast.alice.acting() as alice:
+        overview = add_overview(actor=alice, visit=chart.visit, lesion=chart.lesion, clean=clean)
+    assert f"photographs/{overview.image_id}.jpg" in taken(cast.ada, chart.patient)
+    post(cast.alice, "overview_withdraw", overview.pk, reason="wrong_patient")
+    files = taken(cast.ada, chart.patient)
+    assert not [name for name in files if name.startswith("photographs/")]
+    assert str(overview.image_id) not in files["record.fhir.json"].decode()
+
+
+def test_what_she_is_to_judge_blind_is_not_hers_to_take(cast, chart, screening):
+    finish(cast, screening, refer=True, band="high")
+    with cast.ada.acting() as ada:
+        decide_reviewing(actor=ada, blind_first_reading=True)
+    with cast.in_north():
+        Membership.objects.filter(user=cast.ada.user).update(roles=["manager", "reviewer"])
+    refused = post(cast.ada, "patient_export", chart.patient.pk, reason="she asks for it")
+    assert "A reading of hers is kept from you until your opinion" in refused.content.decode()
+    with cast.in_north():
+        assert not AuditEvent.objects.filter(action="patient_exported").exists()

@@ -20,8 +20,9 @@ from conftest import Cast, clone_template, drop_database, make_cast, make_chart,
 from screening.tests.conftest import give, sign
 from skinclinic import env
 from skinclinic.audit.sealing import seal_ledger
+from skinclinic.backup.files import new_file
 from skinclinic.backup.keys import backup_key, new_key
-from skinclinic.backup.taking import new_file, take_backup
+from skinclinic.backup.taking import take_backup
 from skinclinic.embedded.place import temporary_folder
 from skinclinic.embedded.postgres import EmbeddedPostgres
 from skinclinic.testing import servers

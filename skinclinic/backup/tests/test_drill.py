@@ -19,7 +19,9 @@ from skinclinic.audit.models import AuditEvent
 from skinclinic.audit.sealing import seal_ledger, seal_state
 from skinclinic.audit.verify import LedgerBroken, verify_ledger
 from skinclinic.backup.contents import table_counts
-from skinclinic.backup.keys import new_key
+from skinclinic.backup.files import new_file
+from skinclinic.backup.keys import backup_key, new_key
+from skinclinic.backup.taking import take_backup
 from skinclinic.backup.tests.conftest import FRONT, KEEPER, Manage, Place
 
 # Who may do what with which table, index, column, sequence, function and schema; what is held of which rows.
@@ -161,6 +163,20 @@ def test_place_in_which_only_a_worker_was_is_as_empty(
     assert "SECRET_KEY" not in capsys.readouterr().err
     assert not prepared_place.ask("SELECT 1 FROM screening_modelversion WHERE version = '2026.11.9'")
     assert rules_of(prepared_place) == rules_of(clinic), "no table kept privileges of the place before"
+
+
+@pytest.mark.usefixtures("some_key")
+def test_what_is_written_meanwhile_is_in_the_next_one(real_cast: Cast, clinic: Place, place: Place, path):
+    """What was counted is what is read out, although people work."""
+    with clinic.inside(), new_file(path) as target:
+        take_backup(
+            owner=connections["owner"], key=backup_key(), target=target,
+            begin=lambda notes: make_chart(real_cast.alice) and (lambda count: None),
+        )  # fmt: skip
+    assert clinic.ask("SELECT count(*) FROM patients_patient") == [(4,)]
+    with place.inside():
+        call_command("restore", str(path))
+    assert place.ask("SELECT count(*) FROM patients_patient") == [(3,)]
 
 
 def test_other_secret_key_is_told_of(place: Place, backup, monkeypatch, settings, capsys):

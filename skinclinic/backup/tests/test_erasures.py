@@ -1,24 +1,31 @@
 """Who was erased after a back-up is erased again when it is restored, if the list of erasures was kept."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import OperationalError, connection, connections
+from django.utils import timezone
 
 from conftest import make_chart, make_screening
-from patients.services import merge_patients
-from screening.tests.conftest import finish
+from patients.services import merge_patients, unmerge_patient
+from screening.services.holding import sweep_signatures, undo_signature
+from screening.tests.conftest import finish, give, hold
 from screening.tests.erasing import erase
 from skinclinic.audit.sealing import seal_ledger
 from skinclinic.audit.verify import verify_ledger
+from skinclinic.backup.erasures import Erased, replay
 from skinclinic.backup.tests.conftest import Backup, backed_up, here
 
 WHO = """
     SELECT family_name, erased_at IS NULL FROM patients_patientidentity JOIN patients_patient ON id = patient_id
 """
+LEFT = [("", False), ("", False), ("", False), ("Autumnbottom", True)]
 NAMES = ["Winterbottom", "Erna", "1961-04-30", "5551234", "Changing for three months?", "lesion.jpg"]
 
 
@@ -32,16 +39,24 @@ class Since:
 
 @pytest.fixture
 def since(real_cast, real_db, random_photograph, tmp_path, monkeypatch) -> Since:
-    chart, duplicate = make_chart(real_cast.alice), make_chart(real_cast.alice)
+    chart, duplicate, parted = (make_chart(real_cast.alice) for _ in range(3))
     other = make_chart(real_cast.alice, family_name="Autumnbottom", given_name="Josefa", birth_date="1948-11-12")
-    for each in (chart, other):
-        finish(real_cast, make_screening(real_cast.alice, each, random_photograph()), refer=False, band="low")
+    for each in (other, chart):
+        screening = make_screening(real_cast.alice, each, random_photograph())
+        finish(real_cast, screening, refer=False, band="low")
     with real_cast.alice.acting():
         merge_patients(duplicate=duplicate.patient, into=chart.patient)
+        merge_patients(duplicate=parted.patient, into=other.patient)
+    give(real_cast, screening)
+    held = hold(real_cast, chart.visit)
     seal_ledger()
     with here(real_db).inside():
         backup = backed_up(tmp_path / "clinic.backup")
-    erase(real_cast, chart.patient)
+    with real_cast.rita.acting() as rita:
+        undo_signature(actor=rita, held=held)
+        unmerge_patient(duplicate=parted.patient)
+    for patient in (chart.patient, parted.patient):
+        erase(real_cast, patient)
     monkeypatch.setenv("BACKUP_KEY", backup.key)
     with here(real_db).inside():
         for _ in range(2):
@@ -56,21 +71,34 @@ def test_who_was_erased_is_erased_again(real_cast, since, place, monkeypatch, ca
     monkeypatch.setenv("BACKUP_KEY", backup.key)
     with place.inside():
         call_command("restore", str(backup.path), erasures=str(since.listed))
-        assert "Erased again: 1 of 1" in capsys.readouterr().out
+        assert "Erased again: 2 of 2" in capsys.readouterr().out
         assert verify_ledger(connections["owner"], head=backup.head)
-    found = place.ask(
-        "SELECT family_name, erased_at IS NULL FROM patients_patientidentity JOIN patients_patient ON id = patient_id"
-    )
-    assert sorted(found) == [("", False), ("", False), ("Autumnbottom", True)]
+    assert sorted(place.ask(WHO)) == LEFT
     assert place.ask("SELECT count(*) FROM screening_storedfile") == [(2,)], "of the other one"
     assert place.ask("SELECT count(*) FROM audit_privatevalue") == [(0,)]
-    (who,) = place.ask("SELECT asked_by_id, agreed_by_id, files_erased_at IS NOT NULL FROM patients_erasure")
+    (who,) = set(place.ask("SELECT asked_by_id, agreed_by_id, files_erased_at IS NOT NULL FROM patients_erasure"))
     assert [str(key) for key in who[:2]] == [str(real_cast.ada.user.pk), str(real_cast.rita.user.pk)]
     assert who[2]
     with place.inside():
         call_command("erasures", "-")
-    (again,) = json.loads(capsys.readouterr().out)["erasures"]
-    assert again["id"] == json.loads(told)["erasures"][0]["id"], "so that the next restore repeats it as well"
+    again = json.loads(capsys.readouterr().out)["erasures"]
+    assert keys(again) == keys(json.loads(told)["erasures"]), "so that the next restore repeats them as well"
+
+
+def keys(erasures: list[dict]) -> list[str]:
+    return [each["id"] for each in erasures]
+
+
+def test_what_the_back_up_had_begun_with_her_ends(since, place):
+    """What is left of her stands in nobody's chart, and no signature waits that would be refused at each sweep."""
+    with place.inside():
+        call_command("restore", str(since.backup.path), erasures=str(since.listed))
+        assert sweep_signatures() == 0
+    assert place.ask("SELECT status FROM screening_heldsignature") == [("undone",)]
+    merged = (
+        "SELECT one.erased_at IS NULL, other.erased_at IS NULL FROM patients_patient one JOIN patients_patient other"
+    )
+    assert place.ask(f"{merged} ON one.merged_into_id = other.id") == [(False, False)]
 
 
 def test_without_the_list_it_says_that_erasures_are_not_known(place, backup, monkeypatch, capsys, tmp_path):
@@ -101,6 +129,20 @@ def test_list_is_repeated_on_a_clinic_that_is_there(since, place, capsys):
         call_command("restore", str(since.backup.path))
         assert ("Winterbottom", True) in place.ask(WHO)
         call_command("erasures", str(since.listed), repeat=True)
-        assert "Erased again: 1 of 1" in capsys.readouterr().out
+        assert "Erased again: 2 of 2" in capsys.readouterr().out
         call_command("erasures", str(since.listed), repeat=True)
-    assert sorted(place.ask(WHO)) == [("", False), ("", False), ("Autumnbottom", True)]
+    assert sorted(place.ask(WHO)) == LEFT
+
+
+def test_who_writes_of_her_meanwhile_is_waited_for(real_cast, real_db):
+    """On a clinic that is there people work; what is begun must not be written after the erasure."""
+    patient = make_chart(real_cast.alice).patient
+    now, hers = timezone.now().isoformat(), str(patient.pk)
+    erased = Erased(str(uuid4()), str(patient.clinic_id), hers, [hers], "request", None, None, now, now)
+    place = here(real_db)
+    with place.inside(), closing(psycopg2.connect(place.owner)) as writing, connection.cursor() as cursor:
+        writing.cursor().execute("SELECT FROM patients_patient WHERE id = %s FOR KEY SHARE", [hers])
+        cursor.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            replay(connections["owner"], [erased])
+    assert ("Winterbottom", True) in place.ask(WHO)

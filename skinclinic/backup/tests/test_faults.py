@@ -157,6 +157,12 @@ def test_back_up_of_a_newer_version_is_refused(place, backup, key, monkeypatch):
     assert "made by a newer version of this project" in refusal(place, backup.path)
 
 
+def test_older_server_is_refused(place, backup, key, monkeypatch):
+    monkeypatch.setattr(restoring, "server_version", lambda owner: 15)
+    assert "Restore it into 18 or newer." in refusal(place, backup.path)
+    assert tables_in(place) == 0
+
+
 def test_existing_file_is_not_written_over(clinic, key, tmp_path):
     there = tmp_path / "there"
     there.write_text("something")

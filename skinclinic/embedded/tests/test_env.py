@@ -1,3 +1,4 @@
+import runpy
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,9 @@ def test_dotenv_gives_way_to_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("THIRD", "environment")
     env.load_dotenv(tmp_path / ".env")
     assert [env.text(name) for name in ("FIRST", "SECOND", "THIRD")] == ["environment", "file", "environment"]
+
+
+def test_mail_server_is_given_what_its_address_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAIL_URL", "smtps://clinic%40example.org:s%2Fcret@mail.example.org")
+    told = runpy.run_path(str(env.ROOT / "skinclinic" / "settings.py"))
+    assert (told["EMAIL_HOST_USER"], told["EMAIL_HOST_PASSWORD"]) == ("clinic@example.org", "s/cret")

@@ -10,8 +10,9 @@ from django.template.defaultfilters import filesizeformat
 
 from skinclinic.backup.command import ELSEWHERE, Bars, owner_connection, record_in_each_clinic, told_in_a_sentence
 from skinclinic.backup.contents import Notes
+from skinclinic.backup.files import new_file
 from skinclinic.backup.keys import backup_key, new_key
-from skinclinic.backup.taking import new_file, take_backup
+from skinclinic.backup.taking import take_backup
 
 
 class Command(BaseCommand):

@@ -3,7 +3,8 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandParser
 
 from skinclinic.backup.command import owner_connection, told_in_a_sentence
-from skinclinic.backup.erasures import as_text, erasures_in, keep_list, read_list, replay
+from skinclinic.backup.erasures import as_text, erasures_in, read_list, replay
+from skinclinic.backup.files import whole_file
 from skinclinic.backup.keys import backup_key
 
 
@@ -21,8 +22,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"Erased again: {replay(owner_connection(), known)} of {len(known)} patients.")
                 return
             found = erasures_in(owner_connection())
+            text = as_text(found, backup_key())
             if file == "-":
-                self.stdout.write(as_text(found, backup_key()), ending="")
+                self.stdout.write(text, ending="")
                 return
-            keep_list(Path(file).absolute(), as_text(found, backup_key()))
+            with whole_file(Path(file).absolute()) as target:
+                target.write(text.encode())
             self.stdout.write(f"{file}: {len(found)} erasures.")
