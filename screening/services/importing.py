@@ -35,6 +35,7 @@ from skinclinic.accounts.models import Clinic
 from skinclinic.accounts.services import actor_in
 from skinclinic.audit.acting import CLINICIAN, Actor, acting, system
 from skinclinic.errors import ClinicError
+from skinclinic.locks import next_in_spite_of_it
 from skinclinic.text import one_line
 
 MAX_ATTEMPTS = 3
@@ -450,21 +451,26 @@ def sweep_imports() -> int:
     """Go on with what stands still, drop what nobody confirmed, erase what is closed; returns how many were sent."""
     sent = 0
     with acting(system()):
-        clinics = list(Clinic.objects.values_list("pk", flat=True))
-    for clinic_id in clinics:
+        clinics = list(Clinic.objects.all())
+    for clinic in clinics:
+        with next_in_spite_of_it("imports", clinic):
+            sent += sweep_imports_of(clinic.pk)
+    return sent
+
+
+def sweep_imports_of(clinic_id: UUID) -> int:
+    with acting(system(clinic_id=clinic_id)):
+        waiting = list(ImportBatch.objects.standing_still().values_list("pk", flat=True))
+        forgotten = list(ImportBatch.objects.forgotten())
+    sent = sum(claim_to_send(key, clinic_id) and send(key, clinic_id, task=IMPORT) for key in waiting)
+    for batch in forgotten:
+        with contextlib.suppress(ImportClosed), acting(system(clinic_id=clinic_id)):
+            drop_import(batch=batch)
+    with acting(system(clinic_id=clinic_id)):
+        closed = list(ImportBatch.objects.to_be_erased().values_list("pk", flat=True))
+    for batch_id in closed:
         with acting(system(clinic_id=clinic_id)):
-            waiting = list(ImportBatch.objects.standing_still().values_list("pk", flat=True))
-            forgotten = list(ImportBatch.objects.forgotten())
-        for batch_id in waiting:
-            sent += claim_to_send(batch_id, clinic_id) and send(batch_id, clinic_id, task=IMPORT)
-        for batch in forgotten:
-            with contextlib.suppress(ImportClosed), acting(system(clinic_id=clinic_id)):
-                drop_import(batch=batch)
-        with acting(system(clinic_id=clinic_id)):
-            closed = list(ImportBatch.objects.to_be_erased().values_list("pk", flat=True))
-        for batch_id in closed:
-            with acting(system(clinic_id=clinic_id)):
-                erase_batch(batch_id)
+            erase_batch(batch_id)
     return sent
 
 

@@ -145,7 +145,8 @@ def of_readings(people: People, ids: set[str]) -> Iterator[Notice]:
     if not ids:
         return
     for actor in people.with_role(CLINICIAN, REVIEWER):
-        for screening in Screening.objects.in_use().filter(pk__in=ids).with_reading_for(actor).select_related("visit"):
+        read = Screening.objects.in_use().without_erased().filter(pk__in=ids).with_reading_for(actor)
+        for screening in read.select_related("visit"):
             kind = kind_of(screening)
             is_hers = actor in people.clinicians_of(screening.visit.clinician_id)
             is_alarming = kind == NoticeKind.HIGH_READING and actor.has_role(REVIEWER)

@@ -25,9 +25,11 @@ from screening.services.errors import ReadingRefusedByPatient, StaleTransition
 from screening.services.queue import send, send_on_commit, waiting_in_broker
 from screening.services.versions import begin_policy
 from screening.status import ReadingStatus, reading_sources
+from skinclinic.accounts.models import Clinic
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.events.models import EventType
 from skinclinic.events.publish import publish
+from skinclinic.locks import next_in_spite_of_it
 
 logger = logging.getLogger(__name__)
 MAX_LOST_ATTEMPTS = 3
@@ -304,17 +306,18 @@ def reading_outcomes(*, since: timedelta = timedelta(hours=1)) -> list[Outcomes]
 def sweep_readings() -> int:
     """Take back what lost its worker and send again what the broker lost; returns how many were sent."""
     with acting(system()):
-        clinics = [backlog.clinic_id for backlog in reading_backlog()]
+        clinics = Clinic.objects.in_bulk([backlog.clinic_id for backlog in reading_backlog()])
     at_once = bool(clinics) and waiting_in_broker() == 0
     sent = 0
-    for clinic_id in clinics:
-        with acting(system(clinic_id=clinic_id)):
-            take_back_expired()
-            due = mark_due_for_sending(limit=SWEEP_LIMIT - sent, at_once=at_once)
-        for screening_id in due:
-            if not send(screening_id, clinic_id):
-                return sent
-            sent += 1
+    for clinic in clinics.values():
+        with next_in_spite_of_it("readings", clinic):
+            with acting(system(clinic_id=clinic.pk)):
+                take_back_expired()
+                due = mark_due_for_sending(limit=SWEEP_LIMIT - sent, at_once=at_once)
+            for screening_id in due:
+                if not send(screening_id, clinic.pk):
+                    return sent
+                sent += 1
     return sent
 
 

@@ -146,3 +146,16 @@ def test_large_batch_is_erased_bit_by_bit_names_first(cast, random_photograph, m
     with cast.in_north():
         assert not ImportRow.objects.staged().exists()
         assert ImportBatch.objects.get(pk=batch.pk).erased_at is not None
+
+
+def test_one_clinics_trouble_holds_up_no_others_imports(cast, monkeypatch, caplog):
+    looked = []
+
+    def fails(clinic_id):
+        looked.append(clinic_id)
+        raise OSError("the bucket is away")
+
+    monkeypatch.setattr("screening.services.importing.sweep_imports_of", fails)
+    assert sweep_imports() == 0
+    assert set(looked) == {cast.north.pk, cast.south.pk}
+    assert str(cast.south.pk) in caplog.text

@@ -439,3 +439,23 @@ def test_version_with_other_weights_is_refused(real_cast):
     predictor.manifest = replace(predictor.manifest, version="9")
     with pytest.raises(ModelError, match="other weights"):
         register_version(predictor.manifest)
+
+
+def test_one_clinics_trouble_leaves_no_other_unread(real_cast, broker, random_photograph, monkeypatch, caplog):
+    screenings = [
+        make_screening(person, make_chart(person), random_photograph()) for person in (real_cast.alice, real_cast.bob)
+    ]
+    for screening in screenings:
+        with acting(system(clinic_id=screening.clinic_id)):
+            Screening.objects.update(sent_at=None)
+    take_back, failed = readings.take_back_expired, []
+
+    def fails_once() -> None:
+        if not failed:
+            failed.append(True)
+            raise ValueError("of the first")
+        take_back()
+
+    monkeypatch.setattr(readings, "take_back_expired", fails_once)
+    assert readings.sweep_readings() == 1
+    assert "The readings of clinic" in caplog.text
