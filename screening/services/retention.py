@@ -1,7 +1,6 @@
 """Whose record need not be kept any more. Nothing is erased by itself: a manager asks, and another one agrees."""
 
 from datetime import date, datetime, time
-from uuid import UUID
 
 from django.db.models import DateField, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, TruncDate
@@ -29,7 +28,9 @@ def past_retention(*, actor: Actor, clinic: Clinic) -> QuerySet[Patient]:
     """
     day = kept_until_now(clinic, timezone.localdate())
     since = timezone.make_aware(datetime.combine(day, time.min))
-    seen = Patient.objects.visible_to(actor).current().exclude(pk__in=people_since(actor, day, since))
+    seen = Patient.objects.visible_to(actor).current()
+    for acts in acts_since(actor, day, since):
+        seen = seen.exclude(pk__in=acts.order_by().values(person=Coalesce("patient__merged_into", "patient")))
     of_person = Visit.objects.filter(Q(patient=OuterRef("pk")) | Q(patient__merged_into=OuterRef("pk")))
     seen = seen.filter(Exists(of_person) | Q(created_at__lt=since))
     was = Coalesce("photographed_on", TruncDate("created_at"), output_field=DateField())
@@ -38,10 +39,10 @@ def past_retention(*, actor: Actor, clinic: Clinic) -> QuerySet[Patient]:
     return seen.annotate(last_visit=last_day).order_by(Coalesce("last_visit", TruncDate("created_at")), "pk")
 
 
-def people_since(actor: Actor, day: date, since: datetime) -> list[UUID]:
-    """Under the record that remains: who has a visit or another act since that day, or must not be erased now."""
+def acts_since(actor: Actor, day: date, since: datetime) -> list[QuerySet]:
+    """Visits and other acts since that day, and what forbids to erase now."""
     of_visit = Q(photographed_on__gte=day) | Q(photographed_on__isnull=True, created_at__gte=since)
-    acts = [
+    return [
         Visit.objects.visible_to(actor).filter(of_visit),
         *(
             model.objects.filter(clinic=actor.own_clinic(), created_at__gte=since)
@@ -50,8 +51,3 @@ def people_since(actor: Actor, day: date, since: datetime) -> list[UUID]:
         LegalHold.objects.visible_to(actor).open(),
         Erasure.objects.visible_to(actor).asked(),
     ]
-    people: set[UUID] = set()
-    for rows in acts:
-        person = Coalesce("patient__merged_into", "patient")
-        people.update(rows.order_by().values_list(person, flat=True).distinct())
-    return list(people)
