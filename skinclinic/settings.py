@@ -358,6 +358,8 @@ OAUTH2_PROVIDER = {
     },
     "SCOPES_BACKEND_CLASS": "skinclinic.api.scopes.ClientScopes",
     "ALLOWED_GRANT_TYPES": ["client_credentials"],
+    # The usual server tries a person's password before it looks at what the client may.
+    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",
     "PKCE_REQUIRED": True,
     # RFC 9700, the best current practice: what a client of ours never needs is off.
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
