@@ -289,7 +289,7 @@ if MAIL_URL:
     EMAIL_USE_SSL = mail.scheme == "smtps"
     EMAIL_USE_TLS = mail.scheme == "smtp"
 else:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_BACKEND = "skinclinic.mail.PrivateFolder"
     EMAIL_FILE_PATH = MAIL_FOLDER
 EMAIL_TIMEOUT = 5  # less than a task may take: a mail server that does not answer must not look like a fault of ours
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "skinclinic@localhost")
