@@ -310,7 +310,13 @@ def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]
 def restore(file: Path, erasures: Path | None, environment: Mapping[str, str]) -> None:
     """A back-up, before anything runs that would send or show what is in it; it says itself how far it is."""
     command = [sys.executable, "manage.py", "restore", str(file), *(["--erasures", str(erasures)] if erasures else [])]
-    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    except KeyboardInterrupt:
+        raise EmbeddedProblem(
+            "Stopped. Unless it says above that all is restored, give --restore again; without, an empty clinic begins."
+        ) from None
+    if done.returncode:
         raise EmbeddedProblem("The portal was not started: the back-up was not restored, or is not as it should be.")
 
 
