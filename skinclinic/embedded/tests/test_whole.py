@@ -129,7 +129,7 @@ def test_it_comes_up_keeps_its_data_ends_cleanly_and_outlives_a_kill(local: Path
 
         elsewhere, other_key = local.parent / "elsewhere", key[::-1]
         clinic = Clinic(elsewhere, port, "--restore", str(local.parent / "clinic.backup"), BACKUP_KEY=other_key)
-        assert clinic.process.wait(60) == 1
+        assert clinic.process.wait(180) == 1
         assert "The portal was not started" in clinic.said
         assert "Starting the portal" not in clinic.said
         clinic = Clinic(elsewhere, port, "--restore", str(local.parent / "clinic.backup"), BACKUP_KEY=key)
