@@ -79,6 +79,20 @@ def test_long_names_break_no_page(
     assert not broken
 
 
+def test_who_may_do_everything_reaches_every_entry_on_a_phone(real_cast: Cast, open_page: Callable[..., Page]):
+    """In the longer words of German."""
+    page = sign_in(open_page(phone=True), real_cast.bob)
+    real_cast.bob.user.language = "de"
+    real_cast.bob.user.save(update_fields=["language"])
+    page.goto("/patients/new/")
+    entries = page.locator(".rail a")
+    expect(entries).to_have_count(8)
+    expect(page.locator(".rail [aria-current]")).to_be_in_viewport(ratio=0.95)
+    for entry in entries.all():
+        entry.scroll_into_view_if_needed()
+        expect(entry).to_be_in_viewport(ratio=0.95)
+
+
 @pytest.mark.parametrize("width", [1440, 1100])
 def test_the_worklist_is_neat_on_a_desk(
     real_cast: Cast, open_page: Callable[..., Page], random_photograph: Callable[[], bytes], width: int

@@ -5,20 +5,20 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from screening.services.queue import waiting_in_broker
 from screening.services.readings import reading_backlog
 from skinclinic.audit.acting import acting, system
 
 
-@require_GET
+@require_safe
 @never_cache
 def alive(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-@require_GET
+@require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database answers and has every migration; a reading that is stuck does not take the portal away."""
@@ -31,7 +31,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     return answer(checks)
 
 
-@require_GET
+@require_safe
 @never_cache
 def reading(request: HttpRequest) -> JsonResponse:
     """503 when the oldest open reading is older than it should ever be, or the broker is away."""

@@ -289,7 +289,7 @@ if MAIL_URL:
     EMAIL_USE_SSL = mail.scheme == "smtps"
     EMAIL_USE_TLS = mail.scheme == "smtp"
 else:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_BACKEND = "skinclinic.mail.PrivateFolder"
     EMAIL_FILE_PATH = MAIL_FOLDER
 EMAIL_TIMEOUT = 5  # less than a task may take: a mail server that does not answer must not look like a fault of ours
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "skinclinic@localhost")
@@ -358,6 +358,8 @@ OAUTH2_PROVIDER = {
     },
     "SCOPES_BACKEND_CLASS": "skinclinic.api.scopes.ClientScopes",
     "ALLOWED_GRANT_TYPES": ["client_credentials"],
+    # The usual server tries a person's password before it looks at what the client may.
+    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",
     "PKCE_REQUIRED": True,
     # RFC 9700, the best current practice: what a client of ours never needs is off.
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,

@@ -12,6 +12,7 @@ from conftest import Cast, Person, make_person
 from screening.models import ModelVersion, ReadingPolicy, Suspension, SwitchRequest
 from screening.services import versions
 from skinclinic.accounts.approval import name_approver
+from skinclinic.accounts.forms import FirstRunForm, KeepingForm
 from skinclinic.accounts.models import Clinic, Membership
 from skinclinic.accounts.tests.test_entry import FIRST
 from skinclinic.audit.acting import acting, system
@@ -158,3 +159,9 @@ def test_name_approver_takes_her_back(cast):
     with cast.ada.acting() as ada:
         name_approver(actor=ada, person=None)
     assert Clinic.objects.get(pk=cast.north.pk).approver is None
+
+
+@pytest.mark.parametrize(("form", "field"), [(FirstRunForm, "approver_email"), (KeepingForm, "approver")])
+def test_who_names_one_is_told_to_what_this_person_agrees(form, field):
+    for act in ("model", "erase", "legal hold"):
+        assert act in form.base_fields[field].help_text

@@ -49,7 +49,8 @@ class FirstRunForm(forms.Form):
         required=False,
         help_text=_(
             "As long as you are the only manager, this person agrees before another model reads or a stopped one "
-            "goes on. They are invited by e-mail as a clinician; you can also do that later."
+            "goes on, a patient is erased or a legal hold lifted. They are invited by e-mail as a clinician; you can "
+            "also do that later."
         ),
     )
 
@@ -134,8 +135,8 @@ class KeepingForm(forms.Form):
         coerce=UUID,
         empty_value=None,
         help_text=_(
-            "Who agrees when the only manager asks to switch or resume a model. This person cannot ask, and has "
-            "no say while there is a second manager."
+            "Who agrees when the only manager asks to switch or resume a model, to erase a patient or to lift a legal "
+            "hold. This person cannot ask, and has no say while there is a second manager."
         ),
     )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Prefetch, Q
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
@@ -102,7 +103,7 @@ def whole_of(actor: Actor, clinic: Clinic, patient: Patient) -> Whole:
         texts={
             "summary.html": summary_of(actor, patient, records, screenings),
             "record.fhir.json": as_fhir(actor, records),
-            "photographs.json": json.dumps([told(each) for each in screenings], indent=1, default=str),
+            "photographs.json": json.dumps([told(each) for each in screenings], indent=1, cls=DjangoJSONEncoder),
             "ledger.csv": ledger_of(actor, records),
         },
         images=list(images.order_by("created_at").values_list("pk", flat=True)),

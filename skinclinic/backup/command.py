@@ -44,6 +44,8 @@ def told_in_a_sentence() -> Iterator[None]:
         raise CommandError(str(refusal)) from refusal
     except DatabaseError as error:
         raise CommandError(f"The database refused: {kind_of(error.__cause__ or error)}.") from error
+    except KeyboardInterrupt:
+        raise CommandError("Stopped.", returncode=130) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise CommandError(f"The operating system refused: {error.strerror or error}{where}.") from error

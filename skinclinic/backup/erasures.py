@@ -103,6 +103,16 @@ def read_list(path: Path, key: bytes) -> list[Erased]:
     return found
 
 
+def forgotten(path: Path, key: bytes, found: Iterable[Erased]) -> list[Erased]:
+    """Whom the last list has and this clinic does not, as it was restored from a back-up that is older than these."""
+    try:
+        before = read_list(path, key)
+    except (FileNotFoundError, NoList, OtherSeal):
+        return []
+    known = {each.id for each in found}
+    return [each for each in before if each.id not in known]
+
+
 def replay(owner: BaseDatabaseWrapper, erasures: Iterable[Erased]) -> int:
     """Repeat those of whom the back-up still tells; how many these were."""
     return sum(repeat(owner, erased) for erased in erasures)

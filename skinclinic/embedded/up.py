@@ -94,7 +94,7 @@ def run(supervisor: Supervisor, listener: socket.socket, begun: str, wishes: Wis
             logs=LOCAL / "logs",
             mail=Path(environment.get("MAIL_FOLDER", LOCAL / "mail")),
             demo=begun == "demo",
-            empty=begun == "empty",
+            empty=begun == "empty" and answers(here(environment, "/welcome/")),
             sign_ins=sign_ins,
         ),
         console,
@@ -310,7 +310,13 @@ def seed(environment: Mapping[str, str], wishes: Wishes) -> list[dict[str, Any]]
 def restore(file: Path, erasures: Path | None, environment: Mapping[str, str]) -> None:
     """A back-up, before anything runs that would send or show what is in it; it says itself how far it is."""
     command = [sys.executable, "manage.py", "restore", str(file), *(["--erasures", str(erasures)] if erasures else [])]
-    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    except KeyboardInterrupt:
+        raise EmbeddedProblem(
+            "Stopped. Unless it says above that all is restored, give --restore again; without, an empty clinic begins."
+        ) from None
+    if done.returncode:
         raise EmbeddedProblem("The portal was not started: the back-up was not restored, or is not as it should be.")
 
 
@@ -336,13 +342,17 @@ def start_programs(supervisor: Supervisor, environment: Mapping[str, str], liste
 
     with announced("Starting the portal"):
         start("web", [*gunicorn, "--bind", f"fd://{listener.fileno()}"], 20, listener.fileno())
-        address = f"http://{ports.LOOPBACK}:{environment['PORT']}/healthz"
+        address = here(environment, "/healthz")
         if not supervisor.wait_until(lambda: answers(address), SECONDS_FOR_WEB):
             log = LOCAL / "logs" / "web.log"
             said = (processes.last_lines(log, 1) or ["nothing"])[0]
             raise EmbeddedProblem(f"The portal did not answer within {SECONDS_FOR_WEB:.0f} s ({said}); see {log}.")
     start("worker", worker, 30)
     start("beat", beat, 5)
+
+
+def here(environment: Mapping[str, str], path: str) -> str:
+    return f"http://{ports.LOOPBACK}:{environment['PORT']}{path}"
 
 
 def answers(address: str) -> bool:

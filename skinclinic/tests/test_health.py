@@ -16,6 +16,12 @@ def test_alive_needs_no_server(db):
     assert Client().get("/healthz").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/readyz/reading"])
+def test_a_monitor_may_ask_without_wanting_the_body(db, address):
+    answer = Client().head(address)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_ready_names_what_is_ready(db):
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "ok", "migrations": "ok"})

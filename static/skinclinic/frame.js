@@ -14,6 +14,10 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+/* On a phone the bar below may be wider than the screen. */
+const here = document.querySelector(".rail [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - here.parentElement.clientWidth / 2;
+
 /* What was refused is read first; `autofocus` does the same without scripts, where the browser knows it there. */
 const refused = document.querySelector(".alert[autofocus]");
 if (refused) {

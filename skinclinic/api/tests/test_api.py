@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
-from conftest import IDENTITY, make_chart, make_screening
+from conftest import IDENTITY, PASSWORD, make_chart, make_screening
 from screening.models import Screening
 from screening.services.versions import suspend_readings
 from screening.tests.conftest import give, read_by_model, sign
@@ -28,10 +28,10 @@ class Api:
         self.browser = Client()
         self.token = self.fetch_token().json().get("access_token", "")
 
-    def fetch_token(self, secret: str = "", scope: str = ""):
+    def fetch_token(self, secret: str = "", scope: str = "", **asked: str):
         pair = f"{self.client_row.client_id}:{secret or self.secret}"
         basic = base64.b64encode(pair.encode()).decode()
-        data = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
+        data = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {}) | asked
         return self.browser.post("/api/oauth2/token/", data, headers={"Authorization": f"Basic {basic}"})
 
     @property
@@ -129,6 +129,14 @@ def test_the_schemes_name_is_written_in_any_case(api):
 
 def test_wrong_secret_gets_no_token(api):
     assert api.fetch_token(secret="wrong").status_code == 401
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+def test_a_client_does_not_learn_whether_a_persons_password_is_right(cast, api, password):
+    cast.bob.user.set_password(PASSWORD)
+    cast.bob.user.save(update_fields=["password"])
+    answer = api.fetch_token(grant_type="password", username=cast.bob.user.email, password=password)
+    assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 
 def test_scope_that_was_not_allowed_is_not_given(cast):

@@ -41,6 +41,7 @@ def test_it_works(cast, random_photograph):
     photographs = json.loads(files["photographs.json"])
     assert {each["file"] for each in photographs} <= files.keys()
     assert {each["reading"]["band"] for each in photographs} == {"high", "low"}
+    assert all(each["taken_at"][10] == "T" for each in photographs), "as ISO 8601 writes it"
     assert "wordszeta of the opinion" in files["photographs.json"].decode()
     pictures = [data for name, data in files.items() if name.startswith("photographs/")]
     assert len(pictures) == 4, "with the overview"
@@ -104,6 +105,6 @@ def test_what_she_is_to_judge_blind_is_not_hers_to_take(cast, chart, screening):
     with cast.in_north():
         Membership.objects.filter(user=cast.ada.user).update(roles=["manager", "reviewer"])
     refused = post(cast.ada, "patient_export", chart.patient.pk, reason="she asks for it")
-    assert "A reading of hers is kept from you until your opinion" in refused.content.decode()
+    assert "A reading of this patient is kept from you until your opinion" in refused.content.decode()
     with cast.in_north():
         assert not AuditEvent.objects.filter(action="patient_exported").exists()

@@ -146,3 +146,19 @@ def test_who_writes_of_her_meanwhile_is_waited_for(real_cast, real_db):
         with pytest.raises(OperationalError, match="lock timeout"):
             replay(connections["owner"], [erased])
     assert ("Winterbottom", True) in place.ask(WHO)
+
+
+def test_a_list_forgets_nobody(since, place, capsys):
+    """Written over at night by a clinic that was restored without it."""
+    told = json.loads(since.listed.read_text())["erasures"]
+    with place.inside():
+        call_command("restore", str(since.backup.path))
+        call_command("erasures", str(since.listed))
+        assert "2 of them are not erased here" in capsys.readouterr().err
+        assert json.loads(since.listed.read_text())["erasures"] == told
+        call_command("erasures", str(since.listed), repeat=True)
+        assert "Erased again: 2 of 2" in capsys.readouterr().out
+        call_command("erasures", str(since.listed))
+    assert capsys.readouterr().err == ""
+    again = json.loads(since.listed.read_text())["erasures"]
+    assert sorted(each["id"] for each in again) == sorted(each["id"] for each in told)

@@ -216,18 +216,19 @@ def test_no_password_is_on_a_command_line(clinic, key):
         assert "BACKUP_KEY" not in programs.environment_for(connections["owner"])
 
 
-def test_restore_that_is_killed_restores_nothing(place, backup):
+@pytest.mark.parametrize(("ended_by", "said"), [(signal.SIGKILL, ""), (signal.SIGINT, "CommandError: Stopped.\n")])
+def test_restore_that_is_killed_restores_nothing(place, backup, ended_by, said):
     environment = place.environment(BACKUP_KEY=backup.key)
     command = [sys.executable, "manage.py", "restore", str(backup.path)]
     running = subprocess.Popen(
-        command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
         wait_until(lambda: place.ask(WRITING) != [(0,)])
         assert running.poll() is None
     finally:
-        os.kill(running.pid, signal.SIGKILL)
-        running.wait()
+        os.kill(running.pid, ended_by)
+        assert running.communicate()[1] == said
     wait_until(lambda: place.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = current_user") == [(1,)])
     assert tables_in(place) == 0
 

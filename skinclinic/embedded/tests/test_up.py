@@ -144,6 +144,15 @@ def test_key_of_back_ups_comes_with_the_command(local: Path, monkeypatch: pytest
     assert ran == [given, {"BACKUP_KEY_FILE": "/run/key", "SECRET_KEY": "kept"}]
 
 
+def test_a_restore_that_is_stopped_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(up.subprocess, "run", stopped)
+    with pytest.raises(EmbeddedProblem, match="give --restore again"):
+        up.restore(Path("clinic.backup"), None, {})
+
+
 def test_addresses_are_shown_without_passwords() -> None:
     assert up.where("postgresql://ada:secret@db.example:5432/clinic?sslmode=require") == "db.example:5432/clinic"
     assert up.where("redis://127.0.0.1:6379/0") == "127.0.0.1:6379/0"
