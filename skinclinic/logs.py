@@ -102,6 +102,8 @@ class Plain(logging.Filter):
         record.request_id, record.process_name = current_request_id(), self.process
         if record.name == FAILED_TASK and isinstance(record.args, Mapping):
             record.args = {**record.args, **without_words(record)}
+        elif record.name.startswith("django.security"):
+            record.exc_info = None  # anybody can send what Django refuses; where it did so is in its own code
         elif record.name.startswith("gunicorn"):
             record.msg, record.args = QUERY.sub("?…", record.getMessage()), ()
         return True

@@ -131,7 +131,8 @@ def told(screening: Screening) -> dict[str, object]:
     return {
         "file": f"photographs/{image.pk}.jpg",
         "lesion": image.lesion.label,
-        "taken_at": image.taken_at,
+        "taken_at": image.captured_at,
+        "stored_at": image.created_at,
         "withdrawn_at": screening.withdrawn_at,
         "reading": reading
         and {

@@ -97,6 +97,15 @@ def test_address_is_logged_without_what_was_asked_for(said):
     assert "Sommerbottom" not in said()
 
 
+def test_what_a_stranger_sends_fills_no_log(said, db):
+    """One line for each, without a trace."""
+    assert Client().post("/accounts/login/", {"login": "x" * 3_000_000}).status_code == 400
+    assert Client().get("/accounts/login/", headers={"Host": "elsewhere.example"}).status_code == 400
+    assert 0 < len(said().splitlines()) <= 2
+    assert "Traceback" not in said()
+    assert "RequestDataTooBig" not in said()
+
+
 def test_what_stands_in_a_dicom_object_is_not_logged(said):
     import pydicom
 

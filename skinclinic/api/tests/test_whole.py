@@ -41,7 +41,8 @@ def test_it_works(cast, random_photograph):
     photographs = json.loads(files["photographs.json"])
     assert {each["file"] for each in photographs} <= files.keys()
     assert {each["reading"]["band"] for each in photographs} == {"high", "low"}
-    assert all(each["taken_at"][10] == "T" for each in photographs), "as ISO 8601 writes it"
+    assert all(each["stored_at"][10] == "T" for each in photographs), "as ISO 8601 writes it"
+    assert {each["taken_at"] for each in photographs} == {None}, "the file does not say"
     assert "wordszeta of the opinion" in files["photographs.json"].decode()
     pictures = [data for name, data in files.items() if name.startswith("photographs/")]
     assert len(pictures) == 4, "with the overview"

@@ -51,7 +51,7 @@ class Command(BaseCommand):
             record_in_each_clinic("restored", notes)
             if not knows_secret_key(notes):
                 self.stderr.write(SET_UP_ANEW)
-            self.stdout.write("Restored. What runs here already has to be started again: web, worker and beat.")
+            self.stdout.write("Restored. Web, worker and beat that run here already have to be started again.")
         if faults:
             raise CommandError(f"What was backed up was not as it should be. {' '.join(faults)}")
 
