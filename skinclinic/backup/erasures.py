@@ -72,6 +72,11 @@ def erasures_in(owner: BaseDatabaseWrapper) -> list[Erased]:
         return [Erased(*row) for row in cursor.fetchall()]
 
 
+class NotWrittenOver(ClinicError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is no list of erasures under this BACKUP_KEY, and is not written over. Name another.")
+
+
 class OtherSeal(ClinicError):
     def __init__(self) -> None:
         super().__init__(
@@ -104,11 +109,16 @@ def read_list(path: Path, key: bytes) -> list[Erased]:
 
 
 def forgotten(path: Path, key: bytes, found: Iterable[Erased]) -> list[Erased]:
-    """Whom the last list has and this clinic does not, as it was restored from a back-up that is older than these."""
+    """Whom the last list has and this clinic does not, as it was restored from a back-up that is older than these.
+
+    Raises NotWrittenOver, where what it would forget cannot be known.
+    """
     try:
         before = read_list(path, key)
-    except (FileNotFoundError, NoList, OtherSeal):
+    except FileNotFoundError:
         return []
+    except (NoList, OtherSeal) as error:
+        raise NotWrittenOver(path) from error
     known = {each.id for each in found}
     return [each for each in before if each.id not in known]
 

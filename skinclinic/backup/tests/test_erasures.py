@@ -20,6 +20,7 @@ from screening.tests.erasing import erase
 from skinclinic.audit.sealing import seal_ledger
 from skinclinic.audit.verify import verify_ledger
 from skinclinic.backup.erasures import Erased, replay
+from skinclinic.backup.keys import new_key
 from skinclinic.backup.tests.conftest import Backup, backed_up, here
 
 WHO = """
@@ -162,3 +163,16 @@ def test_a_list_forgets_nobody(since, place, capsys):
     assert capsys.readouterr().err == ""
     again = json.loads(since.listed.read_text())["erasures"]
     assert sorted(each["id"] for each in again) == sorted(each["id"] for each in told)
+
+
+def test_what_is_no_list_under_this_key_is_not_written_over(real_db, tmp_path, monkeypatch):
+    path = tmp_path / "erasures.json"
+    with here(real_db).inside():
+        monkeypatch.setenv("BACKUP_KEY", new_key())
+        call_command("erasures", str(path))
+        monkeypatch.setenv("BACKUP_KEY", new_key())
+        for kept in (path.read_bytes(), b"somebody's notes"):
+            path.write_bytes(kept)
+            with pytest.raises(CommandError, match="is not written over"):
+                call_command("erasures", str(path))
+            assert path.read_bytes() == kept
