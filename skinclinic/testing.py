@@ -27,6 +27,12 @@ class Servers:
 servers = Servers()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What walks pages for minutes comes first, or one process would go on with it when the others have ended."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     stack = ExitStack()

@@ -101,7 +101,7 @@ def test_a_shadow_reads_silently(real_cast, models, random_photograph):
     with real_cast.in_north():
         shadow = Prediction.objects.get(model_version=NEW)
     # Not as the end of another figure: 0.3 stands in 10.3 %.
-    shown = re.compile(rf"(?<![\d.]){re.escape(f'{shadow.malignancy:.3g}')}")
+    shown = re.compile(rf"(?<![\d.]){re.escape(f'{shadow.malignancy:.3f}')}")
     pages = [
         reverse("screening", args=[screening.pk]),
         reverse("screening_history", args=[screening.pk]),

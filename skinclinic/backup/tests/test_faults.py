@@ -14,17 +14,25 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from skinclinic import env
 from skinclinic.backup import programs, restoring
 from skinclinic.backup.contents import Notes
 from skinclinic.backup.keys import new_key
 from skinclinic.backup.programs import ProgramsMissing, programs_for
 from skinclinic.backup.restoring import RestoreFailed, restore_backup
 from skinclinic.backup.sealed import CHUNK, SealedFile
-from skinclinic.backup.tests.conftest import Backup, Place, key_bytes
+from skinclinic.backup.tests.conftest import Backup, Place, key_bytes, run_alone
 
 WRITING = r"""
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_xid IS NOT NULL AND query ~ '^(COPY|CREATE INDEX|ALTER TABLE ONLY)'
+"""
+# However slow this machine is, a restore is in the middle of its work for seconds.
+SLOW = """
+    CREATE SCHEMA slow;
+    GRANT USAGE ON SCHEMA slow TO PUBLIC;
+    CREATE FUNCTION slow.wait() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); END';
+    CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow.wait();
 """
 SOMEBODY = """
     INSERT INTO accounts_user (id, password, is_superuser, email, full_name, is_staff, is_active, date_joined, language)
@@ -217,7 +225,8 @@ def test_no_password_is_on_a_command_line(clinic, key):
 
 
 @pytest.mark.parametrize(("ended_by", "said"), [(signal.SIGKILL, ""), (signal.SIGINT, "CommandError: Stopped.\n")])
-def test_restore_that_is_killed_restores_nothing(place, backup, ended_by, said):
+def test_restore_that_is_killed_restores_nothing(second_server, place, backup, ended_by, said):
+    run_alone(second_server.superuser_url(env.database(place.owner)["NAME"]), SLOW)
     environment = place.environment(BACKUP_KEY=backup.key)
     command = [sys.executable, "manage.py", "restore", str(backup.path)]
     running = subprocess.Popen(
