@@ -228,7 +228,9 @@ def test_no_password_is_on_a_command_line(clinic, key):
 def test_restore_that_is_killed_restores_nothing(second_server, place, backup, ended_by, said):
     run_alone(second_server.superuser_url(env.database(place.owner)["NAME"]), SLOW)
     environment = place.environment(BACKUP_KEY=backup.key)
-    command = [sys.executable, "manage.py", "restore", str(backup.path)]
+    # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+    heeding = ["env", "--default-signal=INT"]
+    command = [*heeding, sys.executable, "manage.py", "restore", str(backup.path)]
     running = subprocess.Popen(
         command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
