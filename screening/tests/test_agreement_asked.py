@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core import mail
+from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
 from conftest import Cast, Person, make_chart, make_person
@@ -223,3 +224,23 @@ def test_notice_of_a_restricted_chart_says_nothing_of_its_content(cast, second, 
     assert "About a restricted chart" in page
     for text in ("The patient asks for it", "erase a patient</a>"):
         assert text not in page
+
+
+def test_notice_of_another_clinics_hold_is_refused_by_the_database(cast, second, held):
+    """Nor does anybody there see one of it: who is in North alone is told."""
+    ask_to_lift(cast.ada, held)
+    with cast.bob.acting() as bob:
+        assert not Notice.objects.visible_to(bob).exists()
+        theirs = make_chart(cast.bob).patient
+    about = {"recipient_id": cast.bob.user.pk, "by_mail": False, "hold_id": held.pk}
+    with cast.bob.acting(), pytest.raises(IntegrityError, match="same_clinic"):
+        keep_at_once(Notice(clinic=cast.south, patient=theirs, kind="lift_asked", **about))
+    with cast.ada.acting(), pytest.raises(IntegrityError, match="what_its_kind_says"):
+        keep_at_once(Notice(clinic=cast.north, patient=held.patient, kind="erasure_asked", **about))
+
+
+def keep_at_once(notice: Notice) -> None:
+    """Without waiting for the end of the transaction to hold its keys against the rows that they name."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        notice.save(force_insert=True)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
