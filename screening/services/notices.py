@@ -113,6 +113,11 @@ def tell(notices: Iterable[Notice]) -> None:
     Notice.objects.bulk_create(notices, ignore_conflicts=True)
 
 
+def ring_anew(**about: Any) -> None:
+    """What happens once more (asked after it was taken back, given again) is new once more to who knew of it."""
+    Notice.objects.filter(**about).update(seen_at=None, mailed_at=None)
+
+
 def hand_on_events(people: People) -> None:
     """Give the clinic's new events to all that read the outbox. Runs inside a transaction of the clinic."""
     waiting = Event.objects.filter(handed_on_at__isnull=True).order_by("id").select_for_update(skip_locked=True)
@@ -179,9 +184,7 @@ def of_retakes(people: People, ids: set[str]) -> Iterator[Notice]:
     for retake in Retake.objects.filter(screening_id__in=ids):
         for actor in people.actors:
             if actor.user_id == retake.assignee_id:
-                # Given to her once more, it is new to her once more.
-                again = Notice.objects.filter(recipient=actor.user_id, kind=NoticeKind.RETAKE)
-                again.filter(screening=retake.screening_id).update(seen_at=None, mailed_at=None)
+                ring_anew(recipient=actor.user_id, kind=NoticeKind.RETAKE, screening=retake.screening_id)
                 yield from people.notice(actor, NoticeKind.RETAKE, retake.patient_id, screening_id=retake.screening_id)
 
 
@@ -202,8 +205,7 @@ def of_switches(people: People, ids: set[str]) -> Iterator[Notice]:
 def of_resuming(people: People, ids: set[str]) -> Iterator[Notice]:
     kind = NoticeKind.RESUME_ASKED
     for stop in Suspension.objects.open().filter(pk__in=ids, resume_asked_by__isnull=False):
-        # Asked once more, after it was taken back, it is new once more.
-        Notice.objects.filter(kind=kind, suspension=stop).update(seen_at=None, mailed_at=None)
+        ring_anew(kind=kind, suspension=stop)
         for actor in people.who_may_agree(stop.resume_asked_by_id):
             yield from people.notice(actor, kind, None, suspension_id=stop.pk)
 
@@ -218,8 +220,7 @@ def of_erasures(people: People, ids: set[str]) -> Iterator[Notice]:
 def of_lifting(people: People, ids: set[str]) -> Iterator[Notice]:
     kind = NoticeKind.LIFT_ASKED
     for hold in LegalHold.objects.open().filter(pk__in=ids, lift_asked_by__isnull=False):
-        # Asked once more, after it was taken back, it is new once more.
-        Notice.objects.filter(kind=kind, hold=hold).update(seen_at=None, mailed_at=None)
+        ring_anew(kind=kind, hold=hold)
         for actor in people.who_may_agree(hold.lift_asked_by_id):
             yield from people.notice(actor, kind, hold.patient_id, hold_id=hold.pk)
 
@@ -235,8 +236,7 @@ def of_openings(people: People, ids: set[str]) -> Iterator[Notice]:
 
 def of_disabled_webhooks(people: People, ids: set[str]) -> Iterator[Notice]:
     kind, keys = NoticeKind.WEBHOOK_DISABLED, [UUID(key) for key in ids]
-    # Disabled once more, after it was enabled, it is new once more.
-    Notice.objects.filter(kind=kind, endpoint__in=keys).update(seen_at=None, mailed_at=None)
+    ring_anew(kind=kind, endpoint__in=keys)
     for key in keys:
         for actor in people.with_role(MANAGER):
             yield from people.notice(actor, kind, None, endpoint_id=key)
