@@ -26,6 +26,7 @@ try:
     REDIS_URL = env.url("REDIS_URL", schemes=env.REDIS_SCHEMES) or "redis://localhost:6379/0"
     MAIL_URL = env.url("EMAIL_URL", schemes=("smtp", "smtps"))
     MAIL_FOLDER = env.text("MAIL_FOLDER", str(BASE_DIR / ".local" / "mail"))
+    STATIC_FOLDER = env.text("STATIC_FOLDER", str(BASE_DIR / "staticfiles"))
     PHOTOGRAPH_STORE = env.choice("PHOTOGRAPH_STORE", ("postgres", "s3"))
     PREDICTOR = env.text("PREDICTOR", "ml.predictor.load")
     MODELS_FOLDER = env.text("MODELS_FOLDER")
@@ -242,7 +243,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 100
 FILE_UPLOAD_HANDLERS = ["screening.upload_handlers.CappedUploadHandler"]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(STATIC_FOLDER)
 NODE_MODULES = BASE_DIR / "node_modules"
 STATICFILES_DIRS = [
     BASE_DIR / "static",

@@ -46,6 +46,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         "DATABASE_OWNER_URL": servers.postgres.owner_url(TEMPLATE),
         "REDIS_URL": servers.valkey.url,
         "MAIL_FOLDER": str(folder / "mail"),
+        "STATIC_FOLDER": str(folder / "static"),
         "PREDICTOR": "ml.fake.load",
         "PROCESS_NAME": "tests",
         "SIGNATURE_HOLD": "0",  # the tests of holding ask for it themselves

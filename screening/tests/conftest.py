@@ -111,9 +111,8 @@ class Web:
 @pytest.fixture(scope="session")
 def collected() -> None:
     """The pages' files, which a portal that shows no traces wants in one place."""
-    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
-        command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-        subprocess.run(command, cwd=settings.BASE_DIR, env=os.environ | {"DEBUG": "0"}, check=True)
+    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
+    subprocess.run(command, cwd=settings.BASE_DIR, env=os.environ | {"DEBUG": "0"}, check=True)
 
 
 def free_port() -> int:

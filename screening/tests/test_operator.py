@@ -13,6 +13,7 @@ from screening.models import ModelVersion
 from screening.operator import SHOWN, OperatorSite
 from skinclinic.accounts.models import User
 from skinclinic.accounts.tests.people import give_totp
+from skinclinic.workers import say_watching
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def code_is_asked_of(cast) -> str:
     return cast.bob.user.email
 
 
-def test_it_works(cast, chart, screening, olga):
+def test_it_works(broker, cast, chart, screening, olga):
     page = olga.get("/admin/").content.decode()
     row = re.search(r"<tr><th scope=\"row\">North</th>(.*?)</tr>", page, re.DOTALL)
     assert row
@@ -41,6 +42,13 @@ def test_it_works(cast, chart, screening, olga):
     assert "South" in page
     assert "does not run" in page
     assert "lines in" in page
+
+
+def test_it_tells_that_the_watch_runs(broker, olga):
+    say_watching(20)
+    page = olga.get("/admin/").content.decode()
+    assert "runs" in re.findall(r"<td>([^<]*)</td>", page)
+    assert "does not run" not in page
 
 
 def test_nothing_of_a_patient_is_on_it(cast, chart, screening, olga):

@@ -30,6 +30,7 @@ from skinclinic.embedded.valkey import EmbeddedValkey
 
 ROOT = env.ROOT
 LOCAL = Path(env.text("LOCAL_FOLDER", str(ROOT / ".local"))).expanduser().absolute()
+STATIC = Path(env.text("STATIC_FOLDER", str(ROOT / "staticfiles")))
 USUAL_PORT = 8000
 LEAST_FREE_DISK = 300 * 2**20
 SECONDS_FOR_WEB = 60.0
@@ -235,7 +236,7 @@ def collecting(environment: Mapping[str, str]) -> Iterator[None]:
     """The pages' files are put together while the body does something else, unless they are as they were."""
     log = LOCAL / "logs" / "collect.log"
     command = [sys.executable, str(ROOT / "manage.py"), "collectstatic", "--noinput", "--clear", "-v0"]
-    with done_once(ROOT / "staticfiles" / ".skinclinic-collected", static_files()) as to_do:
+    with done_once(STATIC / ".skinclinic-collected", static_files()) as to_do:
         step = RunningStep("Collecting the pages' files", command, log=log, environment=environment) if to_do else None
         try:
             yield
