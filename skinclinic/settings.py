@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Exchange, Queue
 
 from skinclinic import env
 from skinclinic.logs import FORMS, logging_settings
@@ -301,6 +302,12 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+# Two queues, which every worker takes from in turns: what is done every few seconds does not wait behind photographs,
+# and does not look like photographs that wait.
+PHOTOGRAPHS, UPKEEP = "celery", "upkeep"
+CELERY_TASK_DEFAULT_QUEUE = PHOTOGRAPHS
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in (PHOTOGRAPHS, UPKEEP)]
+CELERY_TASK_ROUTES = {"screening.tasks.sweep_*": {"queue": UPKEEP}, "skinclinic.*": {"queue": UPKEEP}}
 CELERY_TASK_ACKS_LATE = True
 # A photograph that kills its worker must not loop: the sweeper brings it back with a counted attempt instead.
 CELERY_TASK_REJECT_ON_WORKER_LOST = False

@@ -12,7 +12,6 @@ from patients.models import ClinicRecord
 from skinclinic.celery import app
 
 logger = logging.getLogger(__name__)
-QUEUE = "celery"
 READ, IMPORT, ERASE = "read_photograph_task", "import_patient_task", "erase_files_task"
 
 
@@ -37,9 +36,9 @@ def send(key: UUID, clinic_id: UUID, *, task: str = READ) -> bool:
 
 
 def waiting_in_broker() -> int | None:
-    """How many messages lie in the broker, or None when it cannot be asked."""
+    """How many messages about photographs lie in the broker, or None when it cannot be asked."""
     try:
         with app.connection_for_write(transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS) as connection:
-            return int(connection.default_channel.client.llen(QUEUE))
+            return int(connection.default_channel.client.llen(settings.PHOTOGRAPHS))
     except (OperationalError, RedisError, OSError):
         return None

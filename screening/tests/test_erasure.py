@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
 
+import psycopg2
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, connections, models, transaction
@@ -38,6 +39,7 @@ from skinclinic.audit.sealing import seal_ledger
 from skinclinic.audit.verify import verify_ledger
 from skinclinic.backup.tests.conftest import here
 from skinclinic.errors import NotAllowed
+from skinclinic.testing import servers
 
 
 @pytest.fixture
@@ -406,6 +408,23 @@ def test_every_private_table_of_patients_is_kept_erased(db):
                 SELECT FROM pg_trigger WHERE tgrelid = place AND tgname = 'erasure_guard')""")
         without = {name for (name,) in cursor.fetchall()}
     assert without == {"patients_erasure", "patients_legalhold", "screening_incident"}
+
+
+def test_table_of_somebody_else_is_left_alone(real_cast, real_db):
+    """What erases acts as the owner of the tables, so a trigger of somebody else's would do what it likes as her."""
+    patient, erasure = asked_for(real_cast)
+    with closing(psycopg2.connect(servers.postgres.superuser_url(real_db))) as somebody, somebody.cursor() as cursor:
+        cursor.execute("""CREATE TABLE foreign_table (id uuid DEFAULT gen_random_uuid(), patient_id uuid, note text);
+            GRANT ALL ON foreign_table TO PUBLIC;
+            CREATE FUNCTION foreign_deed() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'this was done as %', current_user; END $$;
+            CREATE TRIGGER audit_row BEFORE UPDATE ON foreign_table FOR EACH ROW EXECUTE FUNCTION foreign_deed('note');
+            """)
+        cursor.execute("INSERT INTO foreign_table (patient_id, note) VALUES (%s, 'theirs')", [str(patient.pk)])
+        somebody.commit()
+    with real_cast.rita.acting() as rita:
+        agree_to_erasure(actor=rita, erasure=erasure)
+    assert the_only(real_cast, Erasure).erased_at
 
 
 def test_every_file_of_a_patient_is_erased(db):

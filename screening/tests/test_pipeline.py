@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
@@ -31,10 +32,11 @@ from screening.services.photographs import withdraw_screening
 from screening.services.queue import send
 from screening.status import ReadingStatus
 from screening.storage import DatabaseStorage
-from screening.tasks import read_photograph_task
+from screening.tasks import read_photograph_task, sweep_signatures_task
 from screening.tests.conftest import fresh, status_of, wait_until
 from skinclinic.audit.acting import Actor, acting, system
 from skinclinic.audit.models import AuditEvent
+from skinclinic.celery import app
 from skinclinic.testing import servers
 
 pytestmark = pytest.mark.usefixtures("real_db")
@@ -427,6 +429,25 @@ def test_sweeper_sends_at_most_its_limit_and_at_once_only_to_an_empty_queue(
     monkeypatch.setattr(readings, "SWEEP_LIMIT", 3)
     assert readings.sweep_readings() == 3
     assert broker.llen("celery") == 3
+
+
+def test_upkeep_in_the_broker_does_not_look_like_photographs(queued, broker):
+    broker.flushall()
+    for each in settings.CELERY_BEAT_SCHEDULE.values():
+        app.send_task(each["task"])
+    assert broker.llen("upkeep") == len(settings.CELERY_BEAT_SCHEDULE)
+    assert readings.sweep_readings() == 1, "the broker has lost it"
+
+
+def test_upkeep_does_not_wait_behind_photographs(real_cast, broker, start_worker, random_photograph):
+    chart = make_chart(real_cast.alice)
+    for _ in range(6):
+        make_screening(real_cast.alice, chart, random_photograph())
+    sweep_signatures_task.delay()
+    assert (broker.llen("celery"), broker.llen("upkeep")) == (6, 1)
+    start_worker(delay=1)
+    wait_until(lambda: broker.llen("upkeep") == 0)
+    assert broker.llen("celery") >= 3
 
 
 def test_version_with_other_weights_is_refused(real_cast):
