@@ -17,11 +17,14 @@ from celery.signals import (
 )
 from django.db import close_old_connections, connections
 
+from skinclinic.broker import forgive
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "skinclinic.settings")
 
 app = Celery("skinclinic")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+forgive()
 logger = logging.getLogger(__name__)
 app.reads_with = ""  # the model that this worker has tried
 

@@ -32,7 +32,7 @@ ROOT = Path(settings.BASE_DIR)
 class Worker:
     """`celery worker` as its own processes; `delay` is how long the pretended model takes, in seconds."""
 
-    def __init__(self, database: str, log: Path, *, beat: bool = False, delay: float = 0.0, **extra: str):
+    def __init__(self, database: str, log: Path, *, beat: bool = False, delay: float = 0.0, children: int = 1, **extra: str):
         self.log = log
         celery = [sys.executable, "-m", "celery", "-A", "skinclinic"]
         environment = {
@@ -45,7 +45,7 @@ class Worker:
             "READING_RESEND_AFTER": "1",
         }
         self.environment = os.environ | environment | extra
-        self.process = self.run([*celery, "worker", "-c", "1", "--loglevel", "WARNING"], log)
+        self.process = self.run([*celery, "worker", "-c", str(children), "--loglevel", "WARNING"], log)
         beat_log = log.with_suffix(".beat.log")
         self.beat = self.run([*celery, "beat", "--schedule", str(log.with_suffix(".beat"))], beat_log) if beat else None
 

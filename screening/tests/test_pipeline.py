@@ -178,6 +178,21 @@ def test_broker_restarted_under_load(real_cast, broker, random_photograph, start
     assert all(len(predictions_of(screening)) == 1 for screening in waiting)
 
 
+def test_worker_lives_on_though_its_broker_was_away(real_cast, broker, random_photograph, start_worker):
+    """One child reads, so that the worker holds a message; the other one is free, so that it asks for more."""
+    chart = make_chart(real_cast.alice)
+    worker = start_worker(beat=True, delay=2, children=2)
+    waiting = [make_screening(real_cast.alice, chart, random_photograph())]
+    wait_until(lambda: status_of(waiting[0]) == "running")
+    servers.valkey.kill()
+    time.sleep(3)
+    servers.valkey.start()
+    waiting += [make_screening(real_cast.alice, chart, random_photograph()) for _ in range(2)]
+    wait_until(lambda: all(status_of(screening) == "predicted" for screening in waiting), seconds=40)
+    assert worker.process.poll() is None
+    assert all(len(predictions_of(screening)) == 1 for screening in waiting)
+
+
 def test_task_delivered_twice_is_one_prediction(queued, start_worker):
     for _ in range(3):
         send(queued.pk, queued.clinic_id)
