@@ -32,7 +32,9 @@ ROOT = Path(settings.BASE_DIR)
 class Worker:
     """`celery worker` as its own processes; `delay` is how long the pretended model takes, in seconds."""
 
-    def __init__(self, database: str, log: Path, *, beat: bool = False, delay: float = 0.0, children: int = 1, **extra: str):
+    def __init__(
+        self, database: str, log: Path, *, beat: bool = False, delay: float = 0.0, children: int = 1, **extra: str
+    ):
         self.log = log
         celery = [sys.executable, "-m", "celery", "-A", "skinclinic"]
         environment = {
