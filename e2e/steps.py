@@ -19,15 +19,20 @@ def drawn(seed: int, *, blur: float = 0) -> dict[str, object]:
 
 
 def sign_in(page: Page, person: Person) -> Page:
+    page.goto("/")
+    give_password(page, person)
+    return page
+
+
+def give_password(page: Page, person: Person) -> None:
+    """On the sign-in page."""
     person.user.set_password(PASSWORD)
     person.user.save(update_fields=["password"])
-    page.goto("/")
     page.get_by_label("Email").fill(person.user.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     page.wait_for_load_state()
-    return page
 
 
 def register(page: Page, family_name: str) -> None:

@@ -7,7 +7,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from conftest import Cast
-from e2e.steps import sign_in
+from e2e.steps import give_password, sign_in
 from skinclinic.accounts.models import ProviderSession
 from skinclinic.accounts.tests.hospital import CLIENT, SECRET, open_hospital
 
@@ -32,6 +32,13 @@ def test_from_the_managers_page_to_the_end_of_a_session(real_cast: Cast, portal:
         assert not ada.evaluate("document.documentElement.scrollWidth > innerWidth")
 
         hospital.is_me(real_cast.alice)
+        alice = open_page()
+        alice.goto(door)
+        alice.get_by_role("button", name="Sign in with Hospital North").click()
+        expect(alice.get_by_text("You have an account here already")).to_be_visible()
+        give_password(alice, real_cast.alice)
+        expect(alice.get_by_text("From now on you can come in by Hospital North")).to_be_visible()
+
         alice = open_page()
         alice.goto(door)
         alice.get_by_role("button", name="Sign in with Hospital North").click()

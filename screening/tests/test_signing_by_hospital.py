@@ -10,7 +10,7 @@ from conftest import make_person
 from screening.models import Signature
 from screening.tests.conftest import give, rows
 from skinclinic.accounts.tests.conftest import hospital
-from skinclinic.accounts.tests.hospital import come_in, said, set_up, there
+from skinclinic.accounts.tests.hospital import come_in, has_joined, said, set_up, there
 from skinclinic.audit.models import AuditEvent
 
 __all__ = ["hospital"]  # a fixture
@@ -21,7 +21,7 @@ def rita(cast, chart, screening, hospital, settings):
     """Her browser, in which she has judged the visit and then paused."""
     settings.SIGNATURE_HOLD = 0
     set_up(hospital, cast.north)
-    hospital.is_me(cast.rita)
+    has_joined(hospital, cast.rita, cast.north)
     give(cast, screening)
     browser, _answer = come_in(cast.north)
     pause(browser)
@@ -71,7 +71,7 @@ def test_a_provider_that_did_not_ask_her_anew_confirms_nothing(cast, chart, rita
 
 
 def test_another_person_who_comes_back_confirms_nothing(cast, chart, rita, hospital):
-    hospital.is_me(cast.rolf)
+    has_joined(hospital, cast.rolf, cast.north)
     assert "as somebody else" in said(rita, confirm(chart, rita))
     come_in(cast.north)
     assert "as somebody else" in said(rita, confirm(chart, rita))

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from skinclinic.accounts.invitations import account_of, take
 from skinclinic.accounts.models import IdentityProvider, Invitation, Membership, User
-from skinclinic.accounts.oidc.errors import NotLetIn
+from skinclinic.accounts.oidc.errors import JoinFirst, NotLetIn
+from skinclinic.accounts.oidc.joining import link
 from skinclinic.accounts.oidc.provider import PURPOSE
-from skinclinic.audit.record import record
 from skinclinic.ciphers import seal
 from skinclinic.text import one_line
 
@@ -40,15 +40,20 @@ def let_in_by_provider(request: HttpRequest, login: SocialLogin) -> None:
 
 
 def link_of(provider: IdentityProvider, claims: dict[str, Any]) -> SocialAccount:
-    """What links who the provider means with who she is here; made when she comes for the first time."""
+    """What links who the provider means with who she is here; made when somebody who was invited comes for the first
+    time. Raises JoinFirst for who has an account."""
     key = str(provider.clinic_id)
     links = SocialAccount.objects.filter(provider=key).select_related("user")
     if found := links.filter(uid=claims["sub"]).first():
         refuse_unfit(provider, found.user)
         return found
-    user = known_by_address(provider, claims)
-    refuse_unfit(provider, user)
-    if links.filter(user=user).exists():
+    email = verified_email(provider, claims)
+    hers = Membership.objects.active().filter(clinic=provider.clinic_id, user__email__iexact=email)
+    member = hers.select_related("user").first()
+    if member is None:
+        return link(provider, join(provider, invitation_of(provider, email), claims), claims["sub"])
+    refuse_unfit(provider, member.user)
+    if links.filter(user=member.user).exists():
         raise NotLetIn(
             _(
                 "This address belongs to a member who came in as somebody else at %(name)s before. "
@@ -56,16 +61,10 @@ def link_of(provider: IdentityProvider, claims: dict[str, Any]) -> SocialAccount
             )
             % {"name": provider.name}
         )
-    made, _is_new = SocialAccount.objects.get_or_create(provider=key, uid=claims["sub"], defaults={"user": user})
-    record("provider_linked", subject_type="accounts_user", subject_id=user.pk)
-    return made
+    raise JoinFirst(provider, member.user, claims["sub"])
 
 
-def known_by_address(provider: IdentityProvider, claims: dict[str, Any]) -> User:
-    email = verified_email(provider, claims)
-    member = Membership.objects.active().filter(clinic=provider.clinic_id, user__email__iexact=email)
-    if found := member.select_related("user").first():
-        return found.user
+def invitation_of(provider: IdentityProvider, email: str) -> Invitation:
     invitations = Invitation.objects.open().filter(
         clinic=provider.clinic_id, email__iexact=email, expires_at__gt=timezone.now()
     )
@@ -75,7 +74,7 @@ def known_by_address(provider: IdentityProvider, claims: dict[str, Any]) -> User
             _("%(name)s knows you, but nobody in this clinic has let in %(email)s. Ask a manager to invite you.")
             % {"name": provider.name, "email": email}
         )
-    return join(provider, invitation, claims)
+    return invitation
 
 
 def join(provider: IdentityProvider, invitation: Invitation, claims: dict[str, Any]) -> User:

@@ -12,6 +12,7 @@ from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
@@ -20,7 +21,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from requests import RequestException
 
 from skinclinic.accounts.oidc.confirming import bound_clinic, confirms_at
-from skinclinic.accounts.oidc.errors import NotLetIn, ProviderUnfit
+from skinclinic.accounts.oidc.errors import JoinFirst, NotLetIn, ProviderUnfit
+from skinclinic.accounts.oidc.joining import join_hospital, offer_to_join, tell_to_join
 from skinclinic.accounts.oidc.provider import ClinicProvider, clinic_provider, provider_of, refuse_other_nonce
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.record import record
@@ -91,6 +93,8 @@ def callback(request: HttpRequest, clinic_id: UUID) -> HttpResponse:
         login = ask_provider(request, provider, state)
         with acting(system(clinic_id=clinic_id), request_id=getattr(request, "request_id", "")):
             response = complete_social_login(request, login)
+    except JoinFirst as asked:
+        return lead_to_join(request, state, asked)
     except ClinicError as refusal:
         return tell_refused(request, clinic_id, state, refusal)
     keep_door(response, clinic_id)
@@ -119,6 +123,17 @@ def ask_provider(request: HttpRequest, provider: ClinicProvider, state: dict[str
     login.token, login.state = token, state
     refuse_other_nonce(login)
     return login
+
+
+def lead_to_join(request: HttpRequest, state: dict[str, Any], asked: JoinFirst) -> HttpResponse:
+    """To her own sign-in, unless she is in by it already, in another window of this browser."""
+    offer_to_join(request, asked)
+    back = state.get("next") or resolve_url("home")
+    if request.user.is_authenticated and bound_clinic(request) is None:
+        join_hospital(request, request.user)
+        return redirect(back)
+    tell_to_join(request, asked)
+    return redirect_to_login(back, login_url="account_login")
 
 
 def tell_refused(request: HttpRequest, clinic_id: UUID, state: dict[str, Any], refusal: ClinicError) -> HttpResponse:

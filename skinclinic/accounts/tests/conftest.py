@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import Cast
-from skinclinic.accounts.tests.hospital import Hospital, open_hospital, set_up
+from skinclinic.accounts.tests.hospital import Hospital, has_joined, open_hospital, set_up
 from skinclinic.api.tests.receiving import LOOPBACK
 
 
@@ -18,7 +18,7 @@ def hospital(settings) -> Iterator[Hospital]:
 
 @pytest.fixture
 def north(cast: Cast, hospital: Hospital) -> Cast:
-    """Clinic North lets its people in by the hospital too, where Alice is signed in."""
+    """Clinic North lets its people in by the hospital too, to which Alice has joined her account."""
     set_up(hospital, cast.north)
-    hospital.is_me(cast.alice)
+    has_joined(hospital, cast.alice, cast.north)
     return cast

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import jwt
 import requests
+from allauth.socialaccount.models import SocialAccount
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.http import HttpResponse
 from django.test import Client
@@ -173,6 +174,14 @@ def set_up(hospital: Hospital, clinic: Clinic, **changed: Any) -> IdentityProvid
             client_secret=seal(PURPOSE, SECRET),
             **{"is_enabled": True, "offers_logout": True, "end_session_endpoint": f"{hospital.issuer}/end"} | changed,
         )
+
+
+def has_joined(hospital: Hospital, person: Person, clinic: Clinic) -> None:
+    """The hospital means this person, who has said before that it is her."""
+    hospital.is_me(person)
+    with acting(system(clinic_id=clinic.pk)):
+        uid = hospital.user["sub"]
+        SocialAccount.objects.get_or_create(provider=str(clinic.pk), uid=uid, defaults={"user": person.user})
 
 
 def led_to(answer: HttpResponse) -> str:

@@ -15,7 +15,7 @@ from skinclinic.accounts.models import Membership, ProviderSession
 from skinclinic.accounts.oidc import ending
 from skinclinic.accounts.oidc.ending import check_providers
 from skinclinic.accounts.tasks import check_providers_task
-from skinclinic.accounts.tests.hospital import SECRET, Hospital, come_in, set_up
+from skinclinic.accounts.tests.hospital import SECRET, Hospital, come_in, has_joined, set_up
 from skinclinic.accounts.tests.people import enter
 from skinclinic.audit.models import AuditEvent
 
@@ -34,7 +34,7 @@ def test_it_works(north, hospital):
     by_password = enter(north.alice)
     here, _answer = come_in(north.north)
     there, _answer = come_in(north.north)
-    hospital.is_me(north.rita)
+    has_joined(hospital, north.rita, north.north)
     rita, _answer = come_in(north.north)
     hospital.is_me(north.alice)
     assert send(north.north, hospital.sign(hospital.logout_token(sid=None), typ="logout+jwt")) == 200
@@ -121,7 +121,7 @@ def test_a_forged_one_is_refused(north, hospital, how):
 def test_a_clinics_provider_ends_no_session_of_another_clinic(north, hospital):
     """Both clinics are of one hospital, and have one client id there: the address says of which it is told."""
     set_up(hospital, north.south)
-    hospital.is_me(north.bob)
+    has_joined(hospital, north.bob, north.south)
     browser, _answer = come_in(north.south)
     assert send(north.north, hospital.sign(hospital.logout_token())) == 200
     assert is_in(browser)

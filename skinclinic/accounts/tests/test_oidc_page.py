@@ -10,7 +10,7 @@ from django.urls import reverse
 from conftest import PASSWORD, Cast, Person
 from skinclinic.accounts.models import IdentityProvider, Membership, ProviderSession, User
 from skinclinic.accounts.oidc.provider import PURPOSE
-from skinclinic.accounts.tests.hospital import CLIENT, SECRET, Hospital, come_in, said, set_up
+from skinclinic.accounts.tests.hospital import CLIENT, SECRET, Hospital, come_in, has_joined, said, set_up
 from skinclinic.accounts.tests.people import enter
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.models import AuditEvent
@@ -51,7 +51,7 @@ def test_it_works(cast, hospital):
     page = said(ada, post(cast, ada, "provider_switch", to="on"))
     assert "their sessions here end at once" in page
     assert "led to sign out there" in page
-    hospital.is_me(cast.alice)
+    has_joined(hospital, cast.alice, cast.north)
     assert is_in(come_in(cast.north)[0])
     assert "Alice Alder" in ada.get(PAGE).content.decode()
 
@@ -172,7 +172,8 @@ def test_a_link_can_be_undone(north, hospital):
     ada = north.ada.client
     post(north, ada, "provider_unlink", north.alice.user.pk)
     assert not is_in(browser)
-    assert is_in(come_in(north.north)[0])
+    _browser, answer = come_in(north.north)
+    assert answer["Location"].startswith("/accounts/login/"), "she joins anew"
     assert post(north, ada, "provider_unlink", north.bob.user.pk).status_code == 409
     with north.in_north():
         assert AuditEvent.objects.get(action="provider_unlinked").actor == str(north.ada.user.pk)
@@ -180,7 +181,7 @@ def test_a_link_can_be_undone(north, hospital):
 
 def require(cast: Cast, hospital: Hospital) -> Client:
     """Ada has come in by it, and made it the only way."""
-    hospital.is_me(cast.ada)
+    has_joined(hospital, cast.ada, cast.north)
     ada, _answer = come_in(cast.north)
     assert "come in by the hospital only" in said(ada, post(cast, ada, "provider_require", to="on"))
     return ada
