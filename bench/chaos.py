@@ -7,8 +7,8 @@ killed by SIGKILL (the broker is emptied, too) and started again. A client sends
 it is acknowledged, as any client should. `slow` reads with a pretended model that takes 0.3 s, so that most kills hit
 a reading.
 
-Ends with 1 when an acknowledged photograph is lost or doubled, when one is not settled 90 s after the last fault, or
-when its bytes or the ledger are not what they were.
+Ends with 1 when an acknowledged photograph is lost or doubled, when one is not settled 90 s after the last fault, when
+a process ended that nobody killed, or when its bytes or the ledger are not what they were.
 """
 
 import argparse
@@ -63,6 +63,7 @@ class Clinic:
     address: str
     folder: Path
     running: dict[str, Any] = field(default_factory=dict)
+    ended_by_themselves: list[str] = field(default_factory=list)
 
     def launch(self, name: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -79,6 +80,9 @@ class Clinic:
 
     def kill(self, name: str) -> None:
         """The process and all that it started, as the kernel kills what has no memory left."""
+        if self.running[name].poll() is not None:
+            self.ended_by_themselves.append(name)
+            return
         one = psutil.Process(self.running[name].pid)
         for each in [one, *one.children(recursive=True)]:
             each.kill()
@@ -89,6 +93,7 @@ class Clinic:
             child
             for name, running in self.running.items()
             if name.startswith("worker")
+            if running.poll() is None
             for child in psutil.Process(running.pid).children()
         ]
         if children:
@@ -96,8 +101,8 @@ class Clinic:
 
     def end(self) -> None:
         for name in list(self.running):
-            if self.running[name].poll() is None:
-                self.kill(name)
+            self.kill(name)
+            del self.running[name]
 
 
 class Chaos(threading.Thread):
@@ -231,6 +236,7 @@ def run(minutes: float, rate: float, seed: int, model: str, console: Console) ->
         chaos = Chaos(clinic, seed)
         sent = upload_under_fire(chaos, sender, minutes=minutes, rate=rate, console=console)
         settled = wait_until_settled(sent, console)
+        clinic.end()
         return report(sent, sender, chaos, settled, console)
 
 
@@ -288,9 +294,11 @@ def wait_until_settled(sent: list[Sent], console: Console) -> float:
 
 
 def report(sent: list[Sent], sender: Sender, chaos: Chaos, settled: float, console: Console) -> int:
+    ended = chaos.clinic.ended_by_themselves
     rows: list[tuple[str, object, bool]] = [
         ("faults", ", ".join(f"{name} {count}" for name, count in sorted(chaos.done.items())), True),
         ("answers by status (0: cut off)", dict(sorted(sender.answered.items())), only_expected(sender.answered)),
+        ("processes that ended by themselves", len(ended), not ended),
         ("acknowledged uploads", len(sent), len({each.screening for each in sent}) == len(sent)),
         ("of these sent more than once", sum(each.tries > 1 for each in sent), True),
         ("settled after the last fault", f"{settled:.0f} s", settled <= SETTLED_WITHIN),
