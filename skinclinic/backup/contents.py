@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Self
 
@@ -58,20 +58,22 @@ class Notes:
 
     made_at: str
     postgres: int
-    programs: int
     size: int
     counts: dict[str, int]
     head: str
     photographs: str
     secret_key: str
     migrations: list[str]
+    programs: int = 0  # not said by the first ones
 
     def as_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_bytes(cls, written: bytes) -> Self:
-        return cls(**json.loads(written))
+        """What other versions say besides is passed over: whether their tables will do, the migrations tell."""
+        told = json.loads(written)
+        return cls(**{each.name: told[each.name] for each in fields(cls) if each.name in told})
 
     @property
     def made(self) -> datetime:

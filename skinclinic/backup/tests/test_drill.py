@@ -22,7 +22,7 @@ from skinclinic.backup.contents import table_counts
 from skinclinic.backup.files import new_file
 from skinclinic.backup.keys import backup_key, new_key
 from skinclinic.backup.taking import take_backup
-from skinclinic.backup.tests.conftest import FRONT, KEEPER, Manage, Place
+from skinclinic.backup.tests.conftest import FRONT, KEEPER, Manage, Place, here
 
 # Who may do what with which table, index, column, sequence, function and schema; what is held of which rows.
 RULES = """
@@ -51,6 +51,11 @@ REGISTERED = """
     INSERT INTO screening_modelversion (version, weights_sha256, preprocessing, manifest, thresholds, registered_at)
     VALUES ('2026.11.9', repeat('0', 64), '1', '{}', '', now())
 """
+
+
+# Of commit 445053d, ten migrations and a note ago: one patient, one photograph, nobody real. A key is no secret here.
+OLD_HEAD = "1:9a3c213d7c4cf039bd6ceecea7ea9289afba38bede42894123d61baa84083cd8"
+OLD, OLD_KEY = Path(__file__).parent / "of-2026-11-28.backup", "1iMDOyEVkTLMiEwpoplccYO7uQkGnaawTlmQ4EnMmMs="
 
 
 def rules_of(place: Place) -> set[tuple[str, ...]]:
@@ -87,6 +92,17 @@ def some_key(monkeypatch) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "clinic.backup"
+
+
+def test_backup_of_an_older_version_goes_into_this_one(real_db: str, place: Place, manage: Manage):
+    restored = manage("restore", OLD, environment=place.environment(BACKUP_KEY=OLD_KEY))
+    assert restored.returncode == 0, restored.stderr
+    assert "clinics 1, people 1, patients 1, screenings 1, photographs 1, reviews 0" in restored.stdout
+    assert f"lines of the ledger are as they were sealed. Head: {OLD_HEAD}" in restored.stdout
+    assert len(hashes_in(place)) == 1
+    assert rules_of(place) == rules_of(here(real_db)), "its tables are those of today"
+    migrations = "SELECT app, name FROM django_migrations"
+    assert set(place.ask(migrations)) == set(here(real_db).ask(migrations))
 
 
 def test_restored_clinic_is_the_same_and_works_on(real_cast: Cast, clinic: Place, place: Place, manage: Manage, path):
