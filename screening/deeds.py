@@ -125,6 +125,7 @@ LOOKS = {
     "confirmation_failed": _("Password not confirmed"),
     "unlocked": _("Unlocked with a passkey"),
     "unlock_failed": _("Not unlocked: no passkey of this person"),
+    "provider_join_offered": _("Meant by the hospital's sign-in, and not joined to it yet"),
     "provider_linked": _("Linked with a person of the hospital"),
     "provider_unlinked": _("Link with a person of the hospital undone"),
     "provider_refused": _("Sign-in by the hospital refused"),

@@ -17,13 +17,20 @@ class ForgivingQoS(redis.QoS):
         return self.channel.connection is None or self.channel.connection.client is None
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        if not self.is_gone:
+        if self.is_gone:
+            self._on_collect.cancel()
+            self._delivered.clear()
+        else:
             super().restore_unacked_once(stderr)
 
     def ack(self, delivery_tag: str) -> None:
         """By a task that ended meanwhile."""
         if not self.is_gone:
             super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self.is_gone:
+            super().reject(delivery_tag, requeue)
 
 
 def forgive() -> None:

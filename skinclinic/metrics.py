@@ -79,7 +79,7 @@ def broker() -> Iterable[GaugeMetricFamily]:
     yield gauges("workers", "Workers that are there.", "model", {each: models.count(each) for each in models})
     yield gauge("workers_refused", "Machines on which a worker refuses to start.", len(roll.refused))
     yield gauge("watched", "Whether the beat's watch looks for alarms and seals the ledger.", roll.watched)
-    yield gauge("broker_messages", "Messages about photographs that wait in the broker.", messages)
+    yield gauge("broker_messages", "Messages that wait in the broker, upkeep apart.", messages)
 
 
 def readings() -> Iterable[GaugeMetricFamily]:

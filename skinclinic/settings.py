@@ -244,7 +244,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 100
 FILE_UPLOAD_HANDLERS = ["screening.upload_handlers.CappedUploadHandler"]
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(STATIC_FOLDER)
+STATIC_ROOT = Path(STATIC_FOLDER).expanduser().absolute()
 NODE_MODULES = BASE_DIR / "node_modules"
 STATICFILES_DIRS = [
     BASE_DIR / "static",
@@ -304,9 +304,9 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 # Two queues, which every worker takes from in turns: what is done every few seconds does not wait behind photographs,
 # and does not look like photographs that wait.
-PHOTOGRAPHS, UPKEEP = "celery", "upkeep"
-CELERY_TASK_DEFAULT_QUEUE = PHOTOGRAPHS
-CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in (PHOTOGRAPHS, UPKEEP)]
+WORK, UPKEEP = "celery", "upkeep"
+CELERY_TASK_DEFAULT_QUEUE = WORK
+CELERY_TASK_QUEUES = [Queue(name, Exchange(name), routing_key=name) for name in (WORK, UPKEEP)]
 CELERY_TASK_ROUTES = {"screening.tasks.sweep_*": {"queue": UPKEEP}, "skinclinic.*": {"queue": UPKEEP}}
 CELERY_TASK_ACKS_LATE = True
 # A photograph that kills its worker must not loop: the sweeper brings it back with a counted attempt instead.

@@ -8,7 +8,7 @@ from skinclinic import health, metrics
 from skinclinic.accounts import join
 from skinclinic.accounts import session_views as sessions
 from skinclinic.accounts import views as accounts
-from skinclinic.accounts.oidc import ending, finding
+from skinclinic.accounts.oidc import ending, finding, joining
 from skinclinic.accounts.oidc import pages as providers
 from skinclinic.accounts.oidc import views as oidc
 from skinclinic.api import links, whole
@@ -53,6 +53,7 @@ urlpatterns = [
     path("accounts/login/", accounts.sign_in),
     path("accounts/unlock/", accounts.unlock_session, name="unlock"),
     path("accounts/hospital/", finding.find_hospital, name="find_hospital"),
+    path("accounts/hospital/join/", joining.join_hospital, name="join_hospital"),
     path("accounts/clinic/<uuid:clinic_id>/", oidc.door, name="clinic_door"),
     path("accounts/reauthenticate/", oidc.reauthenticate),
     path("accounts/oidc/confirm/", oidc.confirm_again, name="oidc_confirm"),

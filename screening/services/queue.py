@@ -36,9 +36,9 @@ def send(key: UUID, clinic_id: UUID, *, task: str = READ) -> bool:
 
 
 def waiting_in_broker() -> int | None:
-    """How many messages about photographs lie in the broker, or None when it cannot be asked."""
+    """How many messages lie in the broker, upkeep apart, or None when it cannot be asked."""
     try:
         with app.connection_for_write(transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS) as connection:
-            return int(connection.default_channel.client.llen(settings.PHOTOGRAPHS))
+            return int(connection.default_channel.client.llen(settings.WORK))
     except (OperationalError, RedisError, OSError):
         return None

@@ -14,7 +14,6 @@ from skinclinic.accounts.language import is_spoken
 from skinclinic.accounts.mailing import send_beside
 from skinclinic.accounts.models import User
 from skinclinic.accounts.oidc.binding import bind_session, provider_login
-from skinclinic.accounts.oidc.joining import join_hospital
 from skinclinic.accounts.oidc.leaving import end_there
 from skinclinic.accounts.oidc.matching import TRUSTED
 from skinclinic.accounts.oidc.requiring import refuse_password
@@ -47,8 +46,6 @@ class InvitedOnly(DefaultAccountAdapter):
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
         if login := provider_login(kwargs):
             bind_session(request, user, login)
-        else:
-            join_hospital(request, user)
         return super().post_login(request, user, **kwargs)
 
     def get_logout_redirect_url(self, request: HttpRequest) -> str:

@@ -22,8 +22,8 @@ from skinclinic.accounts.entry import ACTIVE_CLINIC, asks_for_provider
 from skinclinic.accounts.forms import ClinicForm, FirstRunForm, KeepingForm, LanguageForm
 from skinclinic.accounts.invitations import invite
 from skinclinic.accounts.models import Membership
+from skinclinic.accounts.oidc.finding import DOOR
 from skinclinic.accounts.oidc.provider import provider_of
-from skinclinic.accounts.oidc.views import DOOR
 from skinclinic.accounts.permissions import member_required
 from skinclinic.accounts.services import (
     REVIEWING,

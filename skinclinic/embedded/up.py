@@ -30,7 +30,7 @@ from skinclinic.embedded.valkey import EmbeddedValkey
 
 ROOT = env.ROOT
 LOCAL = Path(env.text("LOCAL_FOLDER", str(ROOT / ".local"))).expanduser().absolute()
-STATIC = Path(env.text("STATIC_FOLDER", str(ROOT / "staticfiles")))
+STATIC = Path(env.text("STATIC_FOLDER", str(ROOT / "staticfiles"))).expanduser().absolute()
 USUAL_PORT = 8000
 LEAST_FREE_DISK = 300 * 2**20
 SECONDS_FOR_WEB = 60.0

@@ -18,6 +18,9 @@ from skinclinic.accounts.mailing import send_beside
 from skinclinic.accounts.models import IdentityProvider, User
 from skinclinic.audit.acting import acting
 
+DOOR = "clinic_door"  # the cookie of a browser in which somebody came in by it
+DOOR_KEPT = 365 * 24 * 3600
+
 
 class AddressForm(forms.Form):
     email = forms.EmailField(
@@ -53,3 +56,16 @@ def doors_of(person: User) -> list[tuple[str, str]]:
         hers = {"clinic__memberships__user": person, "clinic__memberships__is_active": True}
         found = IdentityProvider.objects.enabled().filter(**hers).select_related("clinic")
         return [(each.clinic.name, settings.SITE_URL + reverse("clinic_door", args=[each.clinic_id])) for each in found]
+
+
+def keep_door(response: HttpResponse, clinic_id: object) -> None:
+    """So that the sign-in page of this browser shows the button of her hospital."""
+    response.set_cookie(
+        DOOR,
+        str(clinic_id),
+        max_age=DOOR_KEPT,
+        path="/accounts/",
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )

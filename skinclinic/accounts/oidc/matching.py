@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from skinclinic.accounts.invitations import account_of, take
 from skinclinic.accounts.models import IdentityProvider, Invitation, Membership, User
 from skinclinic.accounts.oidc.errors import JoinFirst, NotLetIn
-from skinclinic.accounts.oidc.joining import link
 from skinclinic.accounts.oidc.provider import PURPOSE
+from skinclinic.audit.record import record
 from skinclinic.ciphers import seal
 from skinclinic.text import one_line
 
@@ -62,6 +62,14 @@ def link_of(provider: IdentityProvider, claims: dict[str, Any]) -> SocialAccount
             % {"name": provider.name}
         )
     raise JoinFirst(provider, member.user, claims["sub"])
+
+
+def link(provider: IdentityProvider, user: User, subject: str) -> SocialAccount:
+    made, _is_new = SocialAccount.objects.get_or_create(
+        provider=str(provider.clinic_id), uid=subject, defaults={"user": user}
+    )
+    record("provider_linked", subject_type="accounts_user", subject_id=user.pk)
+    return made
 
 
 def invitation_of(provider: IdentityProvider, email: str) -> Invitation:

@@ -131,6 +131,6 @@ def provider_require(request: HttpRequest) -> HttpResponse:
 def provider_unlink(request: HttpRequest, person: UUID) -> HttpResponse:
     services.unlink(actor=request.actor, person=person)
     messages.success(
-        request, _("The link is undone. At the next sign-in this person is known by the verified address.")
+        request, _("The link is undone. At the next sign-in there this person is asked whether to join anew.")
     )
     return redirect("identity_provider")

@@ -132,7 +132,7 @@ def require(*, actor: Actor, is_required: bool, came_by_it: bool) -> None:
 
 
 def unlink(*, actor: Actor, person: UUID) -> None:
-    """By her address she can be linked anew. Her sessions that began there end."""
+    """She can join anew. Her sessions that began there end."""
     links = SocialAccount.objects.filter(provider=str(actor.own_clinic()), user=person)
     if not links.exists():
         raise StaleForm(_("It is so already. Load the page again and look."))

@@ -10,9 +10,7 @@ from allauth.socialaccount.internal import statekit
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
@@ -22,14 +20,12 @@ from requests import RequestException
 
 from skinclinic.accounts.oidc.confirming import bound_clinic, confirms_at
 from skinclinic.accounts.oidc.errors import JoinFirst, NotLetIn, ProviderUnfit
-from skinclinic.accounts.oidc.joining import join_hospital, offer_to_join, tell_to_join
+from skinclinic.accounts.oidc.finding import keep_door
+from skinclinic.accounts.oidc.joining import keep_offer
 from skinclinic.accounts.oidc.provider import ClinicProvider, clinic_provider, provider_of, refuse_other_nonce
 from skinclinic.audit.acting import acting, system
 from skinclinic.audit.record import record
 from skinclinic.errors import ClinicError
-
-DOOR = "clinic_door"  # the cookie of a browser in which somebody came in by it
-DOOR_KEPT = 365 * 24 * 3600
 
 
 @require_GET
@@ -94,7 +90,8 @@ def callback(request: HttpRequest, clinic_id: UUID) -> HttpResponse:
         with acting(system(clinic_id=clinic_id), request_id=getattr(request, "request_id", "")):
             response = complete_social_login(request, login)
     except JoinFirst as asked:
-        return lead_to_join(request, state, asked)
+        keep_offer(request, asked, back=state.get("next") or resolve_url("home"))
+        return redirect("join_hospital")
     except ClinicError as refusal:
         return tell_refused(request, clinic_id, state, refusal)
     keep_door(response, clinic_id)
@@ -125,17 +122,6 @@ def ask_provider(request: HttpRequest, provider: ClinicProvider, state: dict[str
     return login
 
 
-def lead_to_join(request: HttpRequest, state: dict[str, Any], asked: JoinFirst) -> HttpResponse:
-    """To her own sign-in, unless she is in by it already, in another window of this browser."""
-    offer_to_join(request, asked)
-    back = state.get("next") or resolve_url("home")
-    if request.user.is_authenticated and bound_clinic(request) is None:
-        join_hospital(request, request.user)
-        return redirect(back)
-    tell_to_join(request, asked)
-    return redirect_to_login(back, login_url="account_login")
-
-
 def tell_refused(request: HttpRequest, clinic_id: UUID, state: dict[str, Any], refusal: ClinicError) -> HttpResponse:
     with acting(system(clinic_id=clinic_id), request_id=getattr(request, "request_id", "")):
         record("provider_refused", detail={"because": type(refusal).__name__})
@@ -143,19 +129,6 @@ def tell_refused(request: HttpRequest, clinic_id: UUID, state: dict[str, Any], r
     if state.get("process") == AuthProcess.REDIRECT:
         return redirect(state.get("next") or "home")
     return redirect("clinic_door", clinic_id)
-
-
-def keep_door(response: HttpResponse, clinic_id: UUID) -> None:
-    """So that the sign-in page of this browser shows the button of her hospital."""
-    response.set_cookie(
-        DOOR,
-        str(clinic_id),
-        max_age=DOOR_KEPT,
-        path="/accounts/",
-        secure=settings.HTTPS,
-        httponly=True,
-        samesite="Lax",
-    )
 
 
 for view in (begin, callback, confirm_again):
