@@ -49,7 +49,7 @@ def test_the_next_step_stays_in_reach_on_a_phone(
     for key in ("Tab", "Tab", "Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab"):
         page.keyboard.press(key)
         if page.locator("main :focus").count() and not page.locator(".next-step :focus").count():
-            wait_until(lambda: box(page.locator("main :focus"))["y"] + 1 >= below, seconds=2)
+            wait_until(lambda: box(page.locator("main :focus"))["y"] + 1 >= below)
 
 
 @pytest.mark.parametrize("name", ["alice", "rita", "ada"])
