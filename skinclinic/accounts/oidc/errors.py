@@ -1,11 +1,7 @@
 """Why somebody does not come in by her hospital, each with a sentence for her or for whoever set it up."""
 
-from typing import TYPE_CHECKING
-
+from skinclinic.accounts.models import IdentityProvider, User
 from skinclinic.errors import ClinicError
-
-if TYPE_CHECKING:
-    from skinclinic.accounts.models import IdentityProvider, User
 
 
 class ProviderUnfit(ClinicError):
@@ -23,7 +19,7 @@ class NotLetIn(ClinicError):
 class JoinFirst(NotLetIn):
     """The provider means somebody who has an account here, and she has not said yet that this is her."""
 
-    def __init__(self, provider: "IdentityProvider", person: "User", subject: str):
+    def __init__(self, provider: IdentityProvider, person: User, subject: str):
         super().__init__()
         self.provider, self.person, self.subject = provider, person, subject
 
